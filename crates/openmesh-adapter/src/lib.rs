@@ -1,0 +1,1 @@
+//! What every adapter shares: the handle to the mesh, outboxes, shutdown.

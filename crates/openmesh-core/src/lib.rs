@@ -1,0 +1,1 @@
+//! A partition of the mesh as a state machine: what should happen, never doing it.

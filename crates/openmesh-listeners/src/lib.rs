@@ -1,0 +1,1 @@
+//! How agents connect: the native protocol.

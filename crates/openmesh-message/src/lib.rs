@@ -1,0 +1,1 @@
+//! The words of the mesh: ids, addresses, topics, envelope, performatives, signatures, codec, limits.

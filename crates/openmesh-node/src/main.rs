@@ -1,0 +1,3 @@
+//! The program `openmesh`.
+
+fn main() {}

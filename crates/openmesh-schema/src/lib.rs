@@ -1,0 +1,1 @@
+//! Schemas and protocol definitions: check a payload, check a step of a conversation.

@@ -1,0 +1,1 @@
+//! Keeps messages and state: the embedded, segmented, append-only log.

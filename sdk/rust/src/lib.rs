@@ -1,0 +1,1 @@
+//! The Rust client of OpenMesh: connect, send, subscribe, request, work an inbox.
