@@ -1,0 +1,112 @@
+//! Agent ids: Ed25519 public keys in their `did:key` form (W3C CCG did:key, multicodec 0xed).
+
+use crate::text_form::as_bytes32;
+use ed25519_dalek::VerifyingKey;
+use std::fmt;
+use std::str::FromStr;
+
+const PREFIX: &str = "did:key:z";
+const MULTICODEC_ED25519: [u8; 2] = [0xed, 0x01];
+
+/// An agent's (or node's) public key; its text form is `did:key:z6Mk…`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentId([u8; 32]);
+
+/// Why a text or a key is no agent id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// Not a `did:key` of an Ed25519 key.
+    #[error("`{0}` is not a did:key of an Ed25519 key (did:key:z6Mk…)")]
+    NotDidKey(String),
+    /// The bytes are no point of the curve, or one of small order, under which signatures can be made up.
+    #[error("the public key is not a usable Ed25519 key")]
+    UnusableKey,
+    /// Not a domain id.
+    #[error("`{0}` is not a domain id (b… , 53 characters of base32)")]
+    NotDomainId(String),
+}
+
+impl AgentId {
+    /// Checks that `bytes` are an Ed25519 public key that is not of small order.
+    pub fn from_public_key(bytes: [u8; 32]) -> Result<Self, IdentityError> {
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| IdentityError::UnusableKey)?;
+        if key.is_weak() {
+            return Err(IdentityError::UnusableKey);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The 32 bytes of the public key.
+    pub const fn public_key(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The last eight characters, for tables and diagrams.
+    pub fn short(&self) -> String {
+        let text = self.to_string();
+        text.chars().skip(text.len().saturating_sub(8)).collect()
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b] = MULTICODEC_ED25519;
+        let mut bytes = Vec::with_capacity(34);
+        bytes.extend([a, b]);
+        bytes.extend(self.0);
+        write!(f, "{PREFIX}{}", bs58::encode(bytes).into_string())
+    }
+}
+
+impl fmt::Debug for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for AgentId {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let refused = || IdentityError::NotDidKey(crate::limits::excerpt(text));
+        let encoded = text.strip_prefix(PREFIX).ok_or_else(refused)?;
+        if encoded.len() > 64 {
+            return Err(refused());
+        }
+        let bytes = bs58::decode(encoded).into_vec().map_err(|_| refused())?;
+        let key = bytes
+            .strip_prefix(&MULTICODEC_ED25519)
+            .ok_or_else(refused)?;
+        Self::from_public_key(key.try_into().map_err(|_| refused())?)
+    }
+}
+
+as_bytes32!(AgentId, AgentId::from_public_key);
+
+#[cfg(test)]
+mod tests {
+    use super::{AgentId, IdentityError};
+
+    /// From the did:key document's own test vectors.
+    const KNOWN: &str = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+
+    #[test]
+    fn a_known_did_key_round_trips() {
+        let id: AgentId = KNOWN.parse().unwrap();
+        assert_eq!(id.to_string(), KNOWN);
+        assert_eq!(id.short(), "X3mDooWp");
+    }
+
+    #[test]
+    fn keys_of_small_order_and_other_texts_are_refused() {
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        assert_eq!(
+            AgentId::from_public_key(identity_point),
+            Err(IdentityError::UnusableKey)
+        );
+        for text in ["", "did:key:z", "did:web:example.org", &KNOWN[..40]] {
+            assert!(text.parse::<AgentId>().is_err(), "{text}");
+        }
+    }
+}

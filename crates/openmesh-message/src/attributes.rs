@@ -1,0 +1,259 @@
+//! The attributes of a message: CloudEvents context attributes and extensions, as text, in canonical order.
+//!
+//! Their deterministic CBOR together with the payload's digest is what a sender signs.
+
+use crate::Digest;
+use crate::limits::{ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, excerpt};
+use minicbor::decode::Error as DecodeError;
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::cmp::Ordering;
+
+const MESSAGE_CONTEXT: &str = "openmesh message v1";
+const TRANSIT_NAMES: [&str; 7] = [
+    "proof",
+    "hops",
+    "hopsleft",
+    "position",
+    "receivedtime",
+    "traceparent",
+    "tracestate",
+];
+
+/// The signed attributes of one message, in the order of deterministic CBOR (RFC 8949 §4.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    entries: Vec<(Box<str>, Box<str>)>,
+    bytes: usize,
+}
+
+/// Why an attribute cannot be part of a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// The name is empty, too long or has other characters than `a-z 0-9`.
+    #[error(
+        "`{0}` is not an attribute name: 1 to {ATTRIBUTE_NAME_BYTES_MAX} characters of a-z 0-9"
+    )]
+    Name(String),
+    /// The name belongs to the transit part or to the payload.
+    #[error("`{0}` belongs to the transit part or the payload and cannot be signed")]
+    Reserved(String),
+    /// The value is empty or has control characters, which CloudEvents forbids.
+    #[error("the value of `{0}` is empty or has control characters")]
+    Value(String),
+    /// The attribute stands twice, or attributes are not in canonical order.
+    #[error("`{0}` stands twice or out of order")]
+    Order(String),
+    /// All attributes together are too many or too large.
+    #[error("more than {ATTRIBUTES_MAX} attributes or {ATTRIBUTES_BYTES_MAX} bytes of them")]
+    TooLarge,
+}
+
+impl Attributes {
+    /// The value of an attribute.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let index = self.find(name).ok()?;
+        self.entries.get(index).map(|(_, value)| &**value)
+    }
+
+    /// Adds an attribute; each may be set once.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), AttributeError> {
+        check(name, value)?;
+        let Err(index) = self.find(name) else {
+            return Err(AttributeError::Order(excerpt(name)));
+        };
+        self.grow(name, value)?;
+        self.entries.insert(index, (name.into(), value.into()));
+        Ok(())
+    }
+
+    /// Name and value of each, in canonical order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Bytes of all names and values.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What is signed: deterministic CBOR of `[attributes, SHA-256 of the payload]`.
+    pub fn canonical_bytes(&self, payload: &[u8]) -> Vec<u8> {
+        // Writing to memory cannot fail.
+        minicbor::to_vec((self, Digest::of(payload))).unwrap_or_default()
+    }
+
+    /// The message digest: domain-separated SHA-256 of the canonical bytes.
+    pub fn digest(&self, payload: &[u8]) -> Digest {
+        Digest::of_parts(MESSAGE_CONTEXT, &[&self.canonical_bytes(payload)])
+    }
+
+    /// Adds an attribute that must come after all others in canonical order.
+    pub(crate) fn push(&mut self, name: Box<str>, value: Box<str>) -> Result<(), AttributeError> {
+        check(&name, &value)?;
+        if let Some((last, _)) = self.entries.last()
+            && canonical_order(last, &name) != Ordering::Less
+        {
+            return Err(AttributeError::Order(excerpt(&name)));
+        }
+        self.grow(&name, &value)?;
+        self.entries.push((name, value));
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.entries
+            .binary_search_by(|(entry, _)| canonical_order(entry, name))
+    }
+
+    fn grow(&mut self, name: &str, value: &str) -> Result<(), AttributeError> {
+        let bytes = self.bytes + name.len() + value.len();
+        if bytes > ATTRIBUTES_BYTES_MAX || self.entries.len() == ATTRIBUTES_MAX {
+            return Err(AttributeError::TooLarge);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+/// Encoded names compare bytewise, and the length stands first in the encoding.
+fn canonical_order(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+fn check(name: &str, value: &str) -> Result<(), AttributeError> {
+    let name_fits = !name.is_empty()
+        && name.len() <= ATTRIBUTE_NAME_BYTES_MAX
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !name_fits {
+        return Err(AttributeError::Name(excerpt(name)));
+    }
+    if TRANSIT_NAMES.contains(&name) || name == "data" {
+        return Err(AttributeError::Reserved(name.to_owned()));
+    }
+    if value.is_empty() || value.chars().any(char::is_control) {
+        return Err(AttributeError::Value(name.to_owned()));
+    }
+    Ok(())
+}
+
+impl<C> Encode<C> for Attributes {
+    fn encode<W: Write>(
+        &self,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.map(self.entries.len() as u64)?;
+        for (name, value) in &self.entries {
+            encoder.str(name)?.str(value)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Attributes {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        let at = decoder.position();
+        let count = decoder
+            .map()?
+            .ok_or_else(|| DecodeError::message("indefinite map").at(at))?;
+        let mut attributes = Self::default();
+        for _ in 0..count {
+            let at = decoder.position();
+            let (name, value) = (decoder.str()?, decoder.str()?);
+            attributes
+                .push(name.into(), value.into())
+                .map_err(|error| DecodeError::message(error.to_string()).at(at))?;
+        }
+        Ok(attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttributeError, Attributes};
+    use proptest::prelude::{any, prop, proptest};
+
+    fn of(entries: &[(&str, &str)]) -> Attributes {
+        let mut attributes = Attributes::default();
+        for (name, value) in entries {
+            attributes.set(name, value).unwrap();
+        }
+        attributes
+    }
+
+    #[test]
+    fn the_order_of_setting_does_not_matter_and_shorter_names_stand_first() {
+        let one = of(&[("type", "x"), ("id", "1"), ("source", "s")]);
+        let other = of(&[("source", "s"), ("id", "1"), ("type", "x")]);
+        assert_eq!(one.canonical_bytes(b"p"), other.canonical_bytes(b"p"));
+        let names: Vec<_> = one.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["id", "type", "source"]);
+    }
+
+    #[test]
+    fn every_part_changes_the_digest() {
+        let base = of(&[("id", "1")]).digest(b"p");
+        assert_ne!(of(&[("id", "2")]).digest(b"p"), base);
+        assert_ne!(of(&[("id", "1")]).digest(b"q"), base);
+        assert_ne!(of(&[("id", "1"), ("a", "1")]).digest(b"p"), base);
+    }
+
+    #[test]
+    fn what_cannot_be_signed_is_refused() {
+        let mut attributes = of(&[("id", "1")]);
+        assert_eq!(
+            attributes.set("id", "2"),
+            Err(AttributeError::Order("id".into()))
+        );
+        assert_eq!(
+            attributes.set("hops", "1"),
+            Err(AttributeError::Reserved("hops".into()))
+        );
+        assert_eq!(
+            attributes.set("x", ""),
+            Err(AttributeError::Value("x".into()))
+        );
+        assert_eq!(
+            attributes.set("x", "a\nb"),
+            Err(AttributeError::Value("x".into()))
+        );
+        assert_eq!(
+            attributes.set("X", "a"),
+            Err(AttributeError::Name("X".into()))
+        );
+        assert_eq!(
+            attributes.set("x", &"a".repeat(9000)),
+            Err(AttributeError::TooLarge)
+        );
+    }
+
+    #[test]
+    fn bytes_out_of_canonical_order_are_refused() {
+        let bytes = minicbor::to_vec(of(&[("id", "1"), ("type", "x")])).unwrap();
+        assert!(minicbor::decode::<Attributes>(&bytes).is_ok());
+        let swapped = [&[0xa2][..], &bytes[6..], &bytes[1..6]].concat();
+        assert!(minicbor::decode::<Attributes>(&swapped).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_round_trips(entries in prop::collection::btree_map("[a-z0-9]{1,20}", "[ -~]{1,40}", 0..20), payload in any::<Vec<u8>>()) {
+            let mut attributes = Attributes::default();
+            for (name, value) in &entries {
+                let _ = attributes.set(name, value);
+            }
+            let bytes = minicbor::to_vec(&attributes).unwrap();
+            let back: Attributes = minicbor::decode(&bytes).unwrap();
+            assert_eq!(back.digest(&payload), attributes.digest(&payload));
+            assert_eq!(back, attributes);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in any::<Vec<u8>>()) {
+            let _ = minicbor::decode::<Attributes>(&bytes);
+        }
+    }
+}

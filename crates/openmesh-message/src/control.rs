@@ -1,0 +1,455 @@
+//! The attributes that steer a message, read from their text once and typed.
+
+use crate::limits::{INVITES_MAX, MESSAGE_ID_BYTES_MAX, PARENTS_MAX, excerpt};
+use crate::{
+    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName,
+    Timestamp,
+};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// Attributes of the vocabulary that this version cannot honour: their presence refuses the message.
+const NOT_BUILT: [&str; 7] = [
+    "route",
+    "budget",
+    "hopsmax",
+    "delegation",
+    "taint",
+    "dataref",
+    "sealed",
+];
+/// Attributes that every node of this version understands, and may so be named in `critical`.
+const UNDERSTOOD: [&str; 22] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "subject",
+    "to",
+    "performative",
+    "protocol",
+    "conversationid",
+    "inreplyto",
+    "replyto",
+    "replyby",
+    "parents",
+    "expirytime",
+    "acklevel",
+    "priority",
+    "more",
+    "invite",
+    "critical",
+];
+const SPECVERSION: &str = "1.0";
+
+/// The steering attributes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlAttributes {
+    /// The sender's own name for the message, unique for that sender.
+    pub id: String,
+    /// The sender.
+    pub source: AgentId,
+    /// The CloudEvents `type`.
+    pub kind: String,
+    /// When the sender made it.
+    pub time: Timestamp,
+    /// Where it goes.
+    pub to: Address,
+    /// What it does.
+    pub performative: Performative,
+    /// The protocol its conversation follows.
+    pub protocol: Option<PinnedName>,
+    /// The conversation it is part of.
+    pub conversation: Option<ConversationId>,
+    /// The message it answers.
+    pub in_reply_to: Option<String>,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<Address>,
+    /// Until when an answer is of use.
+    pub reply_by: Option<Timestamp>,
+    /// Whether further parts of the same answer follow.
+    pub more: bool,
+    /// Digests of the messages this one follows.
+    pub parents: Vec<Digest>,
+    /// The schema of the payload.
+    pub schema: Option<PinnedName>,
+    /// The media type of the payload.
+    pub content_type: Option<String>,
+    /// After this time the message is of no use.
+    pub expiry: Option<Timestamp>,
+    /// The least level at which the sender wants it kept.
+    pub ack_level: Option<AckLevel>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Roles and agents that the first act of a conversation invites.
+    pub invites: Vec<(String, AgentId)>,
+}
+
+/// The least level of keeping that a sender asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AckLevel {
+    /// In the node's memory.
+    Received,
+    /// Synced at some node.
+    Edge,
+    /// Synced at the home node.
+    Durable,
+}
+
+/// How urgent a message is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Encode,
+    Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Priority {
+    /// Before all else.
+    #[n(0)]
+    Critical,
+    /// Before ordinary traffic.
+    #[n(1)]
+    Urgent,
+    /// Ordinary traffic.
+    #[n(2)]
+    #[default]
+    Normal,
+    /// When there is nothing else to do.
+    #[n(3)]
+    Bulk,
+}
+
+/// Why the steering attributes cannot be honoured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// A required attribute is missing.
+    #[error("the attribute `{0}` is missing")]
+    Missing(&'static str),
+    /// An attribute's value cannot be read.
+    #[error("the attribute `{name}`: {why}")]
+    Malformed {
+        /// The attribute.
+        name: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The destination is relative.
+    #[error("the attribute `{name}`: {why}")]
+    Relative {
+        /// The attribute.
+        name: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The attribute is one that this version cannot honour, or `critical` names one it does not know.
+    #[error("the attribute `{0}` is not supported by this node")]
+    Unsupported(String),
+}
+
+impl ControlAttributes {
+    /// Reads the steering attributes of a message.
+    pub fn parse(attributes: &Attributes) -> Result<Self, ControlError> {
+        let read = Reader(attributes);
+        check_supported(attributes)?;
+        let id = read.text("id").ok_or(ControlError::Missing("id"))?;
+        if id.len() > MESSAGE_ID_BYTES_MAX {
+            let why = format!("longer than {MESSAGE_ID_BYTES_MAX} bytes");
+            return Err(ControlError::Malformed { name: "id", why });
+        }
+        let control = Self {
+            id,
+            source: read.required("source")?,
+            kind: read.text("type").ok_or(ControlError::Missing("type"))?,
+            time: read.required("time")?,
+            to: read.address("to")?.ok_or(ControlError::Missing("to"))?,
+            performative: read.required("performative")?,
+            protocol: read.by("protocol", PinnedName::parse_protocol_uri)?,
+            conversation: read.optional("conversationid")?,
+            in_reply_to: read.text("inreplyto"),
+            reply_to: read.address("replyto")?,
+            reply_by: read.optional("replyby")?,
+            more: read.optional("more")?.unwrap_or(false),
+            parents: read.list("parents", PARENTS_MAX, |item| item.parse())?,
+            schema: read.by("dataschema", PinnedName::parse_schema_uri)?,
+            content_type: read.text("datacontenttype"),
+            expiry: read.optional("expirytime")?,
+            ack_level: read.optional("acklevel")?,
+            priority: read.optional("priority")?.unwrap_or_default(),
+            invites: read.list("invite", INVITES_MAX, parse_invite)?,
+        };
+        control.check_agreement()?;
+        Ok(control)
+    }
+
+    /// Whether the message is an act of a conversation.
+    pub const fn is_act(&self) -> bool {
+        self.protocol.is_some()
+    }
+
+    fn check_agreement(&self) -> Result<(), ControlError> {
+        if self.protocol.is_some() != self.conversation.is_some() {
+            let name = if self.protocol.is_some() {
+                "conversationid"
+            } else {
+                "protocol"
+            };
+            return Err(ControlError::Missing(name));
+        }
+        if let Some(schema) = &self.schema
+            && schema.versioned.type_name() != self.kind
+        {
+            let why = format!(
+                "does not agree with the schema, whose type is `{}`",
+                schema.versioned.type_name()
+            );
+            return Err(ControlError::Malformed { name: "type", why });
+        }
+        Ok(())
+    }
+}
+
+fn check_supported(attributes: &Attributes) -> Result<(), ControlError> {
+    if let Some(name) = NOT_BUILT.iter().find(|name| attributes.get(name).is_some()) {
+        return Err(ControlError::Unsupported((*name).to_owned()));
+    }
+    match attributes.get("specversion") {
+        Some(SPECVERSION) => {}
+        Some(other) => {
+            let why = format!("`{}` is not {SPECVERSION}", excerpt(other));
+            return Err(ControlError::Malformed {
+                name: "specversion",
+                why,
+            });
+        }
+        None => return Err(ControlError::Missing("specversion")),
+    }
+    for name in attributes
+        .get("critical")
+        .into_iter()
+        .flat_map(|list| list.split(','))
+    {
+        if !UNDERSTOOD.contains(&name) {
+            return Err(ControlError::Unsupported(excerpt(name)));
+        }
+        if attributes.get(name).is_none() {
+            let why = format!("names `{name}`, which the message does not carry");
+            return Err(ControlError::Malformed {
+                name: "critical",
+                why,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn parse_invite(item: &str) -> Result<(String, AgentId), String> {
+    let (role, agent) = item.split_once('=').ok_or("an invitation is role=agent")?;
+    let agent = agent.parse().map_err(|error| format!("{error}"))?;
+    Ok((role.to_owned(), agent))
+}
+
+struct Reader<'a>(&'a Attributes);
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(str::to_owned)
+    }
+
+    fn by<T, E: Display>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ControlError> {
+        let malformed = |error: E| ControlError::Malformed {
+            name,
+            why: error.to_string(),
+        };
+        self.0.get(name).map(parse).transpose().map_err(malformed)
+    }
+
+    fn optional<T: FromStr<Err: Display>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, ControlError> {
+        self.by(name, str::parse)
+    }
+
+    fn required<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ControlError> {
+        self.optional(name)?.ok_or(ControlError::Missing(name))
+    }
+
+    fn address(&self, name: &'static str) -> Result<Option<Address>, ControlError> {
+        let refused = |error: AddressError| {
+            let why = error.to_string();
+            match error {
+                AddressError::Relative(_) => ControlError::Relative { name, why },
+                _ => ControlError::Malformed { name, why },
+            }
+        };
+        self.0
+            .get(name)
+            .map(str::parse)
+            .transpose()
+            .map_err(refused)
+    }
+
+    /// A list is joined by single commas, without spaces, none empty or repeated.
+    fn list<T: PartialEq, E: Display>(
+        &self,
+        name: &'static str,
+        items_max: usize,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Vec<T>, ControlError> {
+        let malformed = |why: String| ControlError::Malformed { name, why };
+        let mut list = Vec::new();
+        for item in self
+            .0
+            .get(name)
+            .into_iter()
+            .flat_map(|text| text.split(','))
+        {
+            let item = parse(item).map_err(|error| malformed(error.to_string()))?;
+            if list.contains(&item) {
+                return Err(malformed("an item stands twice".to_owned()));
+            }
+            list.push(item);
+            if list.len() > items_max {
+                return Err(malformed(format!("more than {items_max} items")));
+            }
+        }
+        Ok(list)
+    }
+}
+
+impl FromStr for AckLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "received" => Ok(Self::Received),
+            "edge" => Ok(Self::Edge),
+            "durable" => Ok(Self::Durable),
+            _ => Err(format!(
+                "`{}` is not received, edge or durable",
+                excerpt(text)
+            )),
+        }
+    }
+}
+
+impl FromStr for Priority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "critical" => Ok(Self::Critical),
+            "urgent" => Ok(Self::Urgent),
+            "normal" => Ok(Self::Normal),
+            "bulk" => Ok(Self::Bulk),
+            _ => Err(format!(
+                "`{}` is not critical, urgent, normal or bulk",
+                excerpt(text)
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ControlAttributes, ControlError};
+    use crate::{Attributes, DomainId, KeyPair};
+
+    fn attributes(extra: &[(&str, &str)]) -> Attributes {
+        let source = KeyPair::from_seed(&[1; 32]).unwrap().id().to_string();
+        let to = format!("mesh://{}/topic/news", DomainId::from_bytes([1; 32]));
+        let mut entries = vec![
+            ("specversion", "1.0"),
+            ("id", "1"),
+            ("source", &source),
+            ("type", "note"),
+            ("time", "2026-01-01T00:00:00Z"),
+            ("to", &to),
+            ("performative", "inform"),
+        ];
+        entries.retain(|(name, _)| extra.iter().all(|(other, _)| other != name));
+        let mut attributes = Attributes::default();
+        for (name, value) in entries.iter().chain(extra) {
+            if *value != "-" {
+                attributes.set(name, value).unwrap();
+            }
+        }
+        attributes
+    }
+
+    #[test]
+    fn a_plain_message_is_read() {
+        let control = ControlAttributes::parse(&attributes(&[("critical", "to,time")])).unwrap();
+        assert_eq!(control.kind, "note");
+        assert!(!control.is_act());
+    }
+
+    #[test]
+    fn each_fault_is_told_apart() {
+        let refuse =
+            |extra: &[(&str, &str)]| ControlAttributes::parse(&attributes(extra)).unwrap_err();
+        assert_eq!(refuse(&[("to", "-")]), ControlError::Missing("to"));
+        assert!(matches!(
+            refuse(&[("to", "topic/news")]),
+            ControlError::Relative { name: "to", .. }
+        ));
+        assert_eq!(
+            refuse(&[("critical", "budget")]),
+            ControlError::Unsupported("budget".into())
+        );
+        assert_eq!(
+            refuse(&[("budget", "3")]),
+            ControlError::Unsupported("budget".into())
+        );
+        assert!(matches!(
+            refuse(&[("critical", "replyby")]),
+            ControlError::Malformed {
+                name: "critical",
+                ..
+            }
+        ));
+        assert!(matches!(
+            refuse(&[("time", "noon")]),
+            ControlError::Malformed { name: "time", .. }
+        ));
+        assert!(matches!(
+            refuse(&[("id", &"x".repeat(65))]),
+            ControlError::Malformed { name: "id", .. }
+        ));
+        assert!(matches!(
+            refuse(&[("specversion", "0.3")]),
+            ControlError::Malformed { .. }
+        ));
+        assert_eq!(
+            refuse(&[("conversationid", "0190c9a0-0000-7000-8000-000000000001")]),
+            ControlError::Missing("protocol")
+        );
+        let schema = format!(
+            "mesh-schema:openmesh/market/rfp@v1.0.0?sha256={}",
+            crate::Digest::ZERO
+        );
+        assert!(matches!(
+            refuse(&[("dataschema", &schema)]),
+            ControlError::Malformed { name: "type", .. }
+        ));
+    }
+}

@@ -1,0 +1,326 @@
+//! Native frames: what an agent and its node say to each other after the handshake.
+//!
+//! On the wire each frame is its length (4 bytes, big-endian) and its body (CBOR). Frames carry batches.
+
+mod command;
+mod interned;
+
+pub use command::{Command, InboxCounts, Leased, LogFilter, LogPage, Reply, Start};
+pub use interned::{DecodeTable, EncodeTable};
+
+use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
+use crate::{Envelope, Problem, SignedReceipt};
+use interned::{decode_envelope, encode_envelope};
+use minicbor::decode::Error as DecodeError;
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::sync::Arc;
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientFrame {
+    /// Messages to send, each with a tag that its outcome will bear.
+    Send(Vec<(u64, Envelope)>),
+    /// A command, with a tag that its reply will bear.
+    Command(u64, Command),
+    /// Asks for a `Pong` with the same number.
+    Ping(u64),
+}
+
+/// What a node says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerFrame {
+    /// How sends ended.
+    Outcomes(Vec<(u64, SendOutcome)>),
+    /// How a command ended.
+    Reply(u64, Result<Reply, Problem>),
+    /// Messages for the agent's subscriptions, and what it missed.
+    Deliver(Vec<Delivery>),
+    /// Answers `Ping`.
+    Pong(u64),
+    /// The node ends the connection.
+    Goodbye(Problem),
+}
+
+/// How a send ended, as far as the node can say.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum SendOutcome {
+    /// The message was taken in and is kept as the receipt says.
+    #[n(0)]
+    Accepted(#[n(0)] SignedReceipt),
+    /// The message was refused and nothing of it is kept but the refusal.
+    #[n(1)]
+    Rejected(#[n(0)] Problem),
+    /// The node cannot say: send the same message again.
+    #[n(2)]
+    Unknown,
+    /// The message was handed over and keeps no receipt: it went to an ephemeral topic.
+    #[n(3)]
+    Passed,
+}
+
+/// One item of a subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivery {
+    /// A message.
+    Message {
+        /// The subscription.
+        subscription: u64,
+        /// Counts what matched the subscription, from 1, missed messages included.
+        number: u64,
+        /// The message; shared by all it is handed to.
+        envelope: Arc<Envelope>,
+    },
+    /// Messages that matched but could not be handed over: the reader was too slow.
+    Gap {
+        /// The subscription.
+        subscription: u64,
+        /// The first number missed.
+        first: u64,
+        /// The last number missed.
+        last: u64,
+    },
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Larger than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {0} bytes is larger than {FRAME_BYTES_MAX}")]
+    TooLarge(usize),
+    /// Cannot be read.
+    #[error("a frame cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// Encodes frames of one direction of one connection.
+#[derive(Default)]
+pub struct FrameEncoder {
+    table: EncodeTable,
+}
+
+/// Decodes frames of one direction of one connection.
+#[derive(Default)]
+pub struct FrameDecoder {
+    table: DecodeTable,
+}
+
+impl FrameEncoder {
+    /// Appends length and body of a frame to `buffer`.
+    pub fn encode_client(
+        &mut self,
+        frame: &ClientFrame,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
+        let table = &mut self.table;
+        write_frame(buffer, |e| encode_client(e, frame, table))
+    }
+
+    /// Appends length and body of a frame to `buffer`.
+    pub fn encode_server(
+        &mut self,
+        frame: &ServerFrame,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), FrameError> {
+        let table = &mut self.table;
+        write_frame(buffer, |e| encode_server(e, frame, table))
+    }
+}
+
+impl FrameDecoder {
+    /// Decodes the body of a frame.
+    pub fn decode_client(&mut self, body: &[u8]) -> Result<ClientFrame, FrameError> {
+        read_frame(body, |d| decode_client(d, &mut self.table))
+    }
+
+    /// Decodes the body of a frame.
+    pub fn decode_server(&mut self, body: &[u8]) -> Result<ServerFrame, FrameError> {
+        read_frame(body, |d| decode_server(d, &mut self.table))
+    }
+}
+
+/// The length of the frame's body from its first four bytes.
+pub fn body_length(header: [u8; 4]) -> Result<usize, FrameError> {
+    let length = u32::from_be_bytes(header) as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLarge(length));
+    }
+    Ok(length)
+}
+
+type Encoded<W> = Result<(), minicbor::encode::Error<<W as Write>::Error>>;
+
+fn write_frame<'a>(
+    buffer: &'a mut Vec<u8>,
+    write: impl FnOnce(&mut Encoder<&'a mut Vec<u8>>) -> Encoded<&'a mut Vec<u8>>,
+) -> Result<(), FrameError> {
+    let start = buffer.len();
+    buffer.extend([0; 4]);
+    let mut encoder = Encoder::new(buffer);
+    write(&mut encoder).map_err(|error| FrameError::Malformed(error.to_string()))?;
+    let buffer = encoder.into_writer();
+    let length = buffer.len() - start - 4;
+    if length > FRAME_BYTES_MAX {
+        buffer.truncate(start);
+        return Err(FrameError::TooLarge(length));
+    }
+    if let Some(header) = buffer.get_mut(start..start + 4) {
+        header.copy_from_slice(&(length as u32).to_be_bytes());
+    }
+    Ok(())
+}
+
+fn read_frame<T>(
+    body: &[u8],
+    read: impl FnOnce(&mut Decoder<'_>) -> Result<T, DecodeError>,
+) -> Result<T, FrameError> {
+    let mut decoder = Decoder::new(body);
+    let frame = read(&mut decoder).map_err(|error| FrameError::Malformed(error.to_string()))?;
+    if decoder.position() != body.len() {
+        return Err(FrameError::Malformed("bytes follow the frame".to_owned()));
+    }
+    Ok(frame)
+}
+
+fn encode_client<W: Write>(
+    e: &mut Encoder<W>,
+    frame: &ClientFrame,
+    table: &mut EncodeTable,
+) -> Encoded<W> {
+    match frame {
+        ClientFrame::Send(messages) => {
+            e.u8(0)?.array(messages.len() as u64)?;
+            for (tag, envelope) in messages {
+                e.u64(*tag)?;
+                encode_envelope(e, envelope, table)?;
+            }
+        }
+        ClientFrame::Command(tag, command) => {
+            e.u8(1)?.u64(*tag)?.encode(command)?;
+        }
+        ClientFrame::Ping(number) => {
+            e.u8(2)?.u64(*number)?;
+        }
+    }
+    Ok(())
+}
+
+fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientFrame, DecodeError> {
+    match d.u8()? {
+        0 => {
+            let messages = decode_list(d, |d| Ok((d.u64()?, decode_envelope(d, table)?)))?;
+            Ok(ClientFrame::Send(messages))
+        }
+        1 => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
+        2 => Ok(ClientFrame::Ping(d.u64()?)),
+        other => Err(DecodeError::message(format!(
+            "no client frame has kind {other}"
+        ))),
+    }
+}
+
+fn encode_server<W: Write>(
+    e: &mut Encoder<W>,
+    frame: &ServerFrame,
+    table: &mut EncodeTable,
+) -> Encoded<W> {
+    match frame {
+        ServerFrame::Outcomes(outcomes) => {
+            e.u8(0)?.array(outcomes.len() as u64)?;
+            for (tag, outcome) in outcomes {
+                e.u64(*tag)?.encode(outcome)?;
+            }
+        }
+        ServerFrame::Reply(tag, reply) => {
+            e.u8(1)?.u64(*tag)?.encode(reply)?;
+        }
+        ServerFrame::Deliver(deliveries) => {
+            e.u8(2)?.array(deliveries.len() as u64)?;
+            for delivery in deliveries {
+                encode_delivery(e, delivery, table)?;
+            }
+        }
+        ServerFrame::Pong(number) => {
+            e.u8(3)?.u64(*number)?;
+        }
+        ServerFrame::Goodbye(problem) => {
+            e.u8(4)?.encode(problem)?;
+        }
+    }
+    Ok(())
+}
+
+fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerFrame, DecodeError> {
+    match d.u8()? {
+        0 => Ok(ServerFrame::Outcomes(decode_list(d, |d| {
+            Ok((d.u64()?, d.decode()?))
+        })?)),
+        1 => Ok(ServerFrame::Reply(d.u64()?, d.decode()?)),
+        2 => Ok(ServerFrame::Deliver(decode_list(d, |d| {
+            decode_delivery(d, table)
+        })?)),
+        3 => Ok(ServerFrame::Pong(d.u64()?)),
+        4 => Ok(ServerFrame::Goodbye(d.decode()?)),
+        other => Err(DecodeError::message(format!(
+            "no server frame has kind {other}"
+        ))),
+    }
+}
+
+fn encode_delivery<W: Write>(
+    e: &mut Encoder<W>,
+    delivery: &Delivery,
+    table: &mut EncodeTable,
+) -> Encoded<W> {
+    match delivery {
+        Delivery::Message {
+            subscription,
+            number,
+            envelope,
+        } => {
+            e.u8(0)?.u64(*subscription)?.u64(*number)?;
+            encode_envelope(e, envelope, table)
+        }
+        Delivery::Gap {
+            subscription,
+            first,
+            last,
+        } => {
+            e.u8(1)?.u64(*subscription)?.u64(*first)?.u64(*last)?;
+            Ok(())
+        }
+    }
+}
+
+fn decode_delivery(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Delivery, DecodeError> {
+    match d.u8()? {
+        0 => Ok(Delivery::Message {
+            subscription: d.u64()?,
+            number: d.u64()?,
+            envelope: Arc::new(decode_envelope(d, table)?),
+        }),
+        1 => Ok(Delivery::Gap {
+            subscription: d.u64()?,
+            first: d.u64()?,
+            last: d.u64()?,
+        }),
+        other => Err(DecodeError::message(format!(
+            "no delivery has kind {other}"
+        ))),
+    }
+}
+
+fn decode_list<T>(
+    d: &mut Decoder<'_>,
+    mut item: impl FnMut(&mut Decoder<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let count = d
+        .array()?
+        .ok_or_else(|| DecodeError::message("a list without its length"))?;
+    if count > FRAME_MESSAGES_MAX as u64 {
+        return Err(DecodeError::message(format!(
+            "more than {FRAME_MESSAGES_MAX} items in a frame"
+        )));
+    }
+    (0..count).map(|_| item(d)).collect()
+}

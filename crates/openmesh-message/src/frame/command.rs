@@ -1,0 +1,296 @@
+//! Commands an agent gives its node, and their replies: subscriptions, inbox verbs, registry, questions about the log.
+
+use crate::{AgentId, Digest, Envelope};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// What an agent asks of its node besides carrying messages.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Command {
+    /// Hands over what matches a pattern: `topic:market/*`.
+    #[n(0)]
+    Subscribe {
+        /// The agent's own number for it, unique on the connection.
+        #[n(0)]
+        subscription: u64,
+        /// Absolute: `mesh://<domain>/topic/<pattern>`.
+        #[n(1)]
+        pattern: String,
+        /// Where to begin.
+        #[n(2)]
+        start: Start,
+    },
+    /// Ends a subscription.
+    #[n(1)]
+    Unsubscribe {
+        /// The subscription.
+        #[n(0)]
+        subscription: u64,
+    },
+    /// Registers the connection's agent under a name.
+    #[n(2)]
+    Register {
+        /// The name asked for.
+        #[n(0)]
+        name: String,
+        /// The admin token; not needed where the domain is open.
+        #[n(1)]
+        token: Option<String>,
+    },
+    /// Lists registered agents.
+    #[n(3)]
+    ListAgents,
+    /// Takes messages out of the agent's inbox for a while.
+    #[n(4)]
+    Lease {
+        /// At most this many.
+        #[n(0)]
+        messages_max: u32,
+        /// For how long.
+        #[n(1)]
+        visibility_ms: u64,
+        /// How long to wait when there is none.
+        #[n(2)]
+        wait_ms: u64,
+    },
+    /// Keeps leased messages longer.
+    #[n(5)]
+    Extend {
+        /// The fencing token of the lease.
+        #[n(0)]
+        token: u64,
+        /// For how long, from the moment the node reads this.
+        #[n(1)]
+        visibility_ms: u64,
+    },
+    /// Ends leased messages as done.
+    #[n(6)]
+    Ack {
+        /// The fencing token of the lease.
+        #[n(0)]
+        token: u64,
+        /// The inbox numbers of the messages; all of the lease if empty.
+        #[n(1)]
+        numbers: Vec<u64>,
+    },
+    /// Gives leased messages back.
+    #[n(7)]
+    Nack {
+        /// The fencing token of the lease.
+        #[n(0)]
+        token: u64,
+        /// The inbox numbers of the messages; all of the lease if empty.
+        #[n(1)]
+        numbers: Vec<u64>,
+        /// When they may be leased again.
+        #[n(2)]
+        delay_ms: u64,
+    },
+    /// Counts the agent's inbox.
+    #[n(8)]
+    CountInbox,
+    /// Publishes a schema.
+    #[n(9)]
+    PublishSchema {
+        /// `namespace/name@v1.0.0`
+        #[n(0)]
+        name: String,
+        /// JSON Schema 2020-12.
+        #[n(1)]
+        definition: String,
+    },
+    /// Publishes a protocol; its name stands in it.
+    #[n(10)]
+    PublishProtocol {
+        /// YAML or JSON.
+        #[n(0)]
+        definition: String,
+    },
+    /// Fetches a schema by name, range or digest.
+    #[n(11)]
+    GetSchema {
+        /// `market/rfp@^1` or `sha256-…`
+        #[n(0)]
+        name: String,
+    },
+    /// Fetches a protocol by name, range or digest.
+    #[n(12)]
+    GetProtocol {
+        /// `market/negotiation@^1` or `sha256-…`
+        #[n(0)]
+        name: String,
+    },
+    /// Lists schemas and protocols.
+    #[n(13)]
+    ListDefinitions,
+    /// Makes a topic pinned or ephemeral, before its first message.
+    #[n(14)]
+    ConfigureTopic {
+        /// Absolute or `topic:<path>`.
+        #[n(0)]
+        topic: String,
+        /// Whether its messages are kept.
+        #[n(1)]
+        pinned: bool,
+    },
+    /// Lists conversations the agent may read.
+    #[n(15)]
+    ListConversations,
+    /// Shows a conversation: its state, who owes what, what the agent may do.
+    #[n(16)]
+    ShowConversation {
+        /// Its UUID.
+        #[n(0)]
+        conversation: String,
+    },
+    /// Reads the log, one page at a time.
+    #[n(17)]
+    QueryLog {
+        /// What to look for.
+        #[n(0)]
+        filter: LogFilter,
+        /// Begin after this record.
+        #[n(1)]
+        after_seq: u64,
+        /// At most this many records.
+        #[n(2)]
+        records_max: u32,
+    },
+    /// Asks for the receipt of an earlier send.
+    #[n(18)]
+    GetReceipt {
+        /// The digest of the message.
+        #[n(0)]
+        message: Digest,
+        /// The id of the message.
+        #[n(1)]
+        id: String,
+    },
+    /// Reads the policy file again.
+    #[n(19)]
+    ReloadPolicy {
+        /// The admin token.
+        #[n(0)]
+        token: String,
+    },
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum Start {
+    /// With what comes next.
+    #[n(0)]
+    #[default]
+    Next,
+    /// With the first record of the log at or after this number; for pinned topics.
+    #[n(1)]
+    At(#[n(0)] u64),
+}
+
+/// What to look for in the log; all that are given must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+pub struct LogFilter {
+    /// The message id.
+    #[n(0)]
+    pub id: Option<String>,
+    /// The sender or recipient.
+    #[n(1)]
+    pub agent: Option<AgentId>,
+    /// A topic pattern.
+    #[n(2)]
+    pub topic: Option<String>,
+    /// The conversation.
+    #[n(3)]
+    pub conversation: Option<String>,
+    /// The kind of record: `message`, `refused`, `leased` …
+    #[n(4)]
+    pub kind: Option<String>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Reply {
+    /// Done.
+    #[n(0)]
+    Done,
+    /// Messages out of the inbox.
+    #[n(1)]
+    Leased(#[n(0)] Vec<Leased>),
+    /// The counts of an inbox.
+    #[n(2)]
+    Inbox(#[n(0)] InboxCounts),
+    /// A definition: its pinned name and stored form.
+    #[n(3)]
+    Definition {
+        /// `openmesh/market/rfp@v1.0.0#sha256-…`
+        #[n(0)]
+        name: String,
+        /// The stored form: RFC 8785 JSON.
+        #[n(1)]
+        stored: String,
+    },
+    /// A page of the log.
+    #[n(4)]
+    Log(#[n(0)] LogPage),
+    /// Rows of a listing, as JSON texts.
+    #[n(5)]
+    Rows(#[n(0)] Vec<String>),
+    /// The outcome of an earlier send; `None` if the node has no such message.
+    #[n(6)]
+    Receipt(#[n(0)] Option<Box<crate::SignedReceipt>>),
+}
+
+/// A message out of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Leased {
+    /// The fencing token: grows with every lease of the inbox.
+    #[n(0)]
+    pub token: u64,
+    /// The message's number in the inbox.
+    #[n(1)]
+    pub number: u64,
+    /// How often it has been leased, this time included.
+    #[n(2)]
+    pub attempt: u32,
+    /// The message.
+    #[n(3)]
+    pub envelope: Envelope,
+}
+
+/// The conservation sum of an inbox: accepted = pending + acknowledged + expired + dead-lettered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+pub struct InboxCounts {
+    /// Ever put in.
+    #[n(0)]
+    pub accepted: u64,
+    /// Waiting or leased.
+    #[n(1)]
+    pub pending: u64,
+    /// Ended as done.
+    #[n(2)]
+    pub acknowledged: u64,
+    /// Ended by their expiry time.
+    #[n(3)]
+    pub expired: u64,
+    /// Ended by too many deliveries.
+    #[n(4)]
+    pub dead_lettered: u64,
+}
+
+/// A page of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct LogPage {
+    /// The records, each as one JSON text.
+    #[n(0)]
+    pub records: Vec<String>,
+    /// Where the next page begins; `None` at the end.
+    #[n(1)]
+    pub next_after_seq: Option<u64>,
+}
+
+impl InboxCounts {
+    /// Whether every message accepted is accounted for.
+    pub const fn is_conserved(&self) -> bool {
+        self.accepted == self.pending + self.acknowledged + self.expired + self.dead_lettered
+    }
+}

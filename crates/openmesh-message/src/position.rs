@@ -1,0 +1,93 @@
+//! Where a record stands: in the physical log of its partition and in the logical logs it belongs to.
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The number of a partition within its domain.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Encode,
+    Decode,
+)]
+#[serde(transparent)]
+#[cbor(transparent)]
+pub struct PartitionId(#[n(0)] pub u32);
+
+/// The place of a record in its partition's physical log; (epoch, seq) is never used twice.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Encode,
+    Decode,
+)]
+pub struct Position {
+    /// The partition whose log this is.
+    #[n(0)]
+    pub partition: PartitionId,
+    /// Grows at every unclean open and change of owner.
+    #[n(1)]
+    pub epoch: u32,
+    /// Grows by one with each record.
+    #[n(2)]
+    pub seq: u64,
+}
+
+/// The name of a logical log: `topic/<path>`, `inbox/<did>`, `conversation/<uuid>`, `domain`.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
+)]
+#[serde(transparent)]
+#[cbor(transparent)]
+pub struct LogName(#[n(0)] pub String);
+
+/// A record's gap-free number in one logical log.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
+)]
+pub struct LogSeq {
+    /// The logical log.
+    #[n(0)]
+    pub log: LogName,
+    /// From 1, gap-free.
+    #[n(1)]
+    pub seq: u64,
+}
+
+impl fmt::Display for Position {
+    /// `partition.epoch.seq`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.partition.0, self.epoch, self.seq)
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for LogSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.log, self.seq)
+    }
+}
