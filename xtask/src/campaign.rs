@@ -1,0 +1,92 @@
+//! Long counts: runs no test run has time for, one row each, and the simulator by hand.
+
+use crate::command::Step;
+use crate::workspace::{cargo, root};
+use anyhow::{Result, bail};
+use std::time::Duration;
+
+/// Longest a campaign or simulation may run.
+const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One row: cargo with arguments, under an environment that sets the counts.
+struct Campaign {
+    name: &'static str,
+    what: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+/// Every campaign. A further one is a further row.
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "policy-laws",
+    what: "the laws of policies on 100,000 generated ones each",
+    arguments: &[
+        "test",
+        "-p",
+        "openmesh-policy",
+        "--test",
+        "policy",
+        "properties",
+    ],
+    environment: &[("PROPTEST_CASES", "100000")],
+}];
+
+/// Runs the named campaigns, or all; tells whether every one passed.
+///
+/// # Errors
+/// When a name is not in the table, or cargo cannot be started.
+pub(crate) fn run(names: &[String], list: bool) -> Result<bool> {
+    let known = || CAMPAIGNS.iter().map(|row| row.name).collect::<Vec<_>>();
+    if let Some(unknown) = names.iter().find(|name| !known().contains(&name.as_str())) {
+        bail!("no campaign `{unknown}`; there are {}", known().join(", "));
+    }
+    let is_chosen = |row: &&Campaign| names.is_empty() || names.iter().any(|name| name == row.name);
+    let mut passed = true;
+    for row in CAMPAIGNS.iter().filter(is_chosen) {
+        println!("{}: {}", row.name, row.what);
+        if !list {
+            passed &= run_step(&step_of(row))?;
+        }
+    }
+    Ok(passed)
+}
+
+/// Runs `count` seeds of the simulator from `seed` on.
+///
+/// # Errors
+/// When cargo cannot be started.
+pub(crate) fn simulate(seed: u64, count: u64) -> Result<bool> {
+    let (seed, count) = (seed.to_string(), count.to_string());
+    let arguments = [
+        "run",
+        "--quiet",
+        "-p",
+        "openmesh-simulator",
+        "--bin",
+        "simulate",
+        "--",
+        "--seed",
+        &seed,
+        "--count",
+        &count,
+    ];
+    run_step(&Step::new(cargo(), &arguments))
+}
+
+fn step_of(row: &Campaign) -> Step {
+    let mut step = Step::new(cargo(), row.arguments);
+    let owned = |(key, value): &(&str, &str)| (String::from(*key), String::from(*value));
+    step.environment = row.environment.iter().map(owned).collect();
+    step
+}
+
+fn run_step(step: &Step) -> Result<bool> {
+    println!("   {}", step.shown());
+    let ended = step.stream(&root(), LIMIT, |_| {})?;
+    println!(
+        "   {} after {:.1} s",
+        if ended.success { "passed" } else { "FAILED" },
+        ended.took.as_secs_f64()
+    );
+    Ok(ended.success)
+}

@@ -1,0 +1,106 @@
+//! The table of suites that `cargo xtask test` runs, one row each. A further suite is a further row.
+
+use crate::tally::Counting;
+use std::time::Duration;
+
+/// One row.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    /// Cold, on two cores; twice as long is a failure.
+    pub(crate) budget: Duration,
+    pub(crate) counting: Counting,
+    pub(crate) work: Work,
+    /// Whether `cargo xtask check` runs it.
+    pub(crate) quick: bool,
+}
+
+/// What a suite runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Work {
+    /// Cargo with these arguments.
+    Cargo(&'static [&'static str]),
+    /// This program with these arguments.
+    Xtask(&'static [&'static str]),
+    /// cargo-deny with these arguments, installed when it is not there.
+    Deny(&'static [&'static str]),
+    /// Every test of the workspace: by nextest where it is installed.
+    Tests,
+}
+
+/// Longest a cold run of everything may take.
+#[cfg(test)]
+const TOTAL_BUDGET: Duration = Duration::from_secs(45 * 60);
+
+/// Every suite, in the order they run: what fails fast comes first.
+pub(crate) const SUITES: &[Suite] = &[
+    quick("format", 30, Work::Cargo(&["fmt", "--all", "--check"])),
+    quick("tidy", 30, Work::Xtask(&["tidy"])),
+    slow(
+        "dependencies",
+        90,
+        Counting::Whole,
+        Work::Deny(&[
+            "check",
+            "--hide-inclusion-graph",
+            "bans",
+            "licenses",
+            "sources",
+        ]),
+    ),
+    quick(
+        "lints",
+        480,
+        Work::Cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    ),
+    slow("tests", 1_800, Counting::Tests, Work::Tests),
+    slow(
+        "doc-tests",
+        240,
+        Counting::Tests,
+        Work::Cargo(&["test", "--workspace", "--doc"]),
+    ),
+];
+
+const fn quick(name: &'static str, budget_s: u64, work: Work) -> Suite {
+    Suite {
+        name,
+        budget: Duration::from_secs(budget_s),
+        counting: Counting::Whole,
+        work,
+        quick: true,
+    }
+}
+
+const fn slow(name: &'static str, budget_s: u64, counting: Counting, work: Work) -> Suite {
+    Suite {
+        name,
+        budget: Duration::from_secs(budget_s),
+        counting,
+        work,
+        quick: false,
+    }
+}
+
+/// The names of the suites of `cargo xtask check`.
+pub(crate) fn quick_names() -> Vec<String> {
+    let quick = SUITES.iter().filter(|suite| suite.quick);
+    quick.map(|suite| suite.name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SUITES, TOTAL_BUDGET};
+
+    #[test]
+    fn the_budgets_add_up_to_no_more_than_allowed() {
+        let total = SUITES.iter().map(|suite| suite.budget).sum();
+        assert!(TOTAL_BUDGET >= total, "{total:?}");
+    }
+}
