@@ -1,1 +1,16 @@
 //! Keeps messages and state: the embedded, segmented, append-only log.
+//! Knows positions, bytes and checksums; what a record's header or body means is its caller's.
+
+pub mod embedded;
+mod fault;
+mod record;
+mod report;
+
+pub use embedded::{
+    EmbeddedLog, FIRST_SEQ, Finding, Flaw, LogConfig, LogReader, Opened, Page, PageLimit,
+    RECORD_BYTES_MAX, ReadOnlyReport, Records, SnapshotFolder, VerifyOptions, VerifyReport,
+    batch_bytes, open_read_only, verify,
+};
+pub use fault::{Cause, Fault};
+pub use record::{EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};
+pub use report::{BadSnapshot, CorruptRange, DroppedRange, RecoveryReport};

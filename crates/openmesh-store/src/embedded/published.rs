@@ -1,0 +1,145 @@
+//! What the writer shares with readers: the segments, the synced head, and the bytes of recent batches, so that hot
+//! reads touch no disk.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use openmesh_message::PartitionId;
+
+use super::frame::{RecordHead, Seal};
+use super::segment::Segment;
+use crate::record::StoredRecord;
+
+/// Shared by one writer and any number of readers.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) partition: PartitionId,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    head_seq: AtomicU64,
+    recent: Mutex<Recent>,
+}
+
+impl Published {
+    pub(crate) fn new(
+        partition: PartitionId,
+        segments: Vec<Arc<Segment>>,
+        head_seq: u64,
+        cache_bytes: usize,
+    ) -> Self {
+        let recent = Recent {
+            batches: VecDeque::new(),
+            bytes: 0,
+            bytes_max: cache_bytes,
+        };
+        Self {
+            partition,
+            segments: RwLock::new(segments),
+            head_seq: AtomicU64::new(head_seq),
+            recent: Mutex::new(recent),
+        }
+    }
+
+    pub(crate) fn head_seq(&self) -> u64 {
+        self.head_seq.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn publish(&self, head_seq: u64) {
+        self.head_seq.store(head_seq, Ordering::Release);
+    }
+
+    pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(segment);
+    }
+
+    pub(crate) fn first_seq(&self) -> u64 {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments
+            .first()
+            .map_or(u64::MAX, |segment| segment.header.first_seq)
+    }
+
+    /// The segment that holds `seq` and the last seq it can hold.
+    pub(crate) fn segment_of(&self, seq: u64) -> Option<(Arc<Segment>, u64)> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let after = segments.partition_point(|segment| segment.header.first_seq <= seq);
+        let segment = segments.get(after.checked_sub(1)?)?;
+        let last = segments
+            .get(after)
+            .map_or(u64::MAX, |next| next.header.first_seq - 1);
+        Some((Arc::clone(segment), last))
+    }
+
+    pub(crate) fn remember(&self, batch: RecentBatch) {
+        self.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(batch);
+    }
+
+    pub(crate) fn recent_batch(&self, seq: u64) -> Option<Arc<RecentBatch>> {
+        self.recent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .find(seq)
+    }
+}
+
+/// One batch as it was written.
+#[derive(Debug)]
+pub(crate) struct RecentBatch {
+    pub(crate) first_seq: u64,
+    pub(crate) seal: Seal,
+    /// Where the batch stands in its segment.
+    pub(crate) at: u64,
+    pub(crate) bytes: Bytes,
+    /// Where in `bytes` each record begins, in order.
+    pub(crate) starts: Vec<u32>,
+}
+
+impl RecentBatch {
+    fn memory_bytes(&self) -> usize {
+        self.bytes.len() + self.starts.len() * 4
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.first_seq + (self.starts.len() as u64).saturating_sub(1)
+    }
+
+    pub(crate) fn get(&self, seq: u64, partition: PartitionId) -> Option<StoredRecord> {
+        let index = usize::try_from(seq.checked_sub(self.first_seq)?).ok()?;
+        let start = *self.starts.get(index)?;
+        let frame = self.bytes.slice(usize::try_from(start).ok()?..);
+        RecordHead::decode(&frame, self.seal, self.at + u64::from(start))?.cut(&frame, partition)
+    }
+}
+
+#[derive(Debug)]
+struct Recent {
+    batches: VecDeque<Arc<RecentBatch>>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Recent {
+    fn push(&mut self, batch: RecentBatch) {
+        self.bytes += batch.memory_bytes();
+        self.batches.push_back(Arc::new(batch));
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.batches.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.memory_bytes();
+        }
+    }
+
+    fn find(&self, seq: u64) -> Option<Arc<RecentBatch>> {
+        let after = self.batches.partition_point(|batch| batch.first_seq <= seq);
+        let batch = self.batches.get(after.checked_sub(1)?)?;
+        (seq <= batch.last_seq()).then(|| Arc::clone(batch))
+    }
+}

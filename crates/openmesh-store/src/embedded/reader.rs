@@ -1,0 +1,344 @@
+//! Reads of a log, from any thread, beside its writer or without one. Sees only what was synced.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use openmesh_message::{PartitionId, Position};
+
+use super::lock::FolderLock;
+use super::published::Published;
+use super::recovery::{open_segments, read_tail};
+use super::segment::Segment;
+use super::snapshot::load_newest;
+use super::walker::Item;
+use crate::fault::Fault;
+use crate::record::{LoadedSnapshot, SeqRange, StoredRecord};
+use crate::report::RecoveryReport;
+
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// A view of the log. Clones are cheap and see the same head.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    published: Arc<Published>,
+}
+
+/// How much one page may hold; a page always has at least one record if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Records.
+    pub records: usize,
+    /// Headers and bodies together; the record that passes it is the last.
+    pub bytes: usize,
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self {
+            records: 1024,
+            bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// Consecutive records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In order; only lost ones are left out.
+    pub records: Vec<StoredRecord>,
+    /// Where the next page begins; past the head when this was the last.
+    pub next_seq: u64,
+    /// What corruption took from this page.
+    pub lost: Vec<SeqRange>,
+}
+
+impl LogReader {
+    pub(crate) fn new(published: Arc<Published>) -> Self {
+        Self { published }
+    }
+
+    pub(crate) fn partition(&self) -> PartitionId {
+        self.published.partition
+    }
+
+    /// The highest synced seq; 0 when there is none.
+    pub fn head_seq(&self) -> u64 {
+        self.published.head_seq()
+    }
+
+    /// One record, or none above the head or below the first. Errors: `Damaged` when corruption took it, `Io`.
+    pub fn get(&self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
+        if seq > self.head_seq() || seq < self.published.first_seq() {
+            return Ok(None);
+        }
+        if let Some(batch) = self.published.recent_batch(seq) {
+            return Ok(batch.get(seq, self.published.partition));
+        }
+        let page = self.scan_to(
+            seq,
+            seq,
+            PageLimit {
+                records: 1,
+                bytes: usize::MAX,
+            },
+        )?;
+        match page.records.into_iter().next() {
+            Some(record) => Ok(Some(record)),
+            None => Err(Fault::Damaged {
+                file: self.file_of(seq),
+                seq: Some(seq),
+            }),
+        }
+    }
+
+    /// One record, or none also when it has another epoch or partition. Errors: as `get`.
+    pub fn get_at(&self, position: Position) -> Result<Option<StoredRecord>, Fault> {
+        Ok(self
+            .get(position.seq)?
+            .filter(|record| record.position == position))
+    }
+
+    /// The records from `from_seq` on, up to the limit or the head. Errors: `Io`.
+    pub fn scan(&self, from_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
+        self.scan_to(from_seq, self.head_seq(), limit)
+    }
+
+    /// Every record from `from_seq` to the head of this moment, page by page.
+    pub fn records(&self, from_seq: u64) -> Records {
+        let page = Page {
+            next_seq: from_seq,
+            ..Page::default()
+        };
+        Records {
+            reader: self.clone(),
+            head_seq: self.head_seq(),
+            rest: Vec::new().into_iter(),
+            page,
+        }
+    }
+
+    fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
+        let mut filling = Filling {
+            page: Page {
+                next_seq: from_seq.max(self.published.first_seq().min(last_seq + 1)),
+                ..Page::default()
+            },
+            last_seq,
+            limit: PageLimit {
+                records: limit.records.max(1),
+                ..limit
+            },
+            bytes: 0,
+        };
+        while !filling.is_full() {
+            let seq = filling.page.next_seq;
+            if self.fill_from_recent(&mut filling) {
+                continue;
+            }
+            let Some((segment, segment_last)) = self.published.segment_of(seq) else {
+                break;
+            };
+            self.read_segment(&segment, segment_last, &mut filling)
+                .map_err(|error| segment.fault("read", &error))?;
+        }
+        Ok(filling.page)
+    }
+
+    /// False when the next record is not among the recent ones.
+    fn fill_from_recent(&self, filling: &mut Filling) -> bool {
+        let seq = filling.page.next_seq;
+        let Some(batch) = self.published.recent_batch(seq) else {
+            return false;
+        };
+        while !filling.is_full()
+            && let Some(record) = batch.get(filling.page.next_seq, self.published.partition)
+        {
+            filling.push(record);
+        }
+        filling.page.next_seq > seq
+    }
+
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        segment_last: u64,
+        filling: &mut Filling,
+    ) -> std::io::Result<()> {
+        let last = segment_last.min(filling.last_seq);
+        let mut walker = segment.walk(segment.seek(filling.page.next_seq)?, READ_AHEAD_BYTES);
+        while !filling.is_full() && filling.page.next_seq <= last {
+            let (head, frame) = match walker.next()? {
+                Some(Item::Record { head, frame, .. }) => (head, frame),
+                Some(_) => continue,
+                None => {
+                    filling.lose_through(last);
+                    break;
+                }
+            };
+            if head.seq < filling.page.next_seq {
+                continue;
+            }
+            filling.lose_through((head.seq - 1).min(last));
+            if head.seq <= last
+                && let Some(record) = head.cut(&frame, self.published.partition)
+            {
+                filling.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn file_of(&self, seq: u64) -> String {
+        self.published
+            .segment_of(seq)
+            .map_or_else(String::new, |(segment, _)| segment.name.clone())
+    }
+}
+
+struct Filling {
+    page: Page,
+    last_seq: u64,
+    limit: PageLimit,
+    bytes: usize,
+}
+
+impl Filling {
+    fn is_full(&self) -> bool {
+        self.page.next_seq > self.last_seq
+            || self.page.records.len() >= self.limit.records
+            || (self.bytes >= self.limit.bytes && !self.page.records.is_empty())
+    }
+
+    fn push(&mut self, record: StoredRecord) {
+        self.bytes = self
+            .bytes
+            .saturating_add(record.header.len() + record.body.len());
+        self.page.next_seq = record.position.seq + 1;
+        self.page.records.push(record);
+    }
+
+    fn lose_through(&mut self, last: u64) {
+        if self.page.next_seq <= last {
+            self.page.lost.push(SeqRange {
+                first: self.page.next_seq,
+                last,
+            });
+            self.page.next_seq = last + 1;
+        }
+    }
+}
+
+/// Walks the log page by page. A record that corruption took is an error item; the walk goes on after it.
+#[derive(Debug)]
+pub struct Records {
+    reader: LogReader,
+    head_seq: u64,
+    rest: std::vec::IntoIter<Result<StoredRecord, Fault>>,
+    page: Page,
+}
+
+impl Iterator for Records {
+    type Item = Result<StoredRecord, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(item) = self.rest.next() {
+            return Some(item);
+        }
+        if self.page.next_seq > self.head_seq {
+            return None;
+        }
+        match self
+            .reader
+            .scan_to(self.page.next_seq, self.head_seq, PageLimit::default())
+        {
+            Ok(page) => self.take_page(page),
+            Err(fault) => {
+                self.page.next_seq = u64::MAX;
+                Some(Err(fault))
+            }
+        }
+    }
+}
+
+impl Records {
+    fn take_page(&mut self, mut page: Page) -> Option<Result<StoredRecord, Fault>> {
+        let mut items: Vec<(u64, Result<StoredRecord, Fault>)> = Vec::new();
+        for seq in page.lost.iter().flat_map(|lost| lost.first..=lost.last) {
+            items.push((
+                seq,
+                Err(Fault::Damaged {
+                    file: self.reader.file_of(seq),
+                    seq: Some(seq),
+                }),
+            ));
+        }
+        items.extend(
+            page.records
+                .drain(..)
+                .map(|record| (record.position.seq, Ok(record))),
+        );
+        items.sort_by_key(|(seq, _)| *seq);
+        self.rest = items
+            .into_iter()
+            .map(|(_, item)| item)
+            .collect::<Vec<_>>()
+            .into_iter();
+        self.page = page;
+        self.rest.next()
+    }
+}
+
+/// What a read-only open found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadOnlyReport {
+    /// A writer has the folder: what looks torn may be on its way.
+    pub writer_running: bool,
+    /// The last thing in the log is a clean close.
+    pub clean: bool,
+    /// The last whole record, as recovery would keep it.
+    pub head: Option<Position>,
+    /// What recovery would report.
+    pub report: RecoveryReport,
+    /// The newest intact snapshot.
+    pub snapshot: Option<LoadedSnapshot>,
+}
+
+/// Opens a log without its lock and without changing anything: beside a running writer, or after a crash. The reader
+/// sees what is whole at this moment. Errors: `Newer`, `Damaged`, `Io` (also where there is no log).
+pub fn open_read_only(folder: &Path) -> Result<(LogReader, ReadOnlyReport), Fault> {
+    let writer_running = FolderLock::is_taken(folder);
+    let (mut segments, mut corrupt) = open_segments(folder, false)?;
+    let Some(last) = segments.pop() else {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Fault::io("find a log in", folder, &missing));
+    };
+    let tail = read_tail(&last).map_err(|error| last.fault("read", &error))?;
+    corrupt.extend(tail.corrupt);
+    last.set_marks(tail.marks);
+    let partition = last.header.partition;
+    segments.push(last);
+    let segments = segments.into_iter().map(Arc::new).collect();
+    let head_seq = tail.next_seq - 1;
+    let reader = LogReader::new(Arc::new(Published::new(partition, segments, head_seq, 0)));
+    let mut report = RecoveryReport {
+        dropped: tail.dropped,
+        corrupt,
+        bad_snapshots: Vec::new(),
+    };
+    let snapshot = load_newest(folder, &reader, &mut report)?;
+    let head = (head_seq > 0).then_some(Position {
+        partition,
+        epoch: tail.head_epoch,
+        seq: head_seq,
+    });
+    Ok((
+        reader,
+        ReadOnlyReport {
+            writer_running,
+            clean: tail.closed,
+            head,
+            report,
+            snapshot,
+        },
+    ))
+}

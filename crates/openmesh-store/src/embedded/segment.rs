@@ -1,0 +1,326 @@
+//! One segment file: its header, kept twice, so that damage to one copy loses nothing; how it is made and opened;
+//! and the sparse index by which readers find a seq in it.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use openmesh_message::PartitionId;
+
+use super::disk::{Disk, is_full};
+use super::frame::{Seal, array_at, u32_at, u64_at};
+use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
+use crate::fault::Fault;
+
+/// Where frames begin: after the two copies of the header.
+pub(crate) const DATA_START: u64 = 1024;
+/// Bytes of one copy of the header.
+pub(crate) const COPY_BYTES: usize = 512;
+/// The newest format this program reads, and the one it writes.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Room made ready for the segment after this one, without a header yet.
+pub(crate) const SPARE_NAME: &str = "spare.tmp";
+
+const MAGIC: [u8; 8] = *b"OMLOGSEG";
+const PROLOGUE_BYTES: usize = 16;
+const COPY_CHECKSUM_AT: usize = 508;
+const MARK_EVERY_BYTES: u64 = 16 * 1024;
+
+/// What a segment says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) number: u64,
+    pub(crate) partition: PartitionId,
+    pub(crate) epoch: u32,
+    pub(crate) first_seq: u64,
+    pub(crate) chain: [u8; 32],
+    pub(crate) file_bytes: u64,
+    pub(crate) identity: [u8; 16],
+}
+
+/// Why a copy of a header cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CopyFlaw {
+    Newer(u32),
+    Damaged,
+}
+
+impl SegmentHeader {
+    fn encode(&self) -> Vec<u8> {
+        let mut copy = prologue(MAGIC, FORMAT_VERSION);
+        copy.extend_from_slice(&self.number.to_le_bytes());
+        copy.extend_from_slice(&self.partition.0.to_le_bytes());
+        copy.extend_from_slice(&self.epoch.to_le_bytes());
+        copy.extend_from_slice(&self.first_seq.to_le_bytes());
+        copy.extend_from_slice(&self.chain);
+        copy.extend_from_slice(&self.file_bytes.to_le_bytes());
+        copy.extend_from_slice(&self.identity);
+        copy.resize(COPY_CHECKSUM_AT, 0);
+        copy.extend_from_slice(&crc32c::crc32c(&copy).to_le_bytes());
+        copy.repeat(2)
+    }
+
+    pub(crate) fn decode(copy: &[u8]) -> Result<Self, CopyFlaw> {
+        if let Some(version) = newer_version(copy, MAGIC, FORMAT_VERSION) {
+            return Err(CopyFlaw::Newer(version));
+        }
+        Self::decode_fields(copy).ok_or(CopyFlaw::Damaged)
+    }
+
+    fn decode_fields(copy: &[u8]) -> Option<Self> {
+        let whole =
+            crc32c::crc32c(copy.get(..COPY_CHECKSUM_AT)?) == u32_at(copy, COPY_CHECKSUM_AT)?;
+        if !whole || copy.get(..8)? != MAGIC {
+            return None;
+        }
+        Some(Self {
+            number: u64_at(copy, 16)?,
+            partition: PartitionId(u32_at(copy, 24)?),
+            epoch: u32_at(copy, 28)?,
+            first_seq: u64_at(copy, 32)?,
+            chain: array_at(copy, 40)?,
+            file_bytes: u64_at(copy, 72)?,
+            identity: array_at(copy, 80)?,
+        })
+    }
+}
+
+/// Magic, version and their own checksum: the part of a file that stays the same in every later format.
+pub(crate) fn prologue(magic: [u8; 8], version: u32) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+/// The version of a file that is certainly newer than `supported`.
+pub(crate) fn newer_version(bytes: &[u8], magic: [u8; 8], supported: u32) -> Option<u32> {
+    let version = u32_at(bytes, 8)?;
+    (version > supported && bytes.get(..PROLOGUE_BYTES)? == prologue(magic, version))
+        .then_some(version)
+}
+
+/// A place in a segment where a record begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) seq: u64,
+    pub(crate) at: u64,
+}
+
+/// An open segment. The file is read by position, from any thread.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: String,
+    pub(crate) header: SegmentHeader,
+    pub(crate) seal: Seal,
+    pub(crate) file: Arc<File>,
+    /// Sparse and ordered; none until somebody reads the segment.
+    marks: RwLock<Option<Vec<Mark>>>,
+}
+
+impl Segment {
+    pub(crate) fn new(name: String, header: SegmentHeader, file: File) -> Self {
+        let seal = Seal::new(&header.identity, header.partition, header.number);
+        Self {
+            name,
+            header,
+            seal,
+            file: Arc::new(file),
+            marks: RwLock::new(None),
+        }
+    }
+
+    /// Opens an existing file. The second value lists damaged copies of the header as byte ranges.
+    /// Errors: `Newer`, `Damaged` (both copies), `Io`.
+    pub(crate) fn open(
+        folder: &Path,
+        name: &str,
+        writable: bool,
+    ) -> Result<(Self, Vec<(u64, u64)>), Fault> {
+        let path = folder.join(name);
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(writable)
+            .open(&path)
+            .map_err(|error| Fault::io("open", &path, &error))?;
+        let bytes = read_up_to(&file, 0, COPY_BYTES * 2)
+            .map_err(|error| Fault::io("read", &path, &error))?;
+        let (first, second) = bytes.split_at(bytes.len().min(COPY_BYTES));
+        let copies = [SegmentHeader::decode(first), SegmentHeader::decode(second)];
+        let copy_bytes = COPY_BYTES as u64;
+        let mut bad = Vec::new();
+        let mut good = None;
+        for (copy, from) in copies.into_iter().zip([0, copy_bytes]) {
+            match copy {
+                Ok(header) => good = good.or(Some(header)),
+                Err(CopyFlaw::Newer(found)) => {
+                    return Err(Fault::Newer {
+                        file: name.to_owned(),
+                        found,
+                        supported: FORMAT_VERSION,
+                    });
+                }
+                Err(CopyFlaw::Damaged) => bad.push((from, from + copy_bytes)),
+            }
+        }
+        let header = good.ok_or_else(|| Fault::Damaged {
+            file: name.to_owned(),
+            seq: None,
+        })?;
+        Ok((Self::new(name.to_owned(), header, file), bad))
+    }
+
+    /// Turns the spare into a segment: header, sync, name, sync of the folder; after this a content sync suffices.
+    pub(crate) fn create(
+        disk: &Disk,
+        folder: &Path,
+        spare: Spare,
+        header: SegmentHeader,
+    ) -> io::Result<Self> {
+        let header = SegmentHeader {
+            file_bytes: spare.bytes,
+            ..header
+        };
+        let name = segment_name(header.number);
+        disk.write_at(&spare.file, &header.encode(), 0)?;
+        disk.sync_file(&spare.file)?;
+        std::fs::rename(folder.join(SPARE_NAME), folder.join(&name))?;
+        disk.sync_folder(folder)?;
+        let segment = Self::new(name, header, spare.file);
+        segment.set_marks(Vec::new());
+        Ok(segment)
+    }
+
+    pub(crate) fn walk(&self, from: u64, chunk_bytes: usize) -> Walker {
+        Walker::new(
+            Arc::clone(&self.file),
+            self.seal,
+            from,
+            self.header.file_bytes,
+            chunk_bytes,
+        )
+    }
+
+    pub(crate) fn fault(&self, doing: &'static str, error: &io::Error) -> Fault {
+        Fault::io(doing, Path::new(&self.name), error)
+    }
+
+    pub(crate) fn set_marks(&self, marks: Vec<Mark>) {
+        *self.marks.write().unwrap_or_else(PoisonError::into_inner) = Some(marks);
+    }
+
+    pub(crate) fn add_mark(&self, mark: Mark) {
+        if let Some(marks) = self
+            .marks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
+            push_mark(marks, mark);
+        }
+    }
+
+    /// Where to begin looking for `seq`. Reads the whole segment the first time. Errors: reading failed.
+    pub(crate) fn seek(&self, seq: u64) -> io::Result<u64> {
+        if let Some(marks) = self
+            .marks
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
+            return Ok(mark_before(marks, seq));
+        }
+        let marks = self.read_marks()?;
+        let at = mark_before(&marks, seq);
+        self.set_marks(marks);
+        Ok(at)
+    }
+
+    fn read_marks(&self) -> io::Result<Vec<Mark>> {
+        let mut marks = Vec::new();
+        let mut walker = self.walk(DATA_START, CHUNK_BYTES);
+        while let Some(item) = walker.next()? {
+            if let Item::Record { at, head, .. } = item {
+                push_mark(&mut marks, Mark { seq: head.seq, at });
+            }
+        }
+        Ok(marks)
+    }
+}
+
+/// Keeps a mark if it is far enough from the last.
+pub(crate) fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
+    let far = marks
+        .last()
+        .is_none_or(|last| mark.at >= last.at + MARK_EVERY_BYTES && mark.seq > last.seq);
+    if far {
+        marks.push(mark);
+    }
+}
+
+fn mark_before(marks: &[Mark], seq: u64) -> u64 {
+    let after = marks.partition_point(|mark| mark.seq <= seq);
+    after
+        .checked_sub(1)
+        .and_then(|index| marks.get(index))
+        .map_or(DATA_START, |mark| mark.at)
+}
+
+/// Room on disk that will become a segment.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) file: File,
+    pub(crate) bytes: u64,
+}
+
+impl Spare {
+    /// Errors: `Full` (and nothing is left behind), `Io`.
+    pub(crate) fn make(disk: &Disk, folder: &Path, bytes: u64) -> Result<Self, Fault> {
+        let path = folder.join(SPARE_NAME);
+        let file = disk
+            .create(&path)
+            .map_err(|error| room_fault(folder, &path, bytes, &error))?;
+        let made = disk
+            .allocate(&file, bytes)
+            .and_then(|()| disk.sync_file(&file));
+        if let Err(error) = made {
+            drop(file);
+            let _ = std::fs::remove_file(&path);
+            return Err(room_fault(folder, &path, bytes, &error));
+        }
+        Ok(Self { file, bytes })
+    }
+}
+
+/// `Full` where the disk is, else `Io`.
+pub(crate) fn room_fault(
+    folder: &Path,
+    path: &Path,
+    needed_bytes: u64,
+    error: &io::Error,
+) -> Fault {
+    if is_full(error) {
+        Fault::Full {
+            folder: folder.to_owned(),
+            needed_bytes,
+        }
+    } else {
+        Fault::io("make room in", path, error)
+    }
+}
+
+/// The file name of a segment.
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("segment-{number:010}.log")
+}
+
+/// The number in a segment's file name, if it is one.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    let number = name
+        .strip_prefix("segment-")?
+        .strip_suffix(".log")?
+        .parse()
+        .ok()?;
+    (segment_name(number) == name).then_some(number)
+}

@@ -1,0 +1,221 @@
+//! Snapshots of the state up to one position, so that recovery reads only what came after. Written beside the log;
+//! the last two are kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openmesh_message::{Digest, PartitionId, Position};
+use sha2::{Digest as _, Sha256};
+
+use super::disk::Disk;
+use super::frame::{array_at, u32_at, u64_at};
+use super::reader::LogReader;
+use super::recovery::file_names;
+use super::segment::{newer_version, prologue, room_fault};
+use crate::fault::Fault;
+use crate::record::LoadedSnapshot;
+use crate::report::{BadSnapshot, RecoveryReport};
+
+/// A snapshot that is being written.
+pub(crate) const UNFINISHED_NAME: &str = "snapshot.tmp";
+
+const SNAPSHOT_VERSION: u32 = 1;
+const KEPT: usize = 2;
+const MAGIC: [u8; 8] = *b"OMSNAPSH";
+const DIGEST_AT: usize = 72;
+const STATE_AT: usize = 104;
+
+/// Where snapshots are written; clones share one writer at a time.
+#[derive(Clone, Debug)]
+pub struct SnapshotFolder {
+    folder: PathBuf,
+    disk: Disk,
+    reader: LogReader,
+    writing: Arc<Mutex<()>>,
+}
+
+impl SnapshotFolder {
+    pub(crate) fn new(folder: PathBuf, disk: Disk, reader: LogReader) -> Self {
+        Self {
+            folder,
+            disk,
+            reader,
+            writing: Arc::new(Mutex::new(())),
+        }
+    }
+
+    /// Writes the state as of `at`, which must be synced, and removes all but the last two. The log is not touched.
+    /// Errors: `SnapshotAhead`, `OutOfOrder` (no such position), `Damaged` (its record is), `Full`, `Io`.
+    pub fn write(&self, at: Position, state: &[u8]) -> Result<(), Fault> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let head_seq = self.reader.head_seq();
+        if at.seq > head_seq {
+            return Err(Fault::SnapshotAhead {
+                seq: at.seq,
+                head_seq,
+            });
+        }
+        let record = self.reader.get(at.seq)?;
+        let Some(record) = record.filter(|record| record.position == at) else {
+            return Err(Fault::OutOfOrder {
+                expected: Position {
+                    seq: head_seq,
+                    ..at
+                },
+                found: at,
+            });
+        };
+        let bytes = encode(at, &record.chain, state);
+        let unfinished = self.folder.join(UNFINISHED_NAME);
+        let finished = self.folder.join(snapshot_name(at.seq));
+        self.write_whole(&unfinished, &finished, &bytes)
+            .map_err(|error| {
+                let _ = std::fs::remove_file(&unfinished);
+                room_fault(&self.folder, &finished, bytes.len() as u64, &error)
+            })?;
+        self.remove_old()
+    }
+
+    fn write_whole(&self, unfinished: &Path, finished: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        let file = self.disk.create(unfinished)?;
+        self.disk.write_at(&file, bytes, 0)?;
+        self.disk.sync_file(&file)?;
+        std::fs::rename(unfinished, finished)?;
+        self.disk.sync_folder(&self.folder)
+    }
+
+    fn remove_old(&self) -> Result<(), Fault> {
+        for (_, name) in snapshot_files(&self.folder)?.into_iter().skip(KEPT) {
+            let path = self.folder.join(name);
+            std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The newest snapshot that is intact and agrees with the log; those skipped for it are added to the report.
+/// Errors: `Newer`, `Io`.
+pub(crate) fn load_newest(
+    folder: &Path,
+    reader: &LogReader,
+    report: &mut RecoveryReport,
+) -> Result<Option<LoadedSnapshot>, Fault> {
+    for (_, file) in snapshot_files(folder)? {
+        let checked =
+            load(folder, &file, reader.partition())?.and_then(|snapshot| agree(snapshot, reader));
+        match checked {
+            Ok(snapshot) => return Ok(Some(snapshot)),
+            Err(reason) => report.bad_snapshots.push(BadSnapshot {
+                file,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads one snapshot; the inner error says what is wrong with it. Errors: `Newer`, `Io`.
+pub(crate) fn load(
+    folder: &Path,
+    file: &str,
+    partition: PartitionId,
+) -> Result<Result<LoadedSnapshot, &'static str>, Fault> {
+    let path = folder.join(file);
+    let bytes = std::fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
+    if let Some(found) = newer_version(&bytes, MAGIC, SNAPSHOT_VERSION) {
+        return Err(Fault::Newer {
+            file: file.to_owned(),
+            found,
+            supported: SNAPSHOT_VERSION,
+        });
+    }
+    let Some(snapshot) = decode(&bytes) else {
+        return Ok(Err("its bytes do not match its digest"));
+    };
+    if snapshot.position.partition != partition {
+        return Ok(Err("it belongs to another partition"));
+    }
+    if snapshot_name(snapshot.position.seq) != file {
+        return Ok(Err("its name does not match its position"));
+    }
+    Ok(Ok(snapshot))
+}
+
+/// The snapshots in the folder, newest first. Errors: `Io`.
+pub(crate) fn snapshot_files(folder: &Path) -> Result<Vec<(u64, String)>, Fault> {
+    let mut files: Vec<(u64, String)> = file_names(folder)?
+        .into_iter()
+        .filter_map(|name| Some((snapshot_seq(&name)?, name)))
+        .collect();
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(files)
+}
+
+/// The seq in a snapshot's file name, if it is one.
+pub(crate) fn snapshot_seq(name: &str) -> Option<u64> {
+    let seq = name
+        .strip_prefix("snapshot-")?
+        .strip_suffix(".state")?
+        .parse()
+        .ok()?;
+    (snapshot_name(seq) == name).then_some(seq)
+}
+
+fn agree(snapshot: LoadedSnapshot, reader: &LogReader) -> Result<LoadedSnapshot, &'static str> {
+    if snapshot.position.seq > reader.head_seq() {
+        return Err("it is ahead of the log");
+    }
+    match reader.get(snapshot.position.seq) {
+        Ok(Some(record))
+            if record.position != snapshot.position || record.chain != snapshot.chain =>
+        {
+            Err("its chain value is not the log's")
+        }
+        _ => Ok(snapshot),
+    }
+}
+
+fn snapshot_name(seq: u64) -> String {
+    format!("snapshot-{seq:020}.state")
+}
+
+fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
+    let mut bytes = prologue(MAGIC, SNAPSHOT_VERSION);
+    bytes.reserve(STATE_AT + state.len());
+    bytes.extend_from_slice(&at.partition.0.to_le_bytes());
+    bytes.extend_from_slice(&at.epoch.to_le_bytes());
+    bytes.extend_from_slice(&at.seq.to_le_bytes());
+    bytes.extend_from_slice(chain.as_bytes());
+    bytes.extend_from_slice(&(state.len() as u64).to_le_bytes());
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(&bytes)
+        .chain_update(state)
+        .finalize()
+        .into();
+    bytes.extend_from_slice(&digest);
+    bytes.extend_from_slice(state);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<LoadedSnapshot> {
+    let state = bytes.get(STATE_AT..)?;
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(bytes.get(..DIGEST_AT)?)
+        .chain_update(state)
+        .finalize()
+        .into();
+    let whole = digest == array_at(bytes, DIGEST_AT)? && u64_at(bytes, 64)? == state.len() as u64;
+    if !whole || !bytes.starts_with(&prologue(MAGIC, SNAPSHOT_VERSION)) {
+        return None;
+    }
+    let partition = PartitionId(u32_at(bytes, 16)?);
+    Some(LoadedSnapshot {
+        position: Position {
+            partition,
+            epoch: u32_at(bytes, 20)?,
+            seq: u64_at(bytes, 24)?,
+        },
+        chain: Digest::from_bytes(array_at(bytes, 32)?),
+        state: state.to_vec(),
+    })
+}

@@ -1,0 +1,240 @@
+//! Opening a log for writing: lock, recovery, the epoch, and the head that makes all of it durable.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use openmesh_message::{Digest, Position};
+
+use super::disk::Disk;
+use super::frame::BatchKind;
+use super::lock::FolderLock;
+use super::published::Published;
+use super::recovery::{Tail, open_segments, read_tail};
+use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare};
+use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, load_newest};
+use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
+use crate::fault::{Cause, Fault};
+use crate::record::LoadedSnapshot;
+use crate::report::{CorruptRange, RecoveryReport};
+
+/// What an open found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The epoch of everything appended from here on; grown by one unless the last close was clean.
+    pub epoch: u32,
+    /// The last run did not end with a clean close.
+    pub unclean: bool,
+    /// The seq of the next record.
+    pub next_seq: u64,
+    /// The last record, if there is one.
+    pub head: Option<Position>,
+    /// Its chain value; zero when there is none.
+    pub head_chain: Digest,
+    /// The newest intact snapshot.
+    pub snapshot: Option<LoadedSnapshot>,
+    /// What had to be dropped, crossed or skipped.
+    pub report: RecoveryReport,
+}
+
+impl EmbeddedLog {
+    pub(crate) fn open_on(
+        disk: Disk,
+        folder: &Path,
+        config: &LogConfig,
+    ) -> Result<(Self, Opened), Fault> {
+        make_folder(folder)?;
+        let lock = FolderLock::take(folder)?;
+        remove_unfinished(folder)?;
+        let (mut segments, mut corrupt) = open_segments(folder, true)?;
+        let fresh = segments.is_empty();
+        if fresh {
+            segments.push(first_segment(&disk, folder, config)?);
+        }
+        if let Some(other) = segments
+            .iter()
+            .find(|segment| segment.header.partition != config.partition)
+        {
+            return Err(Fault::WrongPartition {
+                expected: config.partition,
+                found: other.header.partition,
+            });
+        }
+        let Some(active) = segments.pop() else {
+            return Err(Fault::Damaged {
+                file: folder.display().to_string(),
+                seq: None,
+            });
+        };
+        let mut tail = read_tail(&active).map_err(|error| active.fault("read", &error))?;
+        active.set_marks(std::mem::take(&mut tail.marks));
+        corrupt.append(&mut tail.corrupt);
+        let active = Arc::new(active);
+        let mut shared: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
+        shared.push(Arc::clone(&active));
+        let log = Self::resume(disk, folder, config, (shared, active, lock), &tail, fresh);
+        log.run(tail, corrupt, fresh)
+    }
+
+    fn resume(
+        disk: Disk,
+        folder: &Path,
+        config: &LogConfig,
+        (segments, active, lock): (Vec<Arc<Segment>>, Arc<Segment>, FolderLock),
+        tail: &Tail,
+        fresh: bool,
+    ) -> Self {
+        let synced_seq = tail.next_seq - 1;
+        let published = Arc::new(Published::new(
+            config.partition,
+            segments,
+            synced_seq,
+            config.cache_bytes,
+        ));
+        let reader = LogReader::new(Arc::clone(&published));
+        let epoch = if tail.closed || fresh {
+            tail.epoch
+        } else {
+            tail.epoch + 1
+        };
+        Self {
+            folder: folder.to_owned(),
+            config: config.clone(),
+            snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
+            disk,
+            published,
+            active,
+            spare: None,
+            at: tail.end,
+            warm_to: tail.end,
+            epoch,
+            next_seq: tail.next_seq,
+            chain: tail.chain,
+            unsynced: false,
+            uncovered: false,
+            stopped: None,
+            _lock: lock,
+        }
+    }
+
+    fn run(
+        mut self,
+        tail: Tail,
+        corrupt: Vec<CorruptRange>,
+        fresh: bool,
+    ) -> Result<(Self, Opened), Fault> {
+        self.settle(&tail)?;
+        // Two copies: the epoch must outlive damage to either of them.
+        self.write_marker(BatchKind::Opened, 2)?;
+        let mut report = RecoveryReport {
+            dropped: tail.dropped,
+            corrupt,
+            bad_snapshots: Vec::new(),
+        };
+        let snapshot = load_newest(&self.folder, &self.reader(), &mut report)?;
+        let head_seq = self.next_seq - 1;
+        let partition = self.config.partition;
+        let head = (head_seq >= FIRST_SEQ).then_some(Position {
+            partition,
+            epoch: tail.head_epoch,
+            seq: head_seq,
+        });
+        let opened = Opened {
+            epoch: self.epoch,
+            unclean: !tail.closed && !fresh,
+            next_seq: self.next_seq,
+            head,
+            head_chain: self.head_chain(),
+            snapshot,
+            report,
+        };
+        Ok((self, opened))
+    }
+
+    /// Makes the kept part durable and the dropped part zero, before anything is written after it: what is left of a
+    /// torn tail must never follow a later record.
+    fn settle(&mut self, tail: &Tail) -> Result<(), Fault> {
+        let segment = Arc::clone(&self.active);
+        let settled = || -> io::Result<()> {
+            let file_bytes = segment.header.file_bytes;
+            if segment.file.metadata()?.len() < file_bytes {
+                self.disk.allocate(&segment.file, file_bytes)?;
+            }
+            if let Some(dropped) = &tail.dropped {
+                self.disk
+                    .write_zeros(&segment.file, tail.end, dropped.to_byte.min(file_bytes))?;
+            }
+            self.disk.sync_file(&segment.file)
+        };
+        settled().map_err(|error| {
+            self.stop(Fault::WriteFailed {
+                segment: segment.name.clone(),
+                cause: Cause::from(&error),
+            })
+        })
+    }
+}
+
+/// A header for a log without records, with an identity nobody can guess: a body cannot pass for a frame.
+pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
+    let mut identity = [0; 16];
+    getrandom::fill(&mut identity).map_err(|error| {
+        Fault::io(
+            "draw an identity for",
+            Path::new("a segment"),
+            &io::Error::other(error.to_string()),
+        )
+    })?;
+    Ok(SegmentHeader {
+        number: 1,
+        partition: config.partition,
+        epoch: 1,
+        first_seq: FIRST_SEQ,
+        chain: [0; 32],
+        file_bytes: config.segment_bytes,
+        identity,
+    })
+}
+
+fn first_segment(disk: &Disk, folder: &Path, config: &LogConfig) -> Result<Segment, Fault> {
+    let bytes = config
+        .segment_bytes
+        .max(DATA_START + 2 * MARKER_ROOM_BYTES)
+        .next_multiple_of(8);
+    let spare = Spare::make(disk, folder, bytes)?;
+    Segment::create(disk, folder, spare, fresh_header(config)?)
+        .map_err(|error| Fault::io("make a segment in", folder, &error))
+}
+
+/// Makes the folder and its name durable.
+fn make_folder(folder: &Path) -> Result<(), Fault> {
+    let fault = |error: io::Error| Fault::io("make", folder, &error);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).map_err(fault)?;
+    match folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        Some(parent) => File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .map_err(fault),
+        None => Ok(()),
+    }
+}
+
+/// A crash may leave what nobody had begun to rely on.
+fn remove_unfinished(folder: &Path) -> Result<(), Fault> {
+    for name in [SPARE_NAME, UNFINISHED_NAME] {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::io("remove", &path, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Reads everything in a log's folder and reports every byte that is not as it was written. Changes nothing.
+
+mod findings;
+mod segments;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use openmesh_message::{Digest, PartitionId, Position};
+
+use super::lock::{FolderLock, LOCK_NAME};
+use super::recovery::{file_names, segment_numbers};
+use super::segment::{SPARE_NAME, segment_name, segment_number};
+use super::snapshot::{UNFINISHED_NAME, load, snapshot_files, snapshot_seq};
+use crate::fault::Fault;
+pub use findings::{Finding, Flaw, VerifyReport};
+use segments::SegmentCheck;
+
+/// What a verification checks beyond bytes, and whom it tells how far it is.
+#[derive(Default)]
+pub struct VerifyOptions<'a> {
+    /// Cuts the commitment out of a record's header: SHA-256 of salt and body. None for a header without one.
+    pub commitment: Option<&'a dyn Fn(&[u8]) -> Option<Digest>>,
+    /// Called with bytes done and bytes in total, about once a MiB.
+    pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
+}
+
+impl std::fmt::Debug for VerifyOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifyOptions")
+            .field("commitment", &self.commitment.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Verifies the log in `folder`. Beside a running writer, what looks torn at the end is on its way and not reported.
+/// Errors: `Newer`, `Io`; damage is a finding, not an error.
+pub fn verify(folder: &Path, options: &mut VerifyOptions<'_>) -> Result<VerifyReport, Fault> {
+    let mut run = Run {
+        folder,
+        report: VerifyReport {
+            writer_running: FolderLock::is_taken(folder),
+            ..VerifyReport::default()
+        },
+        bytes_total: 0,
+        snapshots: BTreeMap::new(),
+        partition: None,
+    };
+    run.check_names()?;
+    let mut check = SegmentCheck::new(options);
+    let numbers = segment_numbers(folder)?;
+    run.partition = check.partition_of(folder, &numbers)?;
+    run.read_snapshots()?;
+    for (index, number) in numbers.iter().enumerate() {
+        check.segment(&mut run, *number, index + 1 == numbers.len())?;
+    }
+    check.finish(&mut run);
+    run.compare_snapshots();
+    Ok(run.report)
+}
+
+/// One verification under way.
+struct Run<'a> {
+    folder: &'a Path,
+    report: VerifyReport,
+    bytes_total: u64,
+    /// What snapshots say of the log: seq to file, position, chain.
+    snapshots: BTreeMap<u64, (String, Position, Digest)>,
+    partition: Option<PartitionId>,
+}
+
+impl Run<'_> {
+    fn check_names(&mut self) -> Result<(), Fault> {
+        for name in file_names(self.folder)? {
+            let path = self.folder.join(&name);
+            let about = std::fs::symlink_metadata(&path)
+                .map_err(|error| Fault::io("look at", &path, &error))?;
+            let ours = segment_number(&name).is_some() || snapshot_seq(&name).is_some();
+            if about.is_file() && ours {
+                self.bytes_total += about.len();
+            } else if about.is_file() && name == LOCK_NAME {
+                self.find_if(about.len() > 0, &name, 0, None, Flaw::UnusedSpace);
+            } else if ![SPARE_NAME, UNFINISHED_NAME].contains(&name.as_str()) || !about.is_file() {
+                self.find(&name, 0, None, Flaw::ForeignFile);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_snapshots(&mut self) -> Result<(), Fault> {
+        for (seq, file) in snapshot_files(self.folder)? {
+            let path = self.folder.join(&file);
+            self.report.bytes += std::fs::metadata(&path)
+                .map_err(|error| Fault::io("look at", &path, &error))?
+                .len();
+            self.report.snapshots += 1;
+            let Some(partition) = self.partition else {
+                continue;
+            };
+            match load(self.folder, &file, partition)? {
+                Ok(snapshot) => {
+                    self.snapshots
+                        .insert(seq, (file, snapshot.position, snapshot.chain));
+                }
+                Err(reason) => self.find(&file, 0, Some(seq), Flaw::SnapshotDamaged(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Called for every record: a snapshot of this seq must agree with it.
+    fn compare_snapshot(&mut self, position: Position, chain: Digest) {
+        if let Some((file, at, expected)) = self.snapshots.remove(&position.seq) {
+            self.find_if(
+                at != position || expected != chain,
+                &file,
+                0,
+                Some(at.seq),
+                Flaw::SnapshotDisagrees,
+            );
+        }
+    }
+
+    /// Snapshots whose record was not met: lost records have their own finding.
+    fn compare_snapshots(&mut self) {
+        let head_seq = self.report.head.map_or(0, |head| head.seq);
+        for (seq, (file, _, _)) in std::mem::take(&mut self.snapshots) {
+            self.find_if(seq > head_seq, &file, 0, Some(seq), Flaw::SnapshotDisagrees);
+        }
+    }
+
+    fn find(&mut self, file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) {
+        self.report.findings.push(Finding {
+            file: file.to_owned(),
+            offset,
+            seq,
+            flaw,
+        });
+    }
+
+    fn find_if(&mut self, wrong: bool, file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) {
+        if wrong {
+            self.find(file, offset, seq, flaw);
+        }
+    }
+
+    fn segment_name_and_length(&self, number: u64) -> Result<(String, u64), Fault> {
+        let name = segment_name(number);
+        let path = self.folder.join(&name);
+        let length = std::fs::metadata(&path)
+            .map_err(|error| Fault::io("look at", &path, &error))?
+            .len();
+        Ok((name, length))
+    }
+}

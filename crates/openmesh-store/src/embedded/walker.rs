@@ -1,0 +1,236 @@
+//! Walks the frames of one segment in order and crosses damage: what does not check is skipped up to the next batch
+//! head or record that does. Judges nothing beyond checksums.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::{
+    ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES,
+    RECORD_MAGIC, RecordHead, Seal, frame_bytes,
+};
+
+/// How much is read ahead when a whole segment is walked.
+pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
+const BLOCK_BYTES: usize = 4096;
+
+/// One thing found in a segment.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Batch {
+        at: u64,
+        head: BatchHead,
+    },
+    Record {
+        at: u64,
+        head: RecordHead,
+        frame: Bytes,
+    },
+    Bad {
+        from: u64,
+        to: u64,
+        what: &'static str,
+    },
+}
+
+/// Goes from item to item; ends where only zeros remain.
+#[derive(Debug)]
+pub(crate) struct Walker {
+    window: Window,
+    seal: Seal,
+    at: u64,
+}
+
+impl Walker {
+    /// `at` must be where an item begins, `end` is the segment's length, `chunk_bytes` the read-ahead.
+    pub(crate) fn new(file: Arc<File>, seal: Seal, at: u64, end: u64, chunk_bytes: usize) -> Self {
+        Self {
+            window: Window {
+                file,
+                end,
+                chunk: Bytes::new(),
+                chunk_at: 0,
+                chunk_bytes,
+            },
+            seal,
+            at,
+        }
+    }
+
+    /// Where the next item begins, and everything before has been read.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The next item, or none when the rest is unused. Errors: reading failed.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Item>> {
+        let from = self.at;
+        if let Some((item, bytes)) = self.parse(from)? {
+            self.at = from + bytes;
+            return Ok(Some(item));
+        }
+        if self.window.is_zero_from(from)? {
+            return Ok(None);
+        }
+        let to = self.next_valid(from + ALIGNMENT as u64)?;
+        self.at = to;
+        Ok(Some(Item::Bad {
+            from,
+            to,
+            what: "neither a batch head nor a record",
+        }))
+    }
+
+    /// The item at `at` and its length, if there is one.
+    fn parse(&mut self, at: u64) -> io::Result<Option<(Item, u64)>> {
+        let head = self.window.get(at, BATCH_HEAD_BYTES)?;
+        if let Some(batch) = BatchHead::decode(&head, self.seal, at) {
+            return Ok(Some((
+                Item::Batch { at, head: batch },
+                BATCH_HEAD_BYTES as u64,
+            )));
+        }
+        let Some(record) = RecordHead::decode(&head, self.seal, at) else {
+            return Ok(None);
+        };
+        let bytes = record.frame_bytes();
+        if bytes > frame_bytes(RECORD_BYTES_MAX) || at.saturating_add(bytes) > self.window.end {
+            return Ok(None);
+        }
+        let frame = self
+            .window
+            .get(at, usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        let payload = frame.get(RECORD_HEAD_BYTES..).unwrap_or_default();
+        if frame.len() as u64 == bytes && record.covers(payload, self.seal, at) {
+            return Ok(Some((
+                Item::Record {
+                    at,
+                    head: record,
+                    frame,
+                },
+                bytes,
+            )));
+        }
+        let what = "the checksum of a record's content does not match";
+        Ok(Some((
+            Item::Bad {
+                from: at,
+                to: at + bytes,
+                what,
+            },
+            bytes,
+        )))
+    }
+
+    /// Where the next item after damage begins; where none does, the end of what is not zero.
+    fn next_valid(&mut self, from: u64) -> io::Result<u64> {
+        let mut block_at = from;
+        let mut used_end = from;
+        while block_at < self.window.end {
+            let block = self.window.get(block_at, BLOCK_BYTES)?;
+            if block.is_empty() {
+                break;
+            }
+            if let Some(last) = block.iter().rposition(|byte| *byte != 0) {
+                used_end = block_at + last as u64 + 1;
+                if let Some(found) = self.valid_within(&block, block_at)? {
+                    return Ok(found);
+                }
+            }
+            block_at += block.len() as u64;
+        }
+        Ok(used_end
+            .next_multiple_of(ALIGNMENT as u64)
+            .min(self.window.end.max(from)))
+    }
+
+    fn valid_within(&mut self, block: &Bytes, block_at: u64) -> io::Result<Option<u64>> {
+        for (index, word) in block.chunks(ALIGNMENT).enumerate() {
+            let magic = word.get(..4).unwrap_or_default();
+            if magic != BATCH_MAGIC && magic != RECORD_MAGIC {
+                continue;
+            }
+            let at = block_at + (index * ALIGNMENT) as u64;
+            if self.parse(at)?.is_some() {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A piece of a file in memory that moves along.
+#[derive(Debug)]
+struct Window {
+    file: Arc<File>,
+    end: u64,
+    chunk: Bytes,
+    chunk_at: u64,
+    chunk_bytes: usize,
+}
+
+impl Window {
+    /// Up to `len` bytes at `at`; fewer only at the end.
+    fn get(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
+        let len = usize::try_from(self.end.saturating_sub(at))
+            .unwrap_or(usize::MAX)
+            .min(len);
+        if let Some(bytes) = self.cut(at, len) {
+            return Ok(bytes);
+        }
+        let ahead = usize::try_from(self.end.saturating_sub(at))
+            .unwrap_or(usize::MAX)
+            .min(self.chunk_bytes);
+        self.chunk = read_up_to(&self.file, at, ahead.max(len))?;
+        self.chunk_at = at;
+        Ok(self.cut(at, len).unwrap_or_else(|| self.chunk.clone()))
+    }
+
+    fn cut(&self, at: u64, len: usize) -> Option<Bytes> {
+        let from = usize::try_from(at.checked_sub(self.chunk_at)?).ok()?;
+        let to = from.checked_add(len)?;
+        (to <= self.chunk.len()).then(|| self.chunk.slice(from..to))
+    }
+
+    fn is_zero_from(&mut self, from: u64) -> io::Result<bool> {
+        let mut at = from;
+        while at < self.end {
+            let block = self.get(at, BLOCK_BYTES)?;
+            if block.is_empty() {
+                break;
+            }
+            if !is_zero(&block) {
+                return Ok(false);
+            }
+            at += block.len() as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// True when every byte is zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+    bytes
+        .chunks(BLOCK_BYTES)
+        .all(|block| ZEROS.get(..block.len()) == Some(block))
+}
+
+/// Reads `len` bytes, or fewer where the file ends.
+pub(crate) fn read_up_to(file: &File, at: u64, len: usize) -> io::Result<Bytes> {
+    let mut bytes = vec![0; len];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Bytes::from(bytes))
+}
