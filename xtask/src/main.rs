@@ -69,22 +69,29 @@ enum Command {
     },
 }
 
-fn main() -> Result<ExitCode> {
-    let passed = match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whether everything passed.
+fn run(command: Command) -> Result<bool> {
+    match command {
         Command::Test {
             suites,
             no_install,
             test_data,
-        } => test_run::run(&suites, !no_install, test_data)?,
-        Command::Check => test_run::run(&suites::quick_names(), false, None)?,
-        Command::Tidy => tidy::run()?,
-        Command::Simulate { seed, count } => campaign::simulate(seed, count)?,
-        Command::Campaign { names, list } => campaign::run(&names, list)?,
-        Command::Generate { check } => generate::run(check)?,
-    };
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+        } => test_run::run(&suites, !no_install, test_data),
+        Command::Check => test_run::run(&suites::quick_names(), false, None),
+        Command::Tidy => tidy::run(),
+        Command::Simulate { seed, count } => campaign::simulate(seed, count),
+        Command::Campaign { names, list } => campaign::run(&names, list),
+        Command::Generate { check } => generate::run(check),
+    }
 }

@@ -97,6 +97,19 @@ pub(crate) fn quick_names() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{SUITES, TOTAL_BUDGET};
+    use crate::workspace::root;
+
+    #[test]
+    fn the_docs_name_every_suite() {
+        let page = std::fs::read_to_string(root().join("docs/contributing/testing.md")).unwrap();
+        for suite in SUITES {
+            assert!(
+                page.contains(&format!("| `{}` |", suite.name)),
+                "{}",
+                suite.name
+            );
+        }
+    }
 
     #[test]
     fn the_budgets_add_up_to_no_more_than_allowed() {

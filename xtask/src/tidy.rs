@@ -4,6 +4,7 @@ mod budgets;
 mod decisions;
 mod edges;
 mod links;
+mod manifests;
 mod names;
 mod packages;
 mod places;
@@ -47,7 +48,7 @@ pub(crate) fn run() -> Result<bool> {
 /// Applies every rule to the workspace at `root`.
 fn check(root: &Path) -> Result<Tidy> {
     let mut tidy = Tidy::new(root, files(root)?);
-    tidy.check_texts()?;
+    tidy.check_texts();
     tidy.check_workspace()?;
     for path in stale(root)? {
         tidy.find(&path, "is stale: run cargo xtask generate");
@@ -70,14 +71,14 @@ impl Tidy {
     }
 
     /// The rules that need nothing but the files.
-    fn check_texts(&mut self) -> Result<()> {
+    fn check_texts(&mut self) {
         source::check(self);
         budgets::check(self);
         names::check(self);
         links::check(self);
+        manifests::check(self);
         decisions::check(self);
         places::check(self);
-        Ok(())
     }
 
     /// The rules that ask cargo.
@@ -123,7 +124,7 @@ mod tests {
             findings: Vec::new(),
             warnings: Vec::new(),
         };
-        tidy.check_texts().unwrap();
+        tidy.check_texts();
         tidy.findings.join("\n")
     }
 
@@ -155,6 +156,16 @@ mod tests {
             ("docs/decisions/1-a.md", "# A\n", "NNNN-title.md"),
             ("docs/decisions/0002-a.md", "# A\n", "0001"),
             ("docs/a.md", place.as_str(), "path of one machine"),
+            (
+                "crates/x/Cargo.toml",
+                "[dependencies]\nserde = \"1\"\n",
+                "lacks `[lints]`",
+            ),
+            (
+                "crates/x/Cargo.toml",
+                "[dependencies]\nserde = \"1\"\n",
+                "[workspace.dependencies]",
+            ),
             (
                 "Cargo.lock",
                 "source = \"registry+https://mirror.invalid/index\"\n",
