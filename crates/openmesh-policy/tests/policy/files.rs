@@ -119,3 +119,11 @@ fn a_reason_cannot_pose_as_a_condition_in_the_canonical_form() {
     let plain = one_rule("verdict = \"allow\"").replace("\"r\"", "\"r\\\"\\nrule \\\"x\"");
     assert_eq!(loaded(&plain).canonical().lines().count(), 6);
 }
+
+#[test]
+fn nesting_is_refused_before_it_hurts() {
+    let deep = format!("version = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(refusal(&deep).contains("not TOML"));
+    let wide = format!("version = 1 #{}", "x".repeat(1 << 20));
+    assert!(refusal(&wide).contains("at most 1048576"));
+}

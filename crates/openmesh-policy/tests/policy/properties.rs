@@ -2,10 +2,10 @@
 //! decision is never overturned by state.
 
 use crate::facts::{agent, definition, loaded, request, topic};
-use openmesh_message::{Performative, TopicPath, VersionedName};
+use openmesh_message::{Authority, Performative, TopicPath, VersionedName};
 use openmesh_policy::{
-    Action, Decision, Destination, MachineState, Party, Policy, Standing, StatefulContext,
-    StaticContext, StaticDecision, Verdict,
+    Action, DEFAULT_CLOSED, Decision, Destination, MachineState, Party, Policy, Standing,
+    StatefulContext, StaticContext, StaticDecision, Verdict,
 };
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::sample::{select, subsequence};
@@ -216,5 +216,17 @@ proptest! {
         let named = policy.rules().any(|rule| rule.name == &*decision.rule && rule.verdict == decision.verdict);
         prop_assert_eq!(named, &*decision.rule != openmesh_policy::DEFAULT_RULE);
         prop_assert!(named || decision.verdict == Verdict::Deny);
+    }
+
+    /// A shipped file with a piece of it replaced by anything: an answer, never a panic.
+    #[test]
+    fn no_text_breaks_the_reader(at in any::<proptest::sample::Index>(), length in 0_usize..40, noise in "\\PC{0,40}") {
+        let file: Vec<char> = DEFAULT_CLOSED.chars().collect();
+        let start = at.index(file.len());
+        let end = file.len().min(start + length);
+        let text: String = file[..start].iter().chain(&noise.chars().collect::<Vec<_>>()).chain(&file[end..]).collect();
+        if let Err(refused) = Policy::parse(&text, Authority::OpenMesh) {
+            prop_assert!(!refused.problem.is_empty());
+        }
     }
 }
