@@ -1,0 +1,221 @@
+//! A conversation as data: its state, the acts that reach it, the transitions they cause. No behaviour here.
+
+mod act;
+mod notice;
+mod transition;
+
+pub use act::{Act, ActTarget, AllowedAct, IllegalAct, IllegalKind};
+pub use notice::Notice;
+pub use transition::{Cause, Effect, Opened, Transition};
+
+use crate::definition::{MAIN_MACHINE, Outcome};
+use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Everything a conversation needs to go on; plain and serialisable.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ConversationState {
+    /// The form of this state: [`ConversationState::VERSION`].
+    pub version: u16,
+    /// The conversation.
+    pub id: ConversationId,
+    /// The protocol it follows.
+    pub protocol: PinnedName,
+    /// When it was opened; absent before its first transition.
+    pub opened: Option<Timestamp>,
+    /// The one agent its opening act was addressed to, if it was one.
+    pub addressee: Option<AgentId>,
+    /// Who is bound to which role, in binding order.
+    pub bound: Vec<Bound>,
+    /// The value that correlates its payloads.
+    pub correlation: Option<Value>,
+    /// The machine that exists once.
+    pub round: Instance,
+    /// The instances of the other machines, in the order they were made.
+    pub instances: Vec<Slot>,
+    /// Open duties, oldest first.
+    pub duties: Vec<Obligation>,
+    /// How it ended; absent while it goes on.
+    pub ended: Option<Outcome>,
+}
+
+/// An agent in its role.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Bound {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its role.
+    pub role: String,
+}
+
+/// An instance of a machine that exists once for each agent of a role.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Slot {
+    /// The machine.
+    pub machine: String,
+    /// The agent whose instance it is.
+    pub agent: AgentId,
+    /// The instance.
+    pub instance: Instance,
+}
+
+/// Where one machine is.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Instance {
+    /// Its state.
+    pub state: String,
+    /// When it entered the state.
+    pub entered: Timestamp,
+    /// When the state's timer is due.
+    pub deadline: Option<Timestamp>,
+    /// Who acted last in it.
+    pub last_mover: Option<AgentId>,
+    /// The latest propose or counter-propose.
+    pub offer: Option<Digest>,
+    /// How often each move that has a `max` was taken, by `state/index`.
+    pub taken: BTreeMap<String, u32>,
+    /// Payload digests sent towards `signatures: all`, by agent; forgotten when the state is left.
+    pub signatures: BTreeMap<AgentId, Digest>,
+    /// What the definition reads of the last payloads: by schema variable, then JSON pointer.
+    pub last: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Names an instance: a machine, and the agent if the machine exists once for each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct InstanceId {
+    /// The machine.
+    pub machine: String,
+    /// The agent; absent for the machine that exists once.
+    pub agent: Option<AgentId>,
+}
+
+/// Who owes whom what by when.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Obligation {
+    /// The role that owes.
+    pub role: String,
+    /// The agent that owes.
+    pub agent: AgentId,
+    /// The agent it is owed to.
+    pub to: AgentId,
+    /// The instance it arose in.
+    pub instance: InstanceId,
+    /// The acts any of which ends it.
+    pub must: Vec<Performative>,
+    /// Since when.
+    pub since: Timestamp,
+    /// By when.
+    pub by: Timestamp,
+    /// The rule of the definition, by its place.
+    pub rule: u32,
+}
+
+impl ConversationState {
+    /// The form of this state; a higher one is refused by the reader.
+    pub const VERSION: u16 = 1;
+
+    /// The role an agent is bound to.
+    pub fn role_of(&self, agent: &AgentId) -> Option<&str> {
+        let bound = self.bound.iter().find(|bound| bound.agent == *agent);
+        bound.map(|bound| bound.role.as_str())
+    }
+
+    /// The agents bound to a role, in binding order.
+    pub fn agents_of<'s>(&'s self, role: &'s str) -> impl Iterator<Item = &'s AgentId> {
+        let bound = self.bound.iter().filter(move |bound| bound.role == role);
+        bound.map(|bound| &bound.agent)
+    }
+
+    /// The state an instance is in; absent if it was not made yet.
+    pub fn state_of(&self, id: &InstanceId) -> Option<&str> {
+        self.instance(id).map(|instance| instance.state.as_str())
+    }
+
+    /// An instance, if it was made.
+    pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
+        let Some(agent) = &id.agent else {
+            return (id.machine == MAIN_MACHINE).then_some(&self.round);
+        };
+        let found = |slot: &&Slot| slot.machine == id.machine && slot.agent == *agent;
+        self.instances.iter().find(found).map(|slot| &slot.instance)
+    }
+
+    /// Whether it is over.
+    pub fn is_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Every machine and its state: `round=open bid[did:key:z6Mk…]=offered`.
+    pub fn text(&self) -> String {
+        let mut text = format!("{MAIN_MACHINE}={}", self.round.state);
+        for slot in &self.instances {
+            text.push_str(&format!(
+                " {}[{}]={}",
+                slot.machine, slot.agent, slot.instance.state
+            ));
+        }
+        text
+    }
+
+    /// Every instance that was made: the one first, then the others in their order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
+        let slots = self.instances.iter();
+        let slots = slots.map(|slot| (InstanceId::of(&slot.machine, slot.agent), &slot.instance));
+        std::iter::once((InstanceId::main(), &self.round)).chain(slots)
+    }
+
+    pub(crate) fn instance_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
+        let Some(agent) = &id.agent else {
+            return (id.machine == MAIN_MACHINE).then_some(&mut self.round);
+        };
+        let found = |slot: &&mut Slot| slot.machine == id.machine && slot.agent == *agent;
+        self.instances
+            .iter_mut()
+            .find(found)
+            .map(|slot| &mut slot.instance)
+    }
+}
+
+impl Instance {
+    pub(crate) fn begin(state: &str, entered: Timestamp) -> Self {
+        Self {
+            state: state.to_owned(),
+            entered,
+            deadline: None,
+            last_mover: None,
+            offer: None,
+            taken: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+}
+
+impl InstanceId {
+    /// The machine that exists once.
+    pub fn main() -> Self {
+        Self {
+            machine: MAIN_MACHINE.to_owned(),
+            agent: None,
+        }
+    }
+
+    /// An agent's instance.
+    pub fn of(machine: &str, agent: AgentId) -> Self {
+        Self {
+            machine: machine.to_owned(),
+            agent: Some(agent),
+        }
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.agent {
+            Some(agent) => write!(f, "{}[{agent}]", self.machine),
+            None => f.write_str(&self.machine),
+        }
+    }
+}

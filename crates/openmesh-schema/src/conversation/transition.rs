@@ -1,0 +1,158 @@
+//! What one step does to a conversation: an ordered list of effects, small enough for a record's header.
+
+use super::{ConversationState, InstanceId, Obligation};
+use crate::definition::Outcome;
+use openmesh_message::{AgentId, Digest, Timestamp};
+
+/// One step: decided once, applied live and in recovery.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Transition {
+    /// The `now` it was decided at.
+    pub at: Timestamp,
+    /// What it does, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// One thing that a step does.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The conversation begins.
+    Opened {
+        /// The one agent the opening act was addressed to.
+        addressee: Option<AgentId>,
+    },
+    /// An agent takes a role.
+    Bound {
+        /// The agent.
+        agent: AgentId,
+        /// The role.
+        role: String,
+    },
+    /// An act was accepted in an instance, which is made if it was not there.
+    Acted {
+        /// The instance.
+        instance: InstanceId,
+        /// The move, by `state/index`, if it counts towards a `max`.
+        counted: Option<String>,
+        /// Who acted.
+        sender: AgentId,
+        /// The message's digest, if it is an offer.
+        offer: Option<Digest>,
+        /// The payload's digest, if it counts towards `signatures: all`.
+        signed: Option<Digest>,
+        /// The schema variable under which the definition reads this payload.
+        remember: Option<String>,
+    },
+    /// A machine moved.
+    Moved {
+        /// The instance.
+        instance: InstanceId,
+        /// The state it left.
+        from: String,
+        /// The state it entered.
+        to: String,
+        /// Why.
+        cause: Cause,
+    },
+    /// A timer runs.
+    TimerSet {
+        /// The instance.
+        instance: InstanceId,
+        /// When it is due.
+        at: Timestamp,
+    },
+    /// A timer runs no more.
+    TimerCleared {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A duty arose.
+    DutyBegun {
+        /// The duty.
+        duty: Obligation,
+    },
+    /// A duty ended.
+    DutyEnded {
+        /// Its place in the list at this point.
+        index: u32,
+    },
+    /// The conversation is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// Why a machine moved.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// An act.
+    Act,
+    /// A timer.
+    Timer,
+    /// A `when` rule.
+    When,
+}
+
+/// A conversation about to begin: apply the transition to the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The state before anything happened.
+    pub state: ConversationState,
+    /// The first step.
+    pub transition: Transition,
+}
+
+impl Cause {
+    /// As it is written in notices.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Act => "act",
+            Self::Timer => "timer",
+            Self::When => "when",
+        }
+    }
+}
+
+impl Transition {
+    /// The machine moves: instance, from, to, cause.
+    pub fn moves(&self) -> impl Iterator<Item = (&InstanceId, &str, &str, Cause)> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Moved {
+                instance,
+                from,
+                to,
+                cause,
+            } => Some((instance, from.as_str(), to.as_str(), *cause)),
+            _ => None,
+        })
+    }
+
+    /// The agents that take a role.
+    pub fn bound(&self) -> impl Iterator<Item = (&AgentId, &str)> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Bound { agent, role } => Some((agent, role.as_str())),
+            _ => None,
+        })
+    }
+
+    /// How the conversation ends by this step.
+    pub fn ended(&self) -> Option<Outcome> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Ended { outcome } => Some(*outcome),
+            _ => None,
+        })
+    }
+
+    /// The moves in one line: `round start→open`.
+    pub fn summary(&self) -> String {
+        let moves = self
+            .moves()
+            .map(|(instance, from, to, _)| format!("{instance} {from}→{to}"));
+        moves.collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,317 @@
+//! How a conversation moves. Deciding (`open`, `step`, `fire`) only reads; `apply` only does what was decided.
+//!
+//! For one act at `now`: call `fire` and `apply` until nothing is due, then `step`, then `apply`.
+
+mod apply;
+mod checks;
+mod matching;
+mod next;
+mod scope;
+mod visible;
+mod work;
+
+use crate::conversation::{
+    Act, ActTarget, AllowedAct, Cause, ConversationState, Effect, IllegalAct, IllegalKind,
+    Instance, Notice, Obligation, Opened, Transition,
+};
+use crate::definition::{Binds, MAIN_MACHINE, State};
+use crate::limits::AGENTS_MAX;
+use crate::protocol::Protocol;
+use openmesh_message::{AgentId, ConversationId, Timestamp};
+use serde_json::Value;
+use work::Work;
+
+/// Why an act is refused, before anybody is told.
+#[derive(Debug)]
+struct Refusal {
+    kind: IllegalKind,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(kind: IllegalKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Protocol {
+    /// A conversation before its first transition; recovery starts here.
+    pub fn blank(&self, id: &ConversationId) -> ConversationState {
+        let main = self.definition().machines.get(MAIN_MACHINE);
+        let initial = main.map_or("", |machine| machine.initial.as_str());
+        ConversationState {
+            version: ConversationState::VERSION,
+            id: *id,
+            protocol: self.pinned().clone(),
+            opened: None,
+            addressee: None,
+            bound: Vec::new(),
+            correlation: None,
+            round: Instance::begin(initial, Timestamp::from_millis(0)),
+            instances: Vec::new(),
+            duties: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// Decides whether `act` opens a conversation.
+    pub fn open(
+        &self,
+        id: &ConversationId,
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Opened, IllegalAct> {
+        let state = self.blank(id);
+        let decided = self.decide_opening(&state, act, now);
+        match decided {
+            Ok(transition) => Ok(Opened { state, transition }),
+            Err(refusal) => Err(IllegalAct {
+                kind: refusal.kind,
+                state: String::new(),
+                allowed_next: self.allowed_opening(),
+                detail: refusal.detail,
+            }),
+        }
+    }
+
+    /// Decides whether `act` is a legal step.
+    pub fn step(
+        &self,
+        state: &ConversationState,
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Transition, IllegalAct> {
+        self.decide_step(state, act, now)
+            .map_err(|refusal| self.illegal(state, act, now, refusal))
+    }
+
+    /// The step of the timer that was due first, if one is due; call it until none is.
+    pub fn fire(&self, state: &ConversationState, now: Timestamp) -> Option<Transition> {
+        let due = state
+            .all()
+            .enumerate()
+            .filter_map(|(place, (id, instance))| Some((instance.deadline?, place, id)))
+            .filter(|(deadline, _, _)| *deadline <= now)
+            .min_by_key(|(deadline, place, _)| (*deadline, *place));
+        let (_, _, id) = due?;
+        let timer = self.state_of(state, &id)?.timer.as_ref()?;
+        let mut work = Work::begin(self, state, now, None);
+        work.enter(&id, &timer.next, Cause::Timer);
+        work.settle();
+        Some(work.finish())
+    }
+
+    /// Does what a transition says; `payload` is the act's (absent for timers and erased bodies).
+    pub fn apply(
+        &self,
+        state: &mut ConversationState,
+        transition: &Transition,
+        payload: Option<&Value>,
+    ) {
+        for effect in &transition.effects {
+            apply::apply(self, state, effect, payload, transition.at);
+        }
+    }
+
+    /// When the next timer is due.
+    pub fn next_deadline(&self, state: &ConversationState) -> Option<Timestamp> {
+        state
+            .all()
+            .filter_map(|(_, instance)| instance.deadline)
+            .min()
+    }
+
+    /// The open duties, oldest first.
+    pub fn obligations<'s>(&self, state: &'s ConversationState) -> &'s [Obligation] {
+        &state.duties
+    }
+
+    /// The roles that an unbound agent could take by its first act.
+    pub fn may_join(&self, state: &ConversationState, agent: &AgentId) -> Vec<String> {
+        let invited = state.addressee.is_none_or(|addressee| addressee == *agent);
+        if !invited || state.ended.is_some() || state.role_of(agent).is_some() {
+            return Vec::new();
+        }
+        let open = self.definition().roles.iter().filter(|(name, role)| {
+            role.binds == Binds::FirstMove && role.count.has_room(state.agents_of(name).count())
+        });
+        open.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn decide_opening(
+        &self,
+        blank: &ConversationState,
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
+        let initiator = self.definition().initiator().unwrap_or_default();
+        checks::check_invites(self.definition(), act)?;
+        let addressee = match act.to {
+            ActTarget::Agent(agent) => Some(agent),
+            ActTarget::Topic | ActTarget::Conversation => None,
+        };
+        let mut work = Work::begin(self, blank, now, act.payload);
+        work.push(Effect::Opened { addressee });
+        work.bind(act.sender, initiator);
+        for (role, agent) in act.invites {
+            work.bind(*agent, role);
+        }
+        let candidate = matching::find_move(self, &work.state, initiator, act)?;
+        checks::check(self, &work.state, act, &candidate, now)?;
+        work.act(act, &candidate);
+        Ok(work.finish())
+    }
+
+    fn decide_step(
+        &self,
+        state: &ConversationState,
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
+        if let Some(outcome) = state.ended {
+            let detail = format!("the conversation is over: {}", outcome.as_str());
+            return Err(Refusal::new(IllegalKind::Ended, detail));
+        }
+        if self
+            .next_deadline(state)
+            .is_some_and(|deadline| deadline <= now)
+        {
+            return Err(Refusal::new(
+                IllegalKind::TimerDue,
+                "a timer is due and comes first",
+            ));
+        }
+        if !act.invites.is_empty() {
+            let detail = "only the act that opens a conversation invites";
+            return Err(Refusal::new(IllegalKind::BadInvitation, detail));
+        }
+        if let Some(role) = state.role_of(&act.sender) {
+            return self.decide_as(state, role, act, now);
+        }
+        let mut refusal = self.cannot_join(state, &act.sender);
+        for role in self.may_join(state, &act.sender) {
+            match self.decide_as(state, &role, act, now) {
+                Ok(transition) => return Ok(transition),
+                Err(why) => refusal = why,
+            }
+        }
+        Err(refusal)
+    }
+
+    fn decide_as(
+        &self,
+        state: &ConversationState,
+        role: &str,
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Transition, Refusal> {
+        let mut work = Work::begin(self, state, now, act.payload);
+        if state.role_of(&act.sender).is_none() {
+            if state.bound.len() >= AGENTS_MAX {
+                let detail = format!("a conversation has at most {AGENTS_MAX} agents");
+                return Err(Refusal::new(IllegalKind::TooManyAgents, detail));
+            }
+            work.bind(act.sender, role);
+        }
+        let candidate = matching::find_move(self, &work.state, role, act)?;
+        checks::check(self, &work.state, act, &candidate, now)?;
+        work.act(act, &candidate);
+        Ok(work.finish())
+    }
+
+    fn cannot_join(&self, state: &ConversationState, agent: &AgentId) -> Refusal {
+        let open = state.addressee.is_none_or(|addressee| addressee == *agent);
+        let full = |(name, role): (&String, &crate::definition::Role)| {
+            role.binds == Binds::FirstMove && !role.count.has_room(state.agents_of(name).count())
+        };
+        if open && self.definition().roles.iter().any(full) {
+            return Refusal::new(IllegalKind::RoleFull, "every role one could join is taken");
+        }
+        Refusal::new(
+            IllegalKind::NotBound,
+            "the sender has no role in this conversation",
+        )
+    }
+
+    fn illegal(
+        &self,
+        state: &ConversationState,
+        act: &Act<'_>,
+        now: Timestamp,
+        refusal: Refusal,
+    ) -> IllegalAct {
+        let knows =
+            state.role_of(&act.sender).is_some() || !self.may_join(state, &act.sender).is_empty();
+        IllegalAct {
+            kind: refusal.kind,
+            state: if knows {
+                self.visible_text(state, act)
+            } else {
+                String::new()
+            },
+            allowed_next: self.allowed_next(state, &act.sender, now),
+            detail: refusal.detail,
+        }
+    }
+
+    /// What the definition says of the state an instance is in.
+    fn state_of(
+        &self,
+        state: &ConversationState,
+        id: &crate::conversation::InstanceId,
+    ) -> Option<&State> {
+        let machine = self.definition().machines.get(&id.machine)?;
+        let name = state.state_of(id).unwrap_or(&machine.initial);
+        machine.states.get(name)
+    }
+
+    /// What an initiator may open a conversation with.
+    pub fn allowed_opening(&self) -> Vec<AllowedAct> {
+        next::opening(self)
+    }
+
+    /// What `agent` may do next, once timers that are due have fired.
+    pub fn allowed_next(
+        &self,
+        state: &ConversationState,
+        agent: &AgentId,
+        now: Timestamp,
+    ) -> Vec<AllowedAct> {
+        let mut state = std::borrow::Cow::Borrowed(state);
+        while let Some(transition) = self.fire(&state, now) {
+            self.apply(state.to_mut(), &transition, None);
+        }
+        next::allowed(self, &state, agent)
+    }
+
+    /// Who is delivered an act: its sender, its addressee, and roles that see all.
+    ///
+    /// For a topic, its subscribers are the caller's to add.
+    pub fn readers(
+        &self,
+        state: &ConversationState,
+        sender: &AgentId,
+        to: &ActTarget,
+    ) -> Vec<AgentId> {
+        visible::readers(self, state, sender, to)
+    }
+
+    /// Whether an agent's role sees every act.
+    pub fn may_read_all(&self, state: &ConversationState, agent: &AgentId) -> bool {
+        let role = state.role_of(agent);
+        let role = role.and_then(|name| self.definition().roles.get(name));
+        role.is_some_and(|role| role.sees_all)
+    }
+
+    /// What to tell of a transition's steps by timer or `when`; `state` is the one after it.
+    pub fn notices(&self, state: &ConversationState, transition: &Transition) -> Vec<Notice> {
+        visible::notices(self, state, transition)
+    }
+
+    fn visible_text(&self, state: &ConversationState, act: &Act<'_>) -> String {
+        visible::text(self, state, act)
+    }
+}

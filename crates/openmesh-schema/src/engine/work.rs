@@ -1,0 +1,309 @@
+//! A step being decided: a scratch state on which every effect is tried as it is written down.
+
+use super::apply::apply;
+use super::checks::is_offer;
+use super::matching::Candidate;
+use super::scope::View;
+use crate::conversation::{
+    Act, Cause, ConversationState, Effect, InstanceId, Obligation, Transition,
+};
+use crate::definition::{Definition, MAIN_MACHINE, ObligationRule, TimerStart};
+use crate::limits::DUTIES_MAX;
+use crate::protocol::Protocol;
+use openmesh_message::{AgentId, Digest, Timestamp};
+use serde_json::Value;
+
+pub(super) struct Work<'p> {
+    protocol: &'p Protocol,
+    pub(super) state: ConversationState,
+    effects: Vec<Effect>,
+    now: Timestamp,
+    payload: Option<&'p Value>,
+}
+
+impl<'p> Work<'p> {
+    pub(super) fn begin(
+        protocol: &'p Protocol,
+        state: &ConversationState,
+        now: Timestamp,
+        payload: Option<&'p Value>,
+    ) -> Self {
+        Self {
+            protocol,
+            state: state.clone(),
+            effects: Vec::new(),
+            now,
+            payload,
+        }
+    }
+
+    pub(super) fn finish(self) -> Transition {
+        Transition {
+            at: self.now,
+            effects: self.effects,
+        }
+    }
+
+    pub(super) fn push(&mut self, effect: Effect) {
+        apply(
+            self.protocol,
+            &mut self.state,
+            &effect,
+            self.payload,
+            self.now,
+        );
+        self.effects.push(effect);
+    }
+
+    pub(super) fn bind(&mut self, agent: AgentId, role: &str) {
+        let role = role.to_owned();
+        self.push(Effect::Bound { agent, role });
+    }
+
+    /// Takes a move that passed every check, and all that follows from it.
+    pub(super) fn act(&mut self, act: &Act<'_>, candidate: &Candidate<'_>) {
+        let rules = self.protocol.rules();
+        let variable = act.schema.and_then(|schema| rules.variable(schema));
+        let remember = variable
+            .filter(|name| rules.remembered(name).is_some() || rules.correlated(name).is_some());
+        let complete = !candidate.one.signatures_all || self.completes(act, candidate);
+        self.push(Effect::Acted {
+            instance: candidate.id.clone(),
+            counted: candidate.counted(),
+            sender: act.sender,
+            offer: is_offer(act.performative).then_some(act.digest),
+            signed: candidate.one.signatures_all.then_some(act.payload_digest),
+            remember: remember.map(str::to_owned),
+        });
+        if complete {
+            self.enter(&candidate.id, &candidate.one.next, Cause::Act);
+        }
+        self.end_duties_by(act, &candidate.id);
+        self.begin_duties(act, &candidate.id);
+        self.settle();
+    }
+
+    /// Whether this act is the last of the equal signatures that the move waits for.
+    fn completes(&self, act: &Act<'_>, candidate: &Candidate<'_>) -> bool {
+        let instance = self.state.instance(&candidate.id);
+        let digest_of = |agent: &AgentId| -> Option<Digest> {
+            if *agent == act.sender {
+                return Some(act.payload_digest);
+            }
+            instance?.signatures.get(agent).copied()
+        };
+        let per = candidate.machine.per.as_deref();
+        let mut signers: Vec<&AgentId> = Vec::new();
+        for role in &candidate.one.from {
+            match &candidate.id.agent {
+                Some(agent) if per == Some(role) => signers.push(agent),
+                _ => signers.extend(self.state.agents_of(role)),
+            }
+        }
+        let mut signers = signers.into_iter();
+        signers.all(|agent| digest_of(agent) == Some(act.payload_digest))
+    }
+
+    /// Moves an instance into a state and starts its timer.
+    pub(super) fn enter(&mut self, id: &InstanceId, to: &str, cause: Cause) {
+        let Some(instance) = self.state.instance(id) else {
+            return;
+        };
+        let from = instance.state.clone();
+        let had_timer = instance.deadline.is_some();
+        self.push(Effect::Moved {
+            instance: id.clone(),
+            from,
+            to: to.to_owned(),
+            cause,
+        });
+        let view = View {
+            state: &self.state,
+            instance: self.state.instance(id),
+            act: None,
+        };
+        // A time that cannot be read is due at once: nothing may wait for it for ever.
+        let due = deadline(self.protocol, &id.machine, to, &view, self.now);
+        match due.unwrap_or(Some(self.now)) {
+            Some(at) => self.push(Effect::TimerSet {
+                instance: id.clone(),
+                at,
+            }),
+            None if had_timer => self.push(Effect::TimerCleared {
+                instance: id.clone(),
+            }),
+            None => {}
+        }
+    }
+
+    /// Runs `when` rules until nothing changes, then ends what is over.
+    pub(super) fn settle(&mut self) {
+        // Each pass that changes something takes an instance one edge along its cycle-free `when` graph.
+        while self.pass() {}
+        self.end_duties_of_finals();
+        let over = self
+            .state
+            .all()
+            .all(|(id, instance)| self.is_final(&id, &instance.state));
+        let main = self.protocol.definition().machines.get(MAIN_MACHINE);
+        let outcome = main.and_then(|machine| machine.finals.get(&self.state.round.state));
+        if let (true, Some(outcome)) = (over, outcome) {
+            self.push(Effect::Ended { outcome: *outcome });
+        }
+    }
+
+    fn pass(&mut self) -> bool {
+        let mut changed = false;
+        for place in 0..=self.state.instances.len() {
+            while let Some((id, next)) = self.first_when(place) {
+                self.enter(&id, &next, Cause::When);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// The first rule that holds for the round (place 0) or the instance at a place.
+    fn first_when(&self, place: usize) -> Option<(InstanceId, String)> {
+        let (machine, instance, agent) = match place.checked_sub(1) {
+            None => (MAIN_MACHINE, &self.state.round, None),
+            Some(index) => {
+                let slot = self.state.instances.get(index)?;
+                (slot.machine.as_str(), &slot.instance, Some(slot.agent))
+            }
+        };
+        let definition = self.protocol.definition().machines.get(machine)?;
+        let rules = &definition.states.get(&instance.state)?.when;
+        if rules.is_empty() {
+            return None;
+        }
+        let compiled = self.protocol.rules().state(machine, &instance.state)?;
+        let view = View {
+            state: &self.state,
+            instance: Some(instance),
+            act: None,
+        };
+        let mut both = rules.iter().zip(&compiled.whens);
+        let (rule, _) = both.find(|(_, condition)| condition.holds(&view).unwrap_or(false))?;
+        let machine = machine.to_owned();
+        Some((InstanceId { machine, agent }, rule.next.clone()))
+    }
+
+    fn is_final(&self, id: &InstanceId, state: &str) -> bool {
+        let machine = self.protocol.definition().machines.get(&id.machine);
+        machine.is_some_and(|machine| machine.finals.contains_key(state))
+    }
+
+    fn end_duties_by(&mut self, act: &Act<'_>, id: &InstanceId) {
+        self.end_duties(|duty| {
+            duty.agent == act.sender
+                && duty.must.contains(act.performative)
+                && (id.agent.is_none() || duty.instance == *id)
+        });
+    }
+
+    fn end_duties_of_finals(&mut self) {
+        let finals: Vec<bool> = self
+            .state
+            .duties
+            .iter()
+            .map(|duty| {
+                let state = self.state.state_of(&duty.instance);
+                state.is_some_and(|state| self.is_final(&duty.instance, state))
+            })
+            .collect();
+        let mut finals = finals.into_iter();
+        self.end_duties(|_| finals.next().unwrap_or(false));
+    }
+
+    fn end_duties(&mut self, mut ends: impl FnMut(&Obligation) -> bool) {
+        let duties = self.state.duties.iter().enumerate();
+        let ended: Vec<usize> = duties
+            .filter(|(_, duty)| ends(duty))
+            .map(|(index, _)| index)
+            .collect();
+        for index in ended.into_iter().rev() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            self.push(Effect::DutyEnded { index });
+        }
+    }
+
+    fn begin_duties(&mut self, act: &Act<'_>, id: &InstanceId) {
+        let definition = self.protocol.definition();
+        for (place, rule) in definition.obligations.iter().enumerate() {
+            if rule.machine != id.machine || !rule.after.contains(act.performative) {
+                continue;
+            }
+            for agent in self.debtors(definition, rule, id) {
+                self.begin_duty(act, id, rule, (place, agent));
+            }
+        }
+    }
+
+    fn debtors(
+        &self,
+        definition: &Definition,
+        rule: &ObligationRule,
+        id: &InstanceId,
+    ) -> Vec<AgentId> {
+        let machine = definition.machines.get(&id.machine);
+        let per = machine.and_then(|machine| machine.per.as_ref());
+        match id.agent {
+            Some(agent) if per == Some(&rule.role) => vec![agent],
+            _ => self.state.agents_of(&rule.role).copied().collect(),
+        }
+    }
+
+    fn begin_duty(
+        &mut self,
+        act: &Act<'_>,
+        id: &InstanceId,
+        rule: &ObligationRule,
+        (place, agent): (usize, AgentId),
+    ) {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let same =
+            |duty: &Obligation| duty.rule == place && duty.agent == agent && duty.instance == *id;
+        let known = self.state.duties.iter().any(same);
+        if known || agent == act.sender || self.state.duties.len() >= DUTIES_MAX {
+            return;
+        }
+        let duty = Obligation {
+            role: rule.role.clone(),
+            agent,
+            to: act.sender,
+            instance: id.clone(),
+            must: rule.must.clone(),
+            since: self.now,
+            by: self.now.plus_ms(rule.within_ms),
+            rule: place,
+        };
+        self.push(Effect::DutyBegun { duty });
+    }
+}
+
+/// When the timer of a state would be due if it were entered at `now`; `None` if it has none.
+pub(super) fn deadline(
+    protocol: &Protocol,
+    machine: &str,
+    state: &str,
+    view: &View<'_>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, String> {
+    let found = protocol.definition().machines.get(machine);
+    let timer = found.and_then(|machine| machine.states.get(state)?.timer.as_ref());
+    match timer.map(|timer| &timer.starts) {
+        None => Ok(None),
+        Some(TimerStart::After { duration_ms, .. }) => Ok(Some(now.plus_ms(*duration_ms))),
+        Some(TimerStart::At(path)) => {
+            let rules = protocol.rules().state(machine, state);
+            let at = rules.and_then(|rules| rules.timer_at.as_ref());
+            let value = at.and_then(|at| view.payload(&at.variable, &at.pointer));
+            let time = value
+                .and_then(Value::as_str)
+                .and_then(|text| Timestamp::parse(text).ok());
+            time.map(Some)
+                .ok_or_else(|| format!("`{path}` is no RFC 3339 time"))
+        }
+    }
+}

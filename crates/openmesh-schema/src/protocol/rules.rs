@@ -1,0 +1,355 @@
+//! The expressions and payload paths of a definition, compiled and checked against schemas and states.
+
+use crate::catalog::Catalog;
+use crate::definition::{Definition, MAIN_MACHINE, TimerStart};
+use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
+use crate::expression::{Expression, Input};
+use crate::schema;
+use openmesh_message::{DefinitionName, PinnedName};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Checked = Result<(), DefinitionError>;
+
+/// Everything of a definition that is evaluated.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    states: BTreeMap<(String, String), StateRules>,
+    require: BTreeMap<String, Expression>,
+    correlate: BTreeMap<String, String>,
+    variables: BTreeMap<PinnedName, String>,
+    remembered: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What is evaluated in one state.
+#[derive(Debug, Default)]
+pub(crate) struct StateRules {
+    /// The moves' guards, by place.
+    pub(crate) guards: Vec<Option<Expression>>,
+    /// The `when` rules' conditions, by place.
+    pub(crate) whens: Vec<Expression>,
+    /// Where the timer's time stands.
+    pub(crate) timer_at: Option<PayloadPath>,
+}
+
+/// A place in the last payload of a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PayloadPath {
+    /// The schema's variable.
+    pub(crate) variable: String,
+    /// JSON pointer.
+    pub(crate) pointer: String,
+}
+
+impl Rules {
+    pub(super) fn compile(
+        definition: &Definition,
+        catalog: &Catalog,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, DefinitionError> {
+        let mut checker = Checker {
+            definition,
+            catalog,
+            warnings,
+            rules: Self::default(),
+        };
+        checker.name_variables()?;
+        checker.compile_states()?;
+        checker.compile_require()?;
+        checker.check_correlate()?;
+        Ok(checker.rules)
+    }
+
+    pub(crate) fn state(&self, machine: &str, state: &str) -> Option<&StateRules> {
+        self.states.get(&(machine.to_owned(), state.to_owned()))
+    }
+
+    /// The variable under which payloads of a schema are read.
+    pub(crate) fn variable(&self, schema: &PinnedName) -> Option<&str> {
+        self.variables.get(schema).map(String::as_str)
+    }
+
+    /// What is required of payloads read under a variable.
+    pub(crate) fn required(&self, variable: &str) -> Option<&Expression> {
+        self.require.get(variable)
+    }
+
+    /// Where the value stands that correlates payloads read under a variable.
+    pub(crate) fn correlated(&self, variable: &str) -> Option<&str> {
+        self.correlate.get(variable).map(String::as_str)
+    }
+
+    /// The JSON pointers that are read of payloads under a variable.
+    pub(crate) fn remembered(&self, variable: &str) -> Option<&BTreeSet<String>> {
+        self.remembered.get(variable)
+    }
+}
+
+struct Checker<'d> {
+    definition: &'d Definition,
+    catalog: &'d Catalog,
+    warnings: &'d mut Vec<String>,
+    rules: Rules,
+}
+
+impl Checker<'_> {
+    fn name_variables(&mut self) -> Checked {
+        let mut owners: BTreeMap<String, &DefinitionName> = BTreeMap::new();
+        for pin in self.definition.schemas() {
+            let name = &pin.versioned.name;
+            let variable = name.name.replace('-', "_");
+            let earlier = owners.insert(variable.clone(), name);
+            if variable == "round"
+                || variable == "count"
+                || earlier.is_some_and(|other| other != name)
+            {
+                return Err(DefinitionError::new(
+                    "machines",
+                    Kind::Inconsistent,
+                    format!(
+                        "schema `{}` would be read as `{variable}`, which means something else here",
+                        pin.versioned
+                    ),
+                ));
+            }
+            self.rules.variables.insert(pin.clone(), variable);
+        }
+        Ok(())
+    }
+
+    fn compile_states(&mut self) -> Checked {
+        for (machine_name, machine) in &self.definition.machines {
+            for (state_name, state) in &machine.states {
+                let path = format!("machines.{machine_name}.states.{state_name}");
+                let mut rules = StateRules::default();
+                for (index, one) in state.moves.iter().enumerate() {
+                    let path = format!("{path}.moves[{index}].guard");
+                    let guard = one.guard.as_deref();
+                    let guard = guard.map(|text| self.expression(&path, text, &[machine_name]));
+                    rules.guards.push(guard.transpose()?);
+                }
+                for (index, rule) in state.when.iter().enumerate() {
+                    let path = format!("{path}.when[{index}].if");
+                    let condition = self.expression(&path, &rule.condition, &[machine_name])?;
+                    rules.whens.push(condition);
+                }
+                if let Some(TimerStart::At(text)) = state.timer.as_ref().map(|timer| &timer.starts)
+                {
+                    let at = self.timer_path(&format!("{path}.timer.at"), text, machine_name)?;
+                    rules.timer_at = Some(at);
+                }
+                let key = (machine_name.clone(), state_name.clone());
+                self.rules.states.insert(key, rules);
+            }
+        }
+        Ok(())
+    }
+
+    fn compile_require(&mut self) -> Checked {
+        for (name, text) in &self.definition.require {
+            let path = format!("require.{name}");
+            let variable = self.variable_of(&path, name)?;
+            let machines = self.machines_with(&variable);
+            let machines: Vec<&str> = machines.iter().map(String::as_str).collect();
+            let expression = self.expression(&path, text, &machines)?;
+            self.rules.require.insert(variable, expression);
+        }
+        Ok(())
+    }
+
+    fn check_correlate(&mut self) -> Checked {
+        for (name, pointer) in &self.definition.correlate {
+            let path = format!("correlate.{name}");
+            if !pointer.starts_with('/') {
+                let message = format!("`{pointer}` is no JSON pointer such as /id");
+                return Err(DefinitionError::new(path, Kind::BadName, message));
+            }
+            let variable = self.variable_of(&path, name)?;
+            let found = self.known(&path, &variable, pointer)?;
+            if !found.always_there {
+                let message =
+                    format!("`{pointer}` is not required by the schema, so it could be missing");
+                return Err(DefinitionError::new(path, Kind::UnknownPath, message));
+            }
+            self.rules.correlate.insert(variable, pointer.clone());
+        }
+        Ok(())
+    }
+
+    fn variable_of(&self, path: &str, name: &DefinitionName) -> Result<String, DefinitionError> {
+        let mut pins = self.rules.variables.iter();
+        match pins.find(|(pin, _)| pin.versioned.name == *name) {
+            Some((_, variable)) => Ok(variable.clone()),
+            None => Err(DefinitionError::new(
+                path,
+                Kind::UnknownSchema,
+                format!("no move carries schema `{name}`"),
+            )),
+        }
+    }
+
+    /// The machines in which a payload read under `variable` is sent.
+    fn machines_with(&self, variable: &str) -> Vec<String> {
+        let machines = self.definition.machines.keys();
+        machines
+            .filter(|name| self.sent_in(name, variable))
+            .cloned()
+            .collect()
+    }
+
+    fn sent_in(&self, machine: &str, variable: &str) -> bool {
+        let Some(machine) = self.definition.machines.get(machine) else {
+            return false;
+        };
+        let mut schemas = machine
+            .moves()
+            .filter_map(|(_, _, one)| one.schema.as_ref());
+        schemas.any(|pin| self.rules.variable(pin) == Some(variable))
+    }
+
+    /// Compiles an expression that is evaluated in each of `machines`.
+    fn expression(
+        &mut self,
+        path: &str,
+        text: &str,
+        machines: &[&str],
+    ) -> Result<Expression, DefinitionError> {
+        let expression = Expression::compile(text)
+            .map_err(|message| DefinitionError::new(path, Kind::BadExpression, message))?;
+        for input in expression.inputs() {
+            match input {
+                Input::RoundState => {}
+                Input::Count { machine, state } => self.check_count(path, machine, state)?,
+                Input::Path { variable, pointer } => {
+                    self.check_path(path, variable, pointer, machines)?;
+                }
+            }
+        }
+        for state in expression.round_states() {
+            self.check_state(path, MAIN_MACHINE, state)?;
+        }
+        Ok(expression)
+    }
+
+    fn check_count(&self, path: &str, machine: &str, state: &str) -> Checked {
+        let found = self.definition.machines.get(machine);
+        if found.is_none_or(|machine| machine.per.is_none()) {
+            let message = format!("count() is of machines with `per`, and `{machine}` is none");
+            return Err(DefinitionError::new(path, Kind::UnknownState, message));
+        }
+        self.check_state(path, machine, state)
+    }
+
+    fn check_state(&self, path: &str, machine: &str, state: &str) -> Checked {
+        let found = self.definition.machines.get(machine);
+        let exists = found.is_some_and(|machine| {
+            machine.states.contains_key(state) || machine.finals.contains_key(state)
+        });
+        if exists {
+            return Ok(());
+        }
+        let message = format!("machine `{machine}` has no state `{state}`");
+        Err(DefinitionError::new(path, Kind::UnknownState, message))
+    }
+
+    fn check_path(
+        &mut self,
+        path: &str,
+        variable: &str,
+        pointer: &str,
+        machines: &[&str],
+    ) -> Checked {
+        for machine in machines {
+            if !self.sent_in(machine, variable) && !self.sent_in(MAIN_MACHINE, variable) {
+                return Err(DefinitionError::new(
+                    path,
+                    Kind::UnknownPath,
+                    format!(
+                        "no payload `{variable}` is sent in machine `{machine}` or in `{MAIN_MACHINE}`"
+                    ),
+                ));
+            }
+        }
+        let known = self.known(path, variable, pointer)?;
+        if !known.always_there {
+            let dotted = pointer.replace('/', ".");
+            self.warnings.push(format!(
+                "{path}: `{variable}{dotted}` is not required by its schema; where it is missing, the expression does not hold"
+            ));
+        }
+        self.remember(variable, pointer);
+        Ok(())
+    }
+
+    fn timer_path(
+        &mut self,
+        path: &str,
+        text: &str,
+        machine: &str,
+    ) -> Result<PayloadPath, DefinitionError> {
+        let Some((variable, rest)) = text.split_once('.') else {
+            let message = format!("`{text}` is no path such as rfp.tenderPeriod.endDate");
+            return Err(DefinitionError::new(path, Kind::BadTimer, message));
+        };
+        let pointer = format!("/{}", rest.replace('.', "/"));
+        self.check_path(path, variable, &pointer, &[machine])?;
+        if !self.known(path, variable, &pointer)?.may_be_text {
+            let message = format!("`{text}` is no text, so no RFC 3339 time");
+            return Err(DefinitionError::new(path, Kind::BadTimer, message));
+        }
+        Ok(PayloadPath {
+            variable: variable.to_owned(),
+            pointer,
+        })
+    }
+
+    /// What every schema read under `variable` says about the path; all must declare it.
+    fn known(
+        &self,
+        path: &str,
+        variable: &str,
+        pointer: &str,
+    ) -> Result<schema::Known, DefinitionError> {
+        let dotted = pointer.replace('/', ".");
+        let mut all = schema::Known {
+            may_be_text: true,
+            always_there: true,
+        };
+        let mut pins = 0;
+        for (pin, _) in self
+            .rules
+            .variables
+            .iter()
+            .filter(|(_, name)| *name == variable)
+        {
+            let schema = self.catalog.schema(&pin.digest);
+            let Some(known) = schema.and_then(|schema| schema::find(schema.document(), pointer))
+            else {
+                return Err(DefinitionError::new(
+                    path,
+                    Kind::UnknownPath,
+                    format!(
+                        "schema `{}` declares no `{variable}{dotted}`",
+                        pin.versioned.short()
+                    ),
+                ));
+            };
+            all.may_be_text &= known.may_be_text;
+            all.always_there &= known.always_there;
+            pins += 1;
+        }
+        if pins > 0 {
+            return Ok(all);
+        }
+        let message = format!("no schema of this protocol is called `{variable}`");
+        Err(DefinitionError::new(path, Kind::UnknownPath, message))
+    }
+
+    fn remember(&mut self, variable: &str, pointer: &str) {
+        let pointers = self
+            .rules
+            .remembered
+            .entry(variable.to_owned())
+            .or_default();
+        pointers.insert(pointer.to_owned());
+    }
+}
