@@ -8,13 +8,13 @@ use std::path::Path;
 
 use rustix::fs::FallocateFlags;
 
-const ZERO_PIECE: [u8; 65536] = [0; 65536];
+static ZERO_PIECE: [u8; 65536] = [0; 65536];
 
 /// The way to the disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
-    pub(crate) trouble: std::sync::Arc<std::sync::Mutex<super::trouble::Trouble>>,
+    pub(crate) trouble: std::sync::Arc<std::sync::Mutex<super::tests::trouble::Trouble>>,
 }
 
 impl Disk {
@@ -74,7 +74,7 @@ impl Disk {
     }
 
     #[cfg(test)]
-    fn trouble(&self) -> std::sync::MutexGuard<'_, super::trouble::Trouble> {
+    fn trouble(&self) -> std::sync::MutexGuard<'_, super::tests::trouble::Trouble> {
         self.trouble.lock().unwrap()
     }
 }

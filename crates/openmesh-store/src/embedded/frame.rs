@@ -10,7 +10,7 @@ use crate::record::{EncodedRecord, StoredRecord};
 /// Largest header and body together.
 pub const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of a batch head.
-pub(crate) const BATCH_HEAD_BYTES: usize = 80;
+pub(crate) const BATCH_HEAD_BYTES: usize = 88;
 /// Bytes of a record before its header and body.
 pub(crate) const RECORD_HEAD_BYTES: usize = 80;
 /// Frames begin at multiples of this.
@@ -18,7 +18,7 @@ pub(crate) const ALIGNMENT: usize = 8;
 
 pub(crate) const BATCH_MAGIC: [u8; 4] = *b"OMba";
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"OMre";
-const CHECKSUM_AT: usize = 76;
+const CHECKSUM_BYTES: usize = 4;
 
 /// What every checksum in one segment starts from.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ pub(crate) struct BatchHead {
     pub(crate) records_bytes: u64,
     pub(crate) first_seq: u64,
     pub(crate) synced_seq: u64,
+    /// Up to this byte of the segment everything was synced before the head was written.
+    pub(crate) synced_bytes: u64,
     pub(crate) chain_before: [u8; 32],
 }
 
@@ -77,6 +79,7 @@ impl BatchHead {
         head.extend_from_slice(&self.records_bytes.to_le_bytes());
         head.extend_from_slice(&self.first_seq.to_le_bytes());
         head.extend_from_slice(&self.synced_seq.to_le_bytes());
+        head.extend_from_slice(&self.synced_bytes.to_le_bytes());
         head.extend_from_slice(&self.chain_before);
         head.extend_from_slice(&[0; 4]);
         let checksum = seal.checksum(at, &head);
@@ -85,6 +88,7 @@ impl BatchHead {
     }
 
     pub(crate) fn decode(bytes: &[u8], seal: Seal, at: u64) -> Option<Self> {
+        let bytes = bytes.get(..BATCH_HEAD_BYTES)?;
         if bytes.get(..4)? != BATCH_MAGIC || !head_checksum_matches(bytes, seal, at)? {
             return None;
         }
@@ -102,7 +106,8 @@ impl BatchHead {
             records_bytes: u64_at(bytes, 16)?,
             first_seq: u64_at(bytes, 24)?,
             synced_seq: u64_at(bytes, 32)?,
-            chain_before: array_at(bytes, 40)?,
+            synced_bytes: u64_at(bytes, 40)?,
+            chain_before: array_at(bytes, 48)?,
         })
     }
 }
@@ -121,6 +126,7 @@ pub(crate) struct RecordHead {
 
 impl RecordHead {
     pub(crate) fn decode(bytes: &[u8], seal: Seal, at: u64) -> Option<Self> {
+        let bytes = bytes.get(..RECORD_HEAD_BYTES)?;
         if bytes.get(..4)? != RECORD_MAGIC || !head_checksum_matches(bytes, seal, at)? {
             return None;
         }
@@ -224,8 +230,10 @@ pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-fn head_checksum_matches(bytes: &[u8], seal: Seal, at: u64) -> Option<bool> {
-    Some(seal.checksum(at, bytes.get(..CHECKSUM_AT)?) == u32_at(bytes, CHECKSUM_AT)?)
+/// The checksum is the last thing in a head.
+fn head_checksum_matches(head: &[u8], seal: Seal, at: u64) -> Option<bool> {
+    let checksum_at = head.len().checked_sub(CHECKSUM_BYTES)?;
+    Some(seal.checksum(at, head.get(..checksum_at)?) == u32_at(head, checksum_at)?)
 }
 
 /// Lengths are checked against `RECORD_BYTES_MAX` before anything is encoded.

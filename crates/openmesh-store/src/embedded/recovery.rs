@@ -104,6 +104,7 @@ pub(crate) fn read_tail(segment: &Segment) -> io::Result<Tail> {
 #[derive(Clone, Copy, Debug)]
 struct Claims {
     synced_seq: u64,
+    synced_bytes: u64,
     epoch: u32,
     end: u64,
 }
@@ -155,13 +156,9 @@ impl<'a> Reading<'a> {
             self.add_damage(at, walker.at(), "left over from before");
             return Ok(true);
         }
-        if first_seq > self.tail.next_seq && !self.cross_gap(at, first_seq, &item)? {
+        let interrupted = self.pending.is_some() || first_seq > self.tail.next_seq;
+        if interrupted && !self.cross(at, first_seq)? {
             return Ok(false);
-        }
-        if let Some((from, to, _)) = self.pending.take() {
-            self.tail
-                .corrupt
-                .push(framing_damage(&self.segment.name, from, to));
         }
         match item {
             Item::Batch { at, head } => self.take_batch(at, &head),
@@ -179,43 +176,42 @@ impl<'a> Reading<'a> {
         self.pending = Some((from, to, what));
     }
 
-    /// Seqs are missing before `first_seq`. Where all of them were synced they are lost and the log goes on;
-    /// else it ends here.
-    fn cross_gap(&mut self, at: u64, first_seq: u64, item: &Item) -> io::Result<bool> {
+    /// Damage or a gap lies before the frame at `at`. What was synced is lost and the log goes on with this frame;
+    /// else the log ends before the damage.
+    fn cross(&mut self, at: u64, first_seq: u64) -> io::Result<bool> {
         let claims = self.look_ahead(at)?;
-        if let Item::Batch { head, .. } = item {
-            self.synced_seq = self.synced_seq.max(head.synced_seq);
-        }
         self.synced_seq = self.synced_seq.max(claims.synced_seq);
-        let (from, to, what) = self
-            .pending
-            .take()
-            .unwrap_or((at, at, "records are missing"));
+        let (from_byte, to_byte, what) =
+            self.pending
+                .take()
+                .unwrap_or((at, at, "records are missing"));
         let last_lost = self.synced_seq.min(first_seq - 1);
-        if self.tail.next_seq <= last_lost {
+        let lost = (self.tail.next_seq <= last_lost).then_some(SeqRange {
+            first: self.tail.next_seq,
+            last: last_lost,
+        });
+        if from_byte < claims.synced_bytes {
+            self.tail.next_seq = self.tail.next_seq.max(last_lost + 1);
             self.tail.corrupt.push(CorruptRange {
                 segment: self.segment.name.clone(),
-                from_byte: from,
-                to_byte: to,
-                lost: Some(SeqRange {
-                    first: self.tail.next_seq,
-                    last: last_lost,
-                }),
+                from_byte,
+                to_byte,
+                lost,
             });
-            self.tail.next_seq = last_lost + 1;
-        }
-        if self.tail.next_seq == first_seq {
-            return Ok(true);
+            if self.tail.next_seq == first_seq {
+                return Ok(true);
+            }
         }
         self.tail.epoch = self.tail.epoch.max(claims.epoch);
         self.tail.closed = false;
-        self.drop_from(from, claims.end.max(to), what);
+        self.drop_from(from_byte, claims.end.max(to_byte), what);
         Ok(false)
     }
 
     fn look_ahead(&self, at: u64) -> io::Result<Claims> {
         let mut claims = Claims {
             synced_seq: 0,
+            synced_bytes: 0,
             epoch: 0,
             end: at,
         };
@@ -224,6 +220,7 @@ impl<'a> Reading<'a> {
             match item {
                 Item::Batch { head, .. } => {
                     claims.synced_seq = claims.synced_seq.max(head.synced_seq);
+                    claims.synced_bytes = claims.synced_bytes.max(head.synced_bytes);
                     claims.epoch = claims.epoch.max(head.epoch);
                 }
                 Item::Record { head, .. } => claims.epoch = claims.epoch.max(head.epoch),

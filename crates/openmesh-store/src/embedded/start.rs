@@ -73,48 +73,44 @@ impl EmbeddedLog {
         let active = Arc::new(active);
         let mut shared: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         shared.push(Arc::clone(&active));
-        let log = Self::resume(disk, folder, config, (shared, active, lock), &tail, fresh);
-        log.run(tail, corrupt, fresh)
+        let found = Found {
+            segments: shared,
+            active,
+            lock,
+            fresh,
+        };
+        Self::resume(disk, folder, config, found, &tail).run(tail, corrupt, fresh)
     }
 
-    fn resume(
-        disk: Disk,
-        folder: &Path,
-        config: &LogConfig,
-        (segments, active, lock): (Vec<Arc<Segment>>, Arc<Segment>, FolderLock),
-        tail: &Tail,
-        fresh: bool,
-    ) -> Self {
+    fn resume(disk: Disk, folder: &Path, config: &LogConfig, found: Found, tail: &Tail) -> Self {
         let synced_seq = tail.next_seq - 1;
-        let published = Arc::new(Published::new(
+        let published = Published::new(
             config.partition,
-            segments,
+            found.segments,
             synced_seq,
             config.cache_bytes,
-        ));
+        );
+        let published = Arc::new(published);
         let reader = LogReader::new(Arc::clone(&published));
-        let epoch = if tail.closed || fresh {
-            tail.epoch
-        } else {
-            tail.epoch + 1
-        };
+        let grows = !tail.closed && !found.fresh;
         Self {
             folder: folder.to_owned(),
             config: config.clone(),
             snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
             disk,
             published,
-            active,
+            active: found.active,
             spare: None,
             at: tail.end,
+            synced_to: tail.end,
             warm_to: tail.end,
-            epoch,
+            epoch: tail.epoch.saturating_add(u32::from(grows)),
             next_seq: tail.next_seq,
             chain: tail.chain,
             unsynced: false,
             uncovered: false,
             stopped: None,
-            _lock: lock,
+            _lock: found.lock,
         }
     }
 
@@ -174,6 +170,15 @@ impl EmbeddedLog {
             })
         })
     }
+}
+
+/// What is in the folder of a log that is being opened.
+struct Found {
+    segments: Vec<Arc<Segment>>,
+    active: Arc<Segment>,
+    lock: FolderLock,
+    /// There was no segment before.
+    fresh: bool,
 }
 
 /// A header for a log without records, with an identity nobody can guess: a body cannot pass for a frame.

@@ -6,6 +6,7 @@ mod failures;
 mod flipped_byte;
 mod reading;
 mod torn_tail;
+pub(super) mod trouble;
 
 use std::path::Path;
 

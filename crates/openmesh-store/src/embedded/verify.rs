@@ -1,6 +1,7 @@
 //! Reads everything in a log's folder and reports every byte that is not as it was written. Changes nothing.
 
 mod findings;
+mod frames;
 mod segments;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,14 @@ use crate::fault::Fault;
 pub use findings::{Finding, Flaw, VerifyReport};
 use segments::SegmentCheck;
 
+/// Cuts the commitment out of a record's header: SHA-256 of salt and body. None for a header without one.
+pub type Commitment<'a> = dyn Fn(&[u8]) -> Option<Digest> + 'a;
+
 /// What a verification checks beyond bytes, and whom it tells how far it is.
 #[derive(Default)]
 pub struct VerifyOptions<'a> {
-    /// Cuts the commitment out of a record's header: SHA-256 of salt and body. None for a header without one.
-    pub commitment: Option<&'a dyn Fn(&[u8]) -> Option<Digest>>,
+    /// Where given, bodies are checked against what their headers commit to.
+    pub commitment: Option<&'a Commitment<'a>>,
     /// Called with bytes done and bytes in total, about once a MiB.
     pub progress: Option<&'a mut dyn FnMut(u64, u64)>,
 }
@@ -54,7 +58,7 @@ pub fn verify(folder: &Path, options: &mut VerifyOptions<'_>) -> Result<VerifyRe
     for (index, number) in numbers.iter().enumerate() {
         check.segment(&mut run, *number, index + 1 == numbers.len())?;
     }
-    check.finish(&mut run);
+    check.finish(&run);
     run.compare_snapshots();
     Ok(run.report)
 }
@@ -79,9 +83,12 @@ impl Run<'_> {
             if about.is_file() && ours {
                 self.bytes_total += about.len();
             } else if about.is_file() && name == LOCK_NAME {
-                self.find_if(about.len() > 0, &name, 0, None, Flaw::UnusedSpace);
+                self.find_if(
+                    about.len() > 0,
+                    Finding::new(&name, 0, None, Flaw::UnusedSpace),
+                );
             } else if ![SPARE_NAME, UNFINISHED_NAME].contains(&name.as_str()) || !about.is_file() {
-                self.find(&name, 0, None, Flaw::ForeignFile);
+                self.find(Finding::new(&name, 0, None, Flaw::ForeignFile));
             }
         }
         Ok(())
@@ -102,7 +109,12 @@ impl Run<'_> {
                     self.snapshots
                         .insert(seq, (file, snapshot.position, snapshot.chain));
                 }
-                Err(reason) => self.find(&file, 0, Some(seq), Flaw::SnapshotDamaged(reason)),
+                Err(reason) => self.find(Finding::new(
+                    &file,
+                    0,
+                    Some(seq),
+                    Flaw::SnapshotDamaged(reason),
+                )),
             }
         }
         Ok(())
@@ -111,12 +123,10 @@ impl Run<'_> {
     /// Called for every record: a snapshot of this seq must agree with it.
     fn compare_snapshot(&mut self, position: Position, chain: Digest) {
         if let Some((file, at, expected)) = self.snapshots.remove(&position.seq) {
+            let differs = at != position || expected != chain;
             self.find_if(
-                at != position || expected != chain,
-                &file,
-                0,
-                Some(at.seq),
-                Flaw::SnapshotDisagrees,
+                differs,
+                Finding::new(&file, 0, Some(at.seq), Flaw::SnapshotDisagrees),
             );
         }
     }
@@ -125,22 +135,20 @@ impl Run<'_> {
     fn compare_snapshots(&mut self) {
         let head_seq = self.report.head.map_or(0, |head| head.seq);
         for (seq, (file, _, _)) in std::mem::take(&mut self.snapshots) {
-            self.find_if(seq > head_seq, &file, 0, Some(seq), Flaw::SnapshotDisagrees);
+            self.find_if(
+                seq > head_seq,
+                Finding::new(&file, 0, Some(seq), Flaw::SnapshotDisagrees),
+            );
         }
     }
 
-    fn find(&mut self, file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) {
-        self.report.findings.push(Finding {
-            file: file.to_owned(),
-            offset,
-            seq,
-            flaw,
-        });
+    fn find(&mut self, finding: Finding) {
+        self.report.findings.push(finding);
     }
 
-    fn find_if(&mut self, wrong: bool, file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) {
+    fn find_if(&mut self, wrong: bool, finding: Finding) {
         if wrong {
-            self.find(file, offset, seq, flaw);
+            self.find(finding);
         }
     }
 

@@ -184,7 +184,7 @@ impl Window {
         let ahead = usize::try_from(self.end.saturating_sub(at))
             .unwrap_or(usize::MAX)
             .min(self.chunk_bytes);
-        self.chunk = read_up_to(&self.file, at, ahead.max(len))?;
+        self.chunk = zero_padded(read_up_to(&self.file, at, ahead.max(len))?, ahead.max(len));
         self.chunk_at = at;
         Ok(self.cut(at, len).unwrap_or_else(|| self.chunk.clone()))
     }
@@ -209,6 +209,16 @@ impl Window {
         }
         Ok(true)
     }
+}
+
+/// A file that a crash left shorter than its header says ends in zeros, as room never written does.
+fn zero_padded(bytes: Bytes, len: usize) -> Bytes {
+    if bytes.len() == len {
+        return bytes;
+    }
+    let mut bytes = bytes.to_vec();
+    bytes.resize(len, 0);
+    Bytes::from(bytes)
 }
 
 /// True when every byte is zero.

@@ -1,9 +1,9 @@
 //! What the world can refuse: writes, syncs, room, the folder; and what the caller can get wrong.
 
+use super::trouble::Failing;
 use super::{PARTITION, assert_holds, assert_verifies, folder, keep, record, records, small};
 use crate::embedded::disk::Disk;
 use crate::embedded::segment::prologue;
-use crate::embedded::trouble::Failing;
 use crate::embedded::{EmbeddedLog, RECORD_BYTES_MAX, batch_bytes, open_read_only};
 use crate::fault::Fault;
 use openmesh_message::PartitionId;

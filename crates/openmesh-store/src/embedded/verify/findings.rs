@@ -56,6 +56,17 @@ pub struct Finding {
     pub flaw: Flaw,
 }
 
+impl Finding {
+    pub(super) fn new(file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) -> Self {
+        Self {
+            file: file.to_owned(),
+            offset,
+            seq,
+            flaw,
+        }
+    }
+}
+
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} @ {}", self.file, self.offset)?;
