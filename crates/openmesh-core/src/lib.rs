@@ -1,1 +1,35 @@
 //! A partition of the mesh as a state machine: what should happen, never doing it.
+//!
+//! Read `admit.rs` (before the queue), then `pipeline.rs` (the path of a message), `plan.rs` and `partition.rs`.
+
+pub mod admit;
+mod command;
+mod conversation;
+mod deadlines;
+mod dedup;
+mod directory;
+mod inbox;
+mod input;
+mod partition;
+mod pipeline;
+mod plan;
+mod reading;
+pub mod record;
+mod rejection;
+pub mod replay;
+mod request;
+mod route;
+mod state;
+mod view;
+
+pub use admit::{Admitted, Refused};
+pub use conversation::Conversation;
+pub use directory::{Agent, Directory, Topics};
+pub use inbox::{Entry, EntryState, Inbox};
+pub use input::{ConnectionId, Input, Ticket};
+pub use partition::{Config, Partition, RestoreError};
+pub use plan::{Effect, LeasedItem, Plan, Sealed};
+pub use reading::{matches_filter, may_read};
+pub use rejection::Rejection;
+pub use state::State;
+pub use view::View;

@@ -101,16 +101,20 @@ impl SignedReceipt {
 
     /// Whether `node` signed this receipt.
     pub fn verifies(&self, node: &AgentId) -> bool {
-        let ReceiptProof {
-            signature,
-            index,
-            path,
-            ..
-        } = &self.proof;
-        let root = root_of(leaf_of(&self.receipt), *index, path);
-        path.len() <= PATH_MAX
-            && self.proof.node == *node
-            && root.is_some_and(|root| signature.verifies(node, ROOT_CONTEXT, root.as_bytes()))
+        let signature = &self.proof.signature;
+        self.proof.node == *node
+            && self
+                .root()
+                .is_some_and(|root| signature.verifies(node, ROOT_CONTEXT, root.as_bytes()))
+    }
+
+    /// What the signature is over: for equal roots and signatures of one node it need be verified only once.
+    pub fn root(&self) -> Option<Digest> {
+        let ReceiptProof { index, path, .. } = &self.proof;
+        if path.len() > PATH_MAX {
+            return None;
+        }
+        root_of(leaf_of(&self.receipt), *index, path)
     }
 }
 

@@ -126,12 +126,15 @@ pub enum Command {
     /// Makes a topic pinned or ephemeral, before its first message.
     #[n(14)]
     ConfigureTopic {
-        /// Absolute or `topic:<path>`.
+        /// A pattern, absolute or `topic:<path>`.
         #[n(0)]
         topic: String,
         /// Whether its messages are kept.
         #[n(1)]
         pinned: bool,
+        /// The admin token.
+        #[n(2)]
+        token: Option<String>,
     },
     /// Lists conversations the agent may read.
     #[n(15)]

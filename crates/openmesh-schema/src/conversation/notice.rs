@@ -6,7 +6,7 @@ use openmesh_message::{AgentId, ConversationId};
 use serde_json::{Map, Value};
 
 /// One such step and who is told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notice {
     /// The instance that moved.
     pub instance: InstanceId,

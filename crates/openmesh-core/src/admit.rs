@@ -1,0 +1,284 @@
+//! Admission: from an envelope to a message whose sender, payload and form are proven.
+//!
+//! Stateless; runs on the connection's task against a [`View`]. What needs the state of the partition is in
+//! `pipeline.rs`. The steps are types, so that none can be left out: `Envelope → Read → Verified → Admitted`.
+
+use crate::rejection::Rejection;
+use crate::view::View;
+use openmesh_message::limits::{PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS};
+use openmesh_message::{
+    AgentId, AgentRef, ControlAttributes, Digest, Envelope, ProofError, Target, Timestamp, json,
+};
+use openmesh_policy::{
+    Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision,
+};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const VERIFIED_ROOTS_MAX: usize = 64;
+
+/// A message whose sender, payload and form are proven, and which no static rule denies.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The message as sent.
+    pub envelope: Arc<Envelope>,
+    /// Its steering attributes.
+    pub control: Arc<ControlAttributes>,
+    /// Its digest.
+    pub digest: Digest,
+    /// How its sender is known.
+    pub authenticity: Authenticity,
+    /// The payload, where it is JSON.
+    pub payload: Option<Arc<Value>>,
+    /// What the static rules say; whatever they deny is not here.
+    pub decision: StaticDecision,
+    /// The policy they belong to.
+    pub policy_version: Digest,
+}
+
+/// A message of a proven sender that was refused, and all that could be read of it.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Who offered it.
+    pub offered_by: AgentId,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its id.
+    pub id: Option<String>,
+    /// Its conversation.
+    pub conversation: Option<String>,
+    /// Its performative.
+    pub performative: Option<String>,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+/// Signed roots already verified on a connection, by their full bytes: a batch costs one verification.
+#[derive(Default)]
+pub struct VerifiedRoots(BTreeSet<(AgentId, Digest, [u8; 64])>);
+
+struct Read {
+    envelope: Envelope,
+    control: ControlAttributes,
+    digest: Digest,
+}
+
+struct Verified {
+    read: Read,
+    authenticity: Authenticity,
+}
+
+/// Admits a message that `agent` offers on its connection, or says why not.
+pub fn admit(
+    envelope: Envelope,
+    agent: AgentId,
+    view: &View,
+    roots: &mut VerifiedRoots,
+    now: Timestamp,
+) -> Result<Admitted, Refused> {
+    let refused = Refused::of(&envelope, agent);
+    read(envelope, view, now)
+        .and_then(|read| verify(read, agent, roots))
+        .and_then(|verified| validate(verified, view))
+        .map_err(|rejection| Refused {
+            rejection,
+            ..refused
+        })
+}
+
+fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejection> {
+    if envelope.payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(Rejection::TooLarge);
+    }
+    let control = ControlAttributes::parse(&envelope.attributes)?;
+    if control.to.domain != view.domain {
+        return Err(Rejection::ForeignDomain);
+    }
+    if control.time > now.plus_ms(TIME_AHEAD_MS_MAX) {
+        return Err(Rejection::TimeAhead);
+    }
+    if control.time < now.plus_ms(-TIME_WINDOW_MS) {
+        return Err(Rejection::OutsideWindow);
+    }
+    if control.expiry.is_some_and(|expiry| expiry <= now) {
+        return Err(Rejection::Expired);
+    }
+    let digest = envelope.digest();
+    Ok(Read {
+        envelope,
+        control,
+        digest,
+    })
+}
+
+fn verify(read: Read, agent: AgentId, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
+    let source = read.control.source;
+    let proof = match &read.envelope.proof {
+        Some(proof) => roots
+            .verify(proof, &source, &read.digest)
+            .map(|()| Authenticity::Signed),
+        None => Ok(Authenticity::Connection),
+    };
+    if source != agent {
+        let signed_by_source = matches!(proof, Ok(Authenticity::Signed));
+        return Err(if signed_by_source {
+            Rejection::Replayed
+        } else {
+            Rejection::SourceMismatch
+        });
+    }
+    Ok(Verified {
+        authenticity: proof?,
+        read,
+    })
+}
+
+fn validate(verified: Verified, view: &View) -> Result<Admitted, Rejection> {
+    let Verified {
+        read: Read {
+            envelope,
+            control,
+            digest,
+        },
+        authenticity,
+    } = verified;
+    let payload = check_payload(&envelope, &control, view)?;
+    let decision = decide_static(&control, authenticity, view);
+    if let StaticDecision::Decided(decided) = &decision
+        && !decided.allows()
+    {
+        return Err(Rejection::Denied(decided.clone()));
+    }
+    Ok(Admitted {
+        envelope: Arc::new(envelope),
+        control: Arc::new(control),
+        digest,
+        authenticity,
+        payload,
+        decision,
+        policy_version: view.policy.version(),
+    })
+}
+
+fn check_payload(
+    envelope: &Envelope,
+    control: &ControlAttributes,
+    view: &View,
+) -> Result<Option<Arc<Value>>, Rejection> {
+    let is_json = control.content_type.as_deref() == Some("application/json");
+    let Some(pinned) = &control.schema else {
+        return if is_json {
+            Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?)))
+        } else {
+            Ok(None)
+        };
+    };
+    let schema = view
+        .catalog
+        .schema(&pinned.digest)
+        .filter(|schema| schema.pinned() == pinned);
+    let schema = schema.ok_or_else(|| Rejection::UnknownSchema(pinned.to_string()))?;
+    let value = json::parse_strict(&envelope.payload)?;
+    schema.validate(&value).map_err(Rejection::InvalidPayload)?;
+    Ok(Some(Arc::new(value)))
+}
+
+fn decide_static(
+    control: &ControlAttributes,
+    authenticity: Authenticity,
+    view: &View,
+) -> StaticDecision {
+    view.policy
+        .decide_static(&send_context(control, authenticity, view))
+}
+
+/// The question that policy answers for a send.
+pub(crate) fn send_context<'a>(
+    control: &'a ControlAttributes,
+    authenticity: Authenticity,
+    view: &'a View,
+) -> StaticContext<'a> {
+    StaticContext {
+        action: Action::Send,
+        agent: control.source,
+        agent_name: view.directory.name(&control.source),
+        standing: view.standing(&control.source),
+        origin: Origin::Agent,
+        authenticity,
+        destination: Some(destination(&control.to.target, view)),
+        performative: Some(&control.performative),
+        schema: control.schema.as_ref().map(|schema| &schema.versioned),
+        protocol: control
+            .protocol
+            .as_ref()
+            .map(|protocol| &protocol.versioned),
+    }
+}
+
+/// What policy knows of a destination: an agent by all its names.
+pub(crate) fn destination<'a>(target: &'a Target, view: &'a View) -> Destination<'a> {
+    match target {
+        Target::Agent(agent) => Destination::Agent(party(agent, view)),
+        Target::Inbox(agent) => Destination::Inbox(party(agent, view)),
+        Target::Topic(path) => Destination::Topic(path),
+        Target::Conversation(id) => Destination::Conversation(id),
+    }
+}
+
+fn party<'a>(reference: &'a AgentRef, view: &'a View) -> Party<'a> {
+    let id = view.directory.resolve(reference);
+    let name = match reference {
+        AgentRef::Name(name) => Some(name.as_str()),
+        AgentRef::Id(id) => view.directory.name(id),
+    };
+    Party { id, name }
+}
+
+impl VerifiedRoots {
+    fn verify(
+        &mut self,
+        proof: &openmesh_message::Proof,
+        source: &AgentId,
+        digest: &Digest,
+    ) -> Result<(), ProofError> {
+        let (signed, signature) = proof.signed(digest)?;
+        let key = (*source, signed, *signature.as_bytes());
+        if proof.keyid() == source && self.0.contains(&key) {
+            return Ok(());
+        }
+        proof.verify(source, digest)?;
+        if self.0.len() >= VERIFIED_ROOTS_MAX {
+            self.0.pop_first();
+        }
+        self.0.insert(key);
+        Ok(())
+    }
+}
+
+impl Refused {
+    fn of(envelope: &Envelope, offered_by: AgentId) -> Self {
+        let text = |name: &str| envelope.attributes.get(name).map(str::to_owned);
+        Self {
+            offered_by,
+            digest: envelope.digest(),
+            id: text("id"),
+            conversation: text("conversationid"),
+            performative: text("performative"),
+            rejection: Rejection::NotFound,
+        }
+    }
+
+    /// What is known of a message that the pipeline refuses.
+    pub(crate) fn after_admission(admitted: &Admitted, rejection: Rejection) -> Self {
+        let control = &admitted.control;
+        Self {
+            offered_by: control.source,
+            digest: admitted.digest,
+            id: Some(control.id.clone()),
+            conversation: control.conversation.map(|id| id.to_string()),
+            performative: Some(control.performative.to_string()),
+            rejection,
+        }
+    }
+}

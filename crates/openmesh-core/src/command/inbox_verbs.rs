@@ -1,0 +1,276 @@
+//! Inbox verbs: lease, extend, ack, nack, count; and what time does to an inbox.
+
+use super::{Answer, Caller};
+use crate::deadlines::Owner;
+use crate::inbox::Inbox;
+use crate::partition::{Partition, Waiting};
+use crate::plan::{Effect, LeasedItem, Plan};
+use crate::record::{Body, Outcome, Put, Settlement};
+use crate::rejection::Rejection;
+use crate::state::inbox_events_log;
+use openmesh_message::frame::Reply;
+use openmesh_message::{AgentId, Timestamp};
+use openmesh_policy::{Action, Destination, Party};
+
+/// Messages of one lease.
+const LEASE_MESSAGES_MAX: u32 = 256;
+/// Longest lease, and longest delay of a message given back.
+const VISIBILITY_MS_MAX: u64 = 12 * 60 * 60 * 1000;
+/// Longest wait for mail.
+const WAIT_MS_MAX: u64 = 60 * 1000;
+/// Agents' waiting leases at a time.
+const WAITING_MAX: usize = 64;
+
+impl Partition {
+    pub(super) fn lease(
+        &mut self,
+        caller: Caller,
+        messages_max: u32,
+        visibility_ms: u64,
+        wait_ms: u64,
+        plan: &mut Plan,
+    ) -> Answer {
+        self.decide_own_inbox(caller)?;
+        self.settle_due(&caller.agent, caller.now, plan);
+        let until = caller.now.plus_ms(clamp_ms(wait_ms, WAIT_MS_MAX));
+        let waiting = Waiting {
+            ticket: caller.ticket,
+            messages_max: messages_max.clamp(1, LEASE_MESSAGES_MAX),
+            visibility_ms,
+            until,
+        };
+        if self.lease_for(&caller.agent, waiting, caller.now, plan) {
+            return Ok(None);
+        }
+        if until <= caller.now {
+            return Ok(Some(Reply::Leased(Vec::new())));
+        }
+        let queue = self.waiting.entry(caller.agent).or_default();
+        if queue.len() >= WAITING_MAX {
+            return Err(Rejection::Busy);
+        }
+        queue.push_back(waiting);
+        self.set_waiting_deadline(&caller.agent);
+        Ok(None)
+    }
+
+    pub(super) fn extend(
+        &mut self,
+        caller: Caller,
+        token: u64,
+        visibility_ms: u64,
+        plan: &mut Plan,
+    ) -> Answer {
+        self.leased(caller, token, &[], plan)?;
+        let until = caller
+            .now
+            .plus_ms(clamp_ms(visibility_ms, VISIBILITY_MS_MAX));
+        let outcome = Outcome::Extended {
+            agent: caller.agent,
+            token,
+            until,
+        };
+        self.commit_inbox(&caller.agent, outcome, caller.now, plan);
+        Ok(Some(Reply::Done))
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        caller: Caller,
+        token: u64,
+        numbers: &[u64],
+        plan: &mut Plan,
+    ) -> Answer {
+        let acknowledged = self.leased(caller, token, numbers, plan)?;
+        let settlement = Settlement {
+            acknowledged,
+            ..Settlement::default()
+        };
+        self.commit_settlement(&caller.agent, settlement, caller.now, plan);
+        Ok(Some(Reply::Done))
+    }
+
+    pub(super) fn give_back(
+        &mut self,
+        caller: Caller,
+        token: u64,
+        numbers: &[u64],
+        delay_ms: u64,
+        plan: &mut Plan,
+    ) -> Answer {
+        let numbers = self.leased(caller, token, numbers, plan)?;
+        let until = caller.now.plus_ms(clamp_ms(delay_ms, VISIBILITY_MS_MAX));
+        let inbox = self
+            .state
+            .inboxes
+            .get(&caller.agent)
+            .ok_or(Rejection::StaleLease)?;
+        let settlement = inbox.give_back(&numbers, until, self.config.deliveries_max);
+        self.commit_settlement(&caller.agent, settlement, caller.now, plan);
+        self.serve_waiting(&caller.agent, caller.now, plan);
+        Ok(Some(Reply::Done))
+    }
+
+    pub(super) fn count_inbox(&self, caller: Caller) -> Answer {
+        self.decide_own_inbox(caller)?;
+        let counts = self
+            .state
+            .inboxes
+            .get(&caller.agent)
+            .map(Inbox::counts)
+            .unwrap_or_default();
+        Ok(Some(Reply::Inbox(counts)))
+    }
+
+    /// Records what time alone has settled in an inbox.
+    pub(crate) fn settle_due(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
+        let Some(inbox) = self.state.inboxes.get(agent) else {
+            return;
+        };
+        let settlement = inbox.due(now, self.config.deliveries_max);
+        if settlement != Settlement::default() {
+            self.commit_settlement(agent, settlement, now, plan);
+        }
+    }
+
+    /// Leases to agents that wait, while there is mail for them.
+    pub(crate) fn serve_waiting(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
+        while let Some(waiting) = self
+            .waiting
+            .get(agent)
+            .and_then(|queue| queue.front())
+            .copied()
+        {
+            if !self.lease_for(agent, waiting, now, plan) {
+                return;
+            }
+            if let Some(queue) = self.waiting.get_mut(agent) {
+                queue.pop_front();
+            }
+            self.set_waiting_deadline(agent);
+        }
+        self.set_waiting_deadline(agent);
+    }
+
+    /// Tells agents whose wait is over that there was no mail.
+    pub(crate) fn end_waiting(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
+        if let Some(queue) = self.waiting.get_mut(agent) {
+            for over in queue.iter().filter(|waiting| waiting.until <= now) {
+                plan.effects
+                    .push(Effect::Reply(over.ticket, Ok(Reply::Leased(Vec::new()))));
+            }
+            queue.retain(|waiting| waiting.until > now);
+        }
+        self.set_waiting_deadline(agent);
+    }
+
+    fn lease_for(
+        &mut self,
+        agent: &AgentId,
+        waiting: Waiting,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) -> bool {
+        let Some(inbox) = self.state.inboxes.get(agent) else {
+            return false;
+        };
+        let numbers = inbox.leasable(waiting.messages_max as usize);
+        if numbers.is_empty() {
+            return false;
+        }
+        let token = inbox.last_token() + 1;
+        let items = numbers.iter().filter_map(|number| {
+            let entry = inbox.get(*number)?;
+            let put = Put {
+                agent: *agent,
+                number: *number,
+                notice: entry.notice,
+            };
+            Some(LeasedItem {
+                seq: entry.seq,
+                put,
+                attempt: entry.attempts + 1,
+            })
+        });
+        let items = items.collect();
+        let until = now.plus_ms(clamp_ms(waiting.visibility_ms, VISIBILITY_MS_MAX));
+        let outcome = Outcome::Leased {
+            agent: *agent,
+            token,
+            until,
+            numbers,
+        };
+        self.commit_inbox(agent, outcome, now, plan);
+        plan.effects.push(Effect::Lease {
+            ticket: waiting.ticket,
+            token,
+            items,
+        });
+        true
+    }
+
+    /// The entries that the caller holds under a token; a lease that has timed out is settled first.
+    fn leased(
+        &mut self,
+        caller: Caller,
+        token: u64,
+        numbers: &[u64],
+        plan: &mut Plan,
+    ) -> Result<Vec<u64>, Rejection> {
+        self.decide_own_inbox(caller)?;
+        self.settle_due(&caller.agent, caller.now, plan);
+        let inbox = self
+            .state
+            .inboxes
+            .get(&caller.agent)
+            .ok_or(Rejection::StaleLease)?;
+        inbox
+            .leased_under(token, numbers)
+            .ok_or(Rejection::StaleLease)
+    }
+
+    fn decide_own_inbox(&self, caller: Caller) -> Result<(), Rejection> {
+        let mut request = self.context(caller, Action::Read, None);
+        request.destination = Some(Destination::Inbox(Party {
+            id: Some(caller.agent),
+            name: request.agent_name,
+        }));
+        self.decide_context(&request)
+    }
+
+    fn commit_settlement(
+        &mut self,
+        agent: &AgentId,
+        settlement: Settlement,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        self.commit_inbox(
+            agent,
+            Outcome::Settled {
+                agent: *agent,
+                settlement,
+            },
+            now,
+            plan,
+        );
+    }
+
+    fn commit_inbox(&mut self, agent: &AgentId, outcome: Outcome, now: Timestamp, plan: &mut Plan) {
+        let draft = self.draft_in(inbox_events_log(agent), Some(*agent), outcome, Body::Empty);
+        self.commit(draft, None, now, plan);
+    }
+
+    fn set_waiting_deadline(&mut self, agent: &AgentId) {
+        let queue = self.waiting.get(agent).filter(|queue| !queue.is_empty());
+        let deadline = queue.and_then(|queue| queue.iter().map(|waiting| waiting.until).min());
+        if deadline.is_none() {
+            self.waiting.remove(agent);
+        }
+        self.deadlines.set(Owner::Waiter(*agent), deadline);
+    }
+}
+
+fn clamp_ms(asked_ms: u64, ms_max: u64) -> i64 {
+    asked_ms.min(ms_max).cast_signed()
+}

@@ -1,0 +1,300 @@
+//! An agent's inbox: held mail with leases, delays, expiry and dead letters. Holds where messages are, not messages.
+
+use crate::record::Settlement;
+use openmesh_message::frame::InboxCounts;
+use openmesh_message::{Priority, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Entries that one settlement covers; the rest follow in the next.
+const SETTLED_MAX: usize = 1_000;
+
+/// One agent's inbox. Changed only by applying records.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inbox {
+    counts: InboxCounts,
+    last_token: u64,
+    entries: BTreeMap<u64, Entry>,
+    ready: BTreeSet<(Priority, u64)>,
+    timers: BTreeSet<(Timestamp, u64)>,
+}
+
+/// One message in an inbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The record that holds it.
+    pub seq: u64,
+    /// Which notice of the record's step; `None` is the message itself.
+    pub notice: Option<u16>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// After this time it is of no use.
+    pub expiry: Option<Timestamp>,
+    /// How often it was leased.
+    pub attempts: u32,
+    /// Whether it can be leased.
+    pub state: EntryState,
+}
+
+/// Whether an entry can be leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryState {
+    /// Can be leased.
+    Ready,
+    /// Can be leased from this time on.
+    Delayed(Timestamp),
+    /// Leased under this token until this time.
+    Leased(u64, Timestamp),
+}
+
+impl Inbox {
+    /// The conservation sum.
+    pub const fn counts(&self) -> InboxCounts {
+        self.counts
+    }
+
+    /// Every entry that has not ended, by number.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries.iter().map(|(number, entry)| (*number, entry))
+    }
+
+    /// The token of the latest lease.
+    pub const fn last_token(&self) -> u64 {
+        self.last_token
+    }
+
+    /// When something in the inbox changes by itself.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(time, _)| *time)
+    }
+
+    /// What time alone has settled at `now`: ended leases and delays, expired messages.
+    pub(crate) fn due(&self, now: Timestamp, deliveries_max: u32) -> Settlement {
+        let mut settlement = Settlement::default();
+        let mut seen = BTreeSet::new();
+        for (_, number) in self
+            .timers
+            .iter()
+            .take_while(|(time, _)| *time <= now)
+            .take(SETTLED_MAX)
+        {
+            let Some(entry) = self.entries.get(number).filter(|_| seen.insert(*number)) else {
+                continue;
+            };
+            if entry.expiry.is_some_and(|expiry| expiry <= now) {
+                settlement.expired.push(*number);
+            } else if entry.attempts >= deliveries_max {
+                settlement.dead_lettered.push(*number);
+            } else {
+                settlement.returned.push((*number, now));
+            }
+        }
+        settlement
+    }
+
+    /// The numbers of up to `messages_max` messages that can be leased, the most urgent and oldest first.
+    pub(crate) fn leasable(&self, messages_max: usize) -> Vec<u64> {
+        self.ready
+            .iter()
+            .take(messages_max)
+            .map(|(_, number)| *number)
+            .collect()
+    }
+
+    /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
+    pub(crate) fn leased_under(&self, token: u64, numbers: &[u64]) -> Option<Vec<u64>> {
+        let under =
+            |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token);
+        if numbers.is_empty() {
+            let leased = self.entries.iter().filter(|(_, entry)| under(entry));
+            let leased: Vec<_> = leased.map(|(number, _)| *number).collect();
+            return Some(leased).filter(|leased| !leased.is_empty());
+        }
+        let all = numbers
+            .iter()
+            .all(|number| self.entries.get(number).is_some_and(under));
+        all.then(|| numbers.to_vec())
+    }
+
+    /// Splits entries given back into those that may be tried again and those tried too often.
+    pub(crate) fn give_back(
+        &self,
+        numbers: &[u64],
+        until: Timestamp,
+        deliveries_max: u32,
+    ) -> Settlement {
+        let mut settlement = Settlement::default();
+        for number in numbers {
+            match self.entries.get(number) {
+                Some(entry) if entry.attempts >= deliveries_max => {
+                    settlement.dead_lettered.push(*number)
+                }
+                Some(_) => settlement.returned.push((*number, until)),
+                None => {}
+            }
+        }
+        settlement
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<&Entry> {
+        self.entries.get(&number)
+    }
+
+    pub(crate) fn put(&mut self, number: u64, entry: Entry) {
+        self.counts.accepted += 1;
+        self.counts.pending += 1;
+        if let Some(expiry) = entry.expiry {
+            self.timers.insert((expiry, number));
+        }
+        self.ready.insert((entry.priority, number));
+        self.entries.insert(number, entry);
+    }
+
+    pub(crate) fn lease(&mut self, token: u64, until: Timestamp, numbers: &[u64]) {
+        self.last_token = self.last_token.max(token);
+        for number in numbers {
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.attempts += 1;
+            }
+            self.change(*number, EntryState::Leased(token, until));
+        }
+    }
+
+    pub(crate) fn extend(&mut self, token: u64, until: Timestamp) {
+        for number in self.leased_under(token, &[]).unwrap_or_default() {
+            self.change(number, EntryState::Leased(token, until));
+        }
+    }
+
+    /// Applies a settlement made at `at`.
+    pub(crate) fn settle(&mut self, settlement: &Settlement, at: Timestamp) {
+        for number in &settlement.acknowledged {
+            self.counts.acknowledged += self.end(*number);
+        }
+        for number in &settlement.expired {
+            self.counts.expired += self.end(*number);
+        }
+        for number in &settlement.dead_lettered {
+            self.counts.dead_lettered += self.end(*number);
+        }
+        for (number, until) in &settlement.returned {
+            let state = if *until > at {
+                EntryState::Delayed(*until)
+            } else {
+                EntryState::Ready
+            };
+            self.change(*number, state);
+        }
+    }
+
+    fn end(&mut self, number: u64) -> u64 {
+        self.change(number, EntryState::Ready);
+        let Some(entry) = self.entries.remove(&number) else {
+            return 0;
+        };
+        self.ready.remove(&(entry.priority, number));
+        if let Some(expiry) = entry.expiry {
+            self.timers.remove(&(expiry, number));
+        }
+        self.counts.pending -= 1;
+        1
+    }
+
+    fn change(&mut self, number: u64, state: EntryState) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        match entry.state {
+            EntryState::Ready => self.ready.remove(&(entry.priority, number)),
+            EntryState::Delayed(time) | EntryState::Leased(_, time)
+                if entry.expiry != Some(time) =>
+            {
+                self.timers.remove(&(time, number))
+            }
+            EntryState::Delayed(_) | EntryState::Leased(..) => true,
+        };
+        match state {
+            EntryState::Ready => self.ready.insert((entry.priority, number)),
+            EntryState::Delayed(time) | EntryState::Leased(_, time) => {
+                self.timers.insert((time, number))
+            }
+        };
+        entry.state = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, EntryState, Inbox};
+    use crate::record::Settlement;
+    use openmesh_message::{Priority, Timestamp};
+
+    const DELIVERIES_MAX: u32 = 2;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn entry(priority: Priority, expiry: Option<Timestamp>) -> Entry {
+        Entry {
+            seq: 1,
+            notice: None,
+            priority,
+            expiry,
+            attempts: 0,
+            state: EntryState::Ready,
+        }
+    }
+
+    #[test]
+    fn urgent_mail_is_leased_first_and_a_lease_ends_by_time() {
+        let mut inbox = Inbox::default();
+        inbox.put(1, entry(Priority::Bulk, None));
+        inbox.put(2, entry(Priority::Critical, None));
+        assert_eq!(inbox.leasable(1), [2]);
+        inbox.lease(1, at(100), &[2]);
+        assert_eq!(inbox.leasable(9), [1]);
+        assert_eq!(inbox.next_deadline(), Some(at(100)));
+        let due = inbox.due(at(100), DELIVERIES_MAX);
+        assert_eq!(due.returned, [(2, at(100))]);
+        inbox.settle(&due, at(100));
+        assert_eq!(inbox.leasable(9), [2, 1]);
+        assert!(inbox.leased_under(1, &[2]).is_none());
+    }
+
+    #[test]
+    fn every_message_ends_in_one_way_and_the_sum_holds() {
+        let mut inbox = Inbox::default();
+        inbox.put(1, entry(Priority::Normal, Some(at(50))));
+        inbox.put(2, entry(Priority::Normal, None));
+        inbox.put(3, entry(Priority::Normal, None));
+        inbox.lease(1, at(50), &[1, 2, 3]);
+        let done = Settlement {
+            acknowledged: vec![3],
+            ..Settlement::default()
+        };
+        inbox.settle(&done, at(10));
+        let due = inbox.due(at(50), DELIVERIES_MAX);
+        assert_eq!(
+            (due.expired.clone(), due.returned.clone()),
+            (vec![1], vec![(2, at(50))])
+        );
+        inbox.settle(&due, at(50));
+        inbox.lease(2, at(90), &[2]);
+        let back = inbox.give_back(&[2], at(80), DELIVERIES_MAX);
+        assert_eq!(back.dead_lettered, [2]);
+        inbox.settle(&back, at(60));
+        let counts = inbox.counts();
+        assert!(counts.is_conserved());
+        assert_eq!(
+            (
+                counts.acknowledged,
+                counts.expired,
+                counts.dead_lettered,
+                counts.pending
+            ),
+            (1, 1, 1, 0)
+        );
+        assert_eq!(inbox.next_deadline(), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything that can happen to a partition.
+
+use crate::admit::{Admitted, Refused};
+use openmesh_message::AgentId;
+use openmesh_message::frame::Command;
+use openmesh_policy::Policy;
+
+/// The number of a connection, never used twice while the node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Where an answer goes: the connection and the tag its agent gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The agent's tag.
+    pub tag: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// An agent proved its key.
+    Connected {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A message passed admission.
+    Message {
+        /// Where its outcome goes.
+        ticket: Ticket,
+        /// The message.
+        admitted: Box<Admitted>,
+    },
+    /// A message of a proven sender was refused at admission.
+    Refused {
+        /// Where its outcome goes.
+        ticket: Ticket,
+        /// What is known of it.
+        refused: Box<Refused>,
+    },
+    /// An agent gave a command.
+    Command {
+        /// Where its reply goes.
+        ticket: Ticket,
+        /// The command.
+        command: Command,
+    },
+    /// A subscription that reads the log has come this far.
+    CaughtUp {
+        /// The connection.
+        connection: ConnectionId,
+        /// The subscription.
+        subscription: u64,
+        /// The last record it has seen.
+        through_seq: u64,
+    },
+    /// A policy was read from its file.
+    PolicyLoaded {
+        /// The policy.
+        policy: Policy,
+        /// Its text.
+        text: String,
+    },
+    /// Time passed.
+    Tick,
+}

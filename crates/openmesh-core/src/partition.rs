@@ -1,0 +1,428 @@
+//! All state of one partition, and the one way to change it.
+//!
+//! How it is driven:
+//! 1. `handle(input, now)` decides, applies what was decided, and returns a [`Plan`].
+//! 2. Keep the plan's records and sync them; only then let its effects happen.
+//! 3. At `next_deadline()` hand in `Input::Tick`.
+//! 4. If keeping fails, drop the partition and restore it from what was kept: `restore(snapshot)`, then
+//!    `recover(record)` for each record after it. Recovery applies outcomes and never decides.
+
+use crate::deadlines::{Deadlines, Owner};
+use crate::input::{ConnectionId, Input, Ticket};
+use crate::plan::{Effect, Plan, Sealed};
+use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Record};
+use crate::request::Requests;
+use crate::route::Routes;
+use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
+use crate::view::View;
+use openmesh_message::{
+    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
+    Timestamp,
+};
+use openmesh_policy::Policy;
+use openmesh_schema::Catalog;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
+
+/// What a partition is told once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The domain served.
+    pub domain: DomainId,
+    /// The partition's number.
+    pub partition: PartitionId,
+    /// SHA-256 of the admin token.
+    pub admin_token: Digest,
+    /// Drawn at random for each run, never kept: salts blind the commitments to bodies.
+    pub salt_seed: [u8; 32],
+    /// Ids remembered for each sender.
+    pub dedup_ids_max: usize,
+    /// Leases of one message before it is a dead letter.
+    pub deliveries_max: u32,
+    /// Messages an inbox holds.
+    pub inbox_messages_max: u64,
+    /// Conversations open at a time.
+    pub conversations_max: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions_max: usize,
+}
+
+/// One partition of the mesh.
+#[derive(Debug)]
+pub struct Partition {
+    pub(crate) config: Config,
+    pub(crate) state: State,
+    pub(crate) view: View,
+    pub(crate) routes: Routes,
+    pub(crate) requests: Requests,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) waiting: BTreeMap<AgentId, VecDeque<Waiting>>,
+    epoch: u32,
+}
+
+/// An agent that waits for mail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) ticket: Ticket,
+    pub(crate) messages_max: u32,
+    pub(crate) visibility_ms: u64,
+    pub(crate) until: Timestamp,
+}
+
+/// Why a snapshot cannot be restored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Written by a later version of the program.
+    #[error(
+        "the snapshot was written by a newer version (format {0}, this program reads up to {STATE_VERSION})"
+    )]
+    Newer(u16),
+    /// Cannot be read.
+    #[error("the snapshot cannot be read: {0}")]
+    Malformed(String),
+}
+
+impl Config {
+    /// Limits that suit one node.
+    pub fn new(domain: DomainId, admin_token: Digest, salt_seed: [u8; 32]) -> Self {
+        Self {
+            domain,
+            partition: PartitionId(0),
+            admin_token,
+            salt_seed,
+            dedup_ids_max: 1_000_000,
+            deliveries_max: 10,
+            inbox_messages_max: 1_000_000,
+            conversations_max: 100_000,
+            subscriptions_max: 1_000,
+        }
+    }
+}
+
+impl Partition {
+    /// An empty partition.
+    pub fn new(config: Config, policy: Policy) -> Self {
+        Self::with_state(config, policy, State::default())
+    }
+
+    /// A partition as a snapshot holds it.
+    pub fn restore(config: Config, policy: Policy, snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let malformed = |error: String| RestoreError::Malformed(error);
+        let (version, rest) = snapshot
+            .split_at_checked(2)
+            .ok_or_else(|| malformed("too short".to_owned()))?;
+        let version = version.try_into().map_or(0, u16::from_be_bytes);
+        if version > STATE_VERSION {
+            return Err(RestoreError::Newer(version));
+        }
+        let state =
+            minicbor_serde::from_slice(rest).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self::with_state(config, policy, state))
+    }
+
+    /// The state as a snapshot holds it.
+    pub fn snapshot(&self) -> Result<Vec<u8>, RestoreError> {
+        let state = minicbor_serde::to_vec(&self.state)
+            .map_err(|error| RestoreError::Malformed(error.to_string()))?;
+        Ok([STATE_VERSION.to_be_bytes().as_slice(), &state].concat())
+    }
+
+    fn with_state(config: Config, policy: Policy, state: State) -> Self {
+        let mut catalog = Catalog::builtin();
+        for definition in &state.definitions {
+            definition.publish(&mut catalog);
+        }
+        let view = View {
+            domain: config.domain,
+            catalog,
+            policy,
+            directory: Arc::clone(&state.directory),
+            topics: Arc::clone(&state.topics),
+        };
+        let mut partition = Self {
+            epoch: state.head.map_or(1, |head| head.epoch),
+            config,
+            state,
+            view,
+            routes: Routes::default(),
+            requests: Requests::default(),
+            deadlines: Deadlines::default(),
+            waiting: BTreeMap::new(),
+        };
+        partition.set_every_deadline();
+        partition
+    }
+
+    /// Applies a record that was kept before; decides nothing.
+    pub fn recover(&mut self, record: &Record) {
+        let facts = record.message().and_then(Facts::of);
+        self.apply(record, facts.as_ref());
+    }
+
+    /// Begins an epoch: every record from here on bears it. Returns the record that says so.
+    pub fn begin_epoch(
+        &mut self,
+        epoch: u32,
+        node: &KeyPair,
+        previous_chain: Digest,
+        now: Timestamp,
+    ) -> Plan {
+        let previous = self.state.head;
+        self.epoch = epoch;
+        let outcome = Outcome::EpochBegun {
+            owner: node.id(),
+            previous,
+            previous_chain,
+        };
+        let claim = minicbor::to_vec((epoch, &outcome)).unwrap_or_default();
+        let body = Body::Claim(node.sign(CLAIM_CONTEXT, &claim));
+        let mut plan = Plan::default();
+        let draft = self.draft_in(domain_log(), None, outcome, body);
+        self.commit(draft, None, now, &mut plan);
+        plan
+    }
+
+    /// Takes one input: decides, applies, and says what is to be done.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        match input {
+            Input::Connected { connection, agent } => self.routes.connect(connection, agent),
+            Input::Disconnected { connection } => self.disconnect(connection),
+            Input::Message { ticket, admitted } => {
+                self.take_message(ticket, &admitted, now, &mut plan)
+            }
+            Input::Refused { ticket, refused } => self.refuse(ticket, *refused, now, &mut plan),
+            Input::Command { ticket, command } => {
+                self.take_command(ticket, command, now, &mut plan)
+            }
+            Input::CaughtUp { .. } => {}
+            Input::PolicyLoaded { policy, text } => {
+                self.change_policy(policy, text, now, &mut plan)
+            }
+            Input::Tick => self.tick(now, &mut plan),
+        }
+        plan
+    }
+
+    /// When the next `Tick` is due.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    /// What admission reads.
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// All that outlives a restart.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The next record's number.
+    pub fn next_seq(&self) -> u64 {
+        self.state.head.map_or(1, |head| head.seq + 1)
+    }
+
+    /// Replies that were dropped because they came after their request's deadline.
+    pub const fn late_replies(&self) -> u64 {
+        self.requests.late_replies
+    }
+
+    fn disconnect(&mut self, connection: ConnectionId) {
+        let agent = self.routes.agent(connection);
+        self.routes.disconnect(connection);
+        if let Some(waiting) = agent.and_then(|agent| self.waiting.get_mut(&agent)) {
+            waiting.retain(|waiting| waiting.ticket.connection != connection);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, plan: &mut Plan) {
+        const TIMERS_PER_TICK: usize = 1_000;
+        for _ in 0..TIMERS_PER_TICK {
+            match self.deadlines.due(now) {
+                None => return,
+                Some(Owner::Conversation(id)) => self.fire_due(&id, now, plan),
+                Some(Owner::Inbox(agent)) => {
+                    self.settle_due(&agent, now, plan);
+                    self.serve_waiting(&agent, now, plan);
+                }
+                Some(Owner::Waiter(agent)) => self.end_waiting(&agent, now, plan),
+            }
+        }
+    }
+
+    /// Brings a policy into force, and keeps its text.
+    fn change_policy(&mut self, policy: Policy, text: String, now: Timestamp, plan: &mut Plan) {
+        let version = policy.version();
+        self.view.policy = policy;
+        if version != self.state.policy_version {
+            let outcome = Outcome::PolicyChanged { version };
+            let draft = self.draft_in(domain_log(), None, outcome, Body::Text(text));
+            self.commit(draft, None, now, plan);
+        }
+        plan.effects.push(Effect::PublishView);
+    }
+
+    /// A record that stands in one logical log.
+    pub(crate) fn draft_in(
+        &self,
+        log: LogName,
+        sender: Option<AgentId>,
+        outcome: Outcome,
+        body: Body,
+    ) -> Draft {
+        let seq = self.state.next_number(&log);
+        Draft {
+            logs: vec![LogSeq { log, seq }],
+            sender,
+            outcome,
+            body,
+        }
+    }
+
+    /// Seals a record, applies it, and adds it to the plan. The only way state changes.
+    pub(crate) fn commit(
+        &mut self,
+        draft: Draft,
+        facts: Option<&Facts>,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) -> Header {
+        let position = self.next_position();
+        let salt = self.salt(&position);
+        let body = minicbor::to_vec(&draft.body).unwrap_or_default();
+        let header = Header {
+            version: RECORD_VERSION,
+            position,
+            at: now,
+            logs: draft.logs,
+            sender: draft.sender,
+            outcome: draft.outcome,
+            policy_version: self.state.policy_version,
+            commitment: record::commitment(&salt, &body),
+        };
+        let encoded = minicbor::to_vec(&header).unwrap_or_default();
+        let record = Record {
+            header,
+            body: draft.body,
+        };
+        self.apply(&record, facts);
+        plan.records.push(Sealed {
+            position,
+            header: encoded,
+            salt,
+            body,
+        });
+        record.header
+    }
+
+    fn apply(&mut self, record: &Record, facts: Option<&Facts>) {
+        let bounds = Bounds {
+            dedup_ids_max: self.config.dedup_ids_max,
+        };
+        self.state
+            .apply(record, facts, &mut self.view.catalog, bounds);
+        self.epoch = self.epoch.max(record.header.position.epoch);
+        self.view.directory = Arc::clone(&self.state.directory);
+        self.view.topics = Arc::clone(&self.state.topics);
+        self.set_deadlines_of(record);
+    }
+
+    fn set_deadlines_of(&mut self, record: &Record) {
+        if let Some(step) = record.step() {
+            self.set_conversation_deadline(step.conversation);
+        }
+        let puts = record.puts().iter().map(|put| put.agent);
+        let agent = match &record.header.outcome {
+            Outcome::Leased { agent, .. }
+            | Outcome::Extended { agent, .. }
+            | Outcome::Settled { agent, .. } => Some(*agent),
+            _ => None,
+        };
+        for agent in puts.chain(agent) {
+            self.set_inbox_deadline(agent);
+        }
+    }
+
+    fn set_every_deadline(&mut self) {
+        let conversations: Vec<_> = self.state.conversations.iter().map(|(id, _)| *id).collect();
+        for id in conversations {
+            self.set_conversation_deadline(id);
+        }
+        let agents: Vec<_> = self.state.inboxes.keys().copied().collect();
+        for agent in agents {
+            self.set_inbox_deadline(agent);
+        }
+    }
+
+    fn set_conversation_deadline(&mut self, id: ConversationId) {
+        let deadline = self
+            .state
+            .conversations
+            .next_deadline(&id, &self.view.catalog);
+        self.deadlines.set(Owner::Conversation(id), deadline);
+    }
+
+    fn set_inbox_deadline(&mut self, agent: AgentId) {
+        let deadline = self
+            .state
+            .inboxes
+            .get(&agent)
+            .and_then(crate::inbox::Inbox::next_deadline);
+        self.deadlines.set(Owner::Inbox(agent), deadline);
+    }
+
+    fn next_position(&self) -> Position {
+        Position {
+            partition: self.config.partition,
+            epoch: self.epoch,
+            seq: self.next_seq(),
+        }
+    }
+
+    fn salt(&self, position: &Position) -> [u8; 16] {
+        let position = minicbor::to_vec(position).unwrap_or_default();
+        let digest = Digest::of_parts("openmesh salt v1", &[&self.config.salt_seed, &position]);
+        let mut salt = [0; 16];
+        salt.copy_from_slice(digest.as_bytes().split_at(16).0);
+        salt
+    }
+}
+
+/// A record before it has a position.
+pub(crate) struct Draft {
+    pub(crate) logs: Vec<LogSeq>,
+    pub(crate) sender: Option<AgentId>,
+    pub(crate) outcome: Outcome,
+    pub(crate) body: Body,
+}
+
+/// Gives numbers in logical logs to one record, which may stand in one log more than once.
+pub(crate) struct Numbering<'a> {
+    state: &'a State,
+    given: Vec<LogSeq>,
+}
+
+impl<'a> Numbering<'a> {
+    pub(crate) const fn new(state: &'a State) -> Self {
+        Self {
+            state,
+            given: Vec::new(),
+        }
+    }
+
+    /// The next number of a log.
+    pub(crate) fn next(&mut self, log: LogName) -> u64 {
+        let given = self.given.iter().rev().find(|given| given.log == log);
+        let seq = given.map_or_else(|| self.state.next_number(&log), |given| given.seq + 1);
+        self.given.push(LogSeq { log, seq });
+        seq
+    }
+
+    pub(crate) fn finish(self) -> Vec<LogSeq> {
+        self.given
+    }
+}

@@ -1,0 +1,543 @@
+//! The one path every admitted message takes: known before? route, converse, decide, keep, deliver.
+
+use crate::admit::{Admitted, Refused, send_context};
+use crate::conversation::{Allowed, recipients};
+use crate::dedup::Lookup;
+use crate::input::Ticket;
+use crate::partition::{Draft, Numbering, Partition};
+use crate::plan::{Deliver, Effect, Plan};
+use crate::reading::may_receive;
+use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage};
+use crate::rejection::Rejection;
+use crate::request::ReplyFit;
+use crate::route::OWN_ADDRESS;
+use crate::state::{Facts, conversation_log, inbox_log, refusals_log, topic_log};
+use openmesh_message::{
+    AckLevel, AgentId, ConversationId, Level, Receipt, Target, Timestamp, TopicPath,
+};
+use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Where a message goes, and whether it is kept.
+struct Route {
+    topic: Option<TopicPath>,
+    agent: Option<AgentId>,
+    kept: bool,
+}
+
+/// A message that nothing speaks against.
+struct Decided {
+    route: Route,
+    step: Option<Allowed>,
+    recipients: BTreeSet<AgentId>,
+    decision: Decision,
+}
+
+impl Partition {
+    /// Takes an admitted message: keeps and delivers it, or refuses it.
+    pub(crate) fn take_message(
+        &mut self,
+        ticket: Ticket,
+        admitted: &Admitted,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        let control = &admitted.control;
+        match self
+            .state
+            .dedup
+            .look_up(&control.source, &control.id, &admitted.digest, control.time)
+        {
+            Lookup::Fresh => {}
+            Lookup::Again(seq) => return plan.effects.push(Effect::AcceptAgain(ticket, seq)),
+            Lookup::Conflict => {
+                return self.refuse_admitted(ticket, admitted, Rejection::IdConflict, now, plan);
+            }
+            Lookup::BelowFloor => {
+                return self.refuse_admitted(ticket, admitted, Rejection::OutsideWindow, now, plan);
+            }
+        }
+        if let Some(id) = &control.conversation {
+            self.fire_due(id, now, plan);
+        }
+        match self.decide(admitted, now) {
+            Ok(decided) if decided.route.kept => self.keep(ticket, admitted, decided, now, plan),
+            Ok(decided) => self.pass_on(ticket, admitted, &decided, now, plan),
+            Err(rejection) => self.refuse_admitted(ticket, admitted, rejection, now, plan),
+        }
+    }
+
+    /// Decides without changing anything.
+    fn decide(&self, admitted: &Admitted, now: Timestamp) -> Result<Decided, Rejection> {
+        let route = self.route(admitted)?;
+        self.check_reply(admitted, &route, now)?;
+        let decision = self.decide_policy(admitted)?;
+        let step = self.converse(admitted, now)?;
+        let recipients = self.recipients(admitted, &route, step.as_ref())?;
+        Ok(Decided {
+            route,
+            step,
+            recipients,
+            decision,
+        })
+    }
+
+    fn route(&self, admitted: &Admitted) -> Result<Route, Rejection> {
+        let control = &admitted.control;
+        let asks_to_be_kept = control.is_act() || control.ack_level >= Some(AckLevel::Edge);
+        let route = match &control.to.target {
+            Target::Topic(topic) => {
+                let pinned = self.state.topics.is_pinned(topic);
+                if asks_to_be_kept && !pinned {
+                    return Err(Rejection::EphemeralTopic);
+                }
+                Route {
+                    topic: Some(topic.clone()),
+                    agent: None,
+                    kept: pinned,
+                }
+            }
+            Target::Agent(agent) => {
+                let agent = self
+                    .state
+                    .directory
+                    .resolve(agent)
+                    .ok_or(Rejection::UnknownAgent)?;
+                Route {
+                    topic: None,
+                    agent: Some(agent),
+                    kept: asks_to_be_kept,
+                }
+            }
+            Target::Inbox(agent) => {
+                let agent = self
+                    .state
+                    .directory
+                    .resolve(agent)
+                    .ok_or(Rejection::UnknownAgent)?;
+                Route {
+                    topic: None,
+                    agent: Some(agent),
+                    kept: true,
+                }
+            }
+            Target::Conversation(id) if control.conversation == Some(*id) => Route {
+                topic: None,
+                agent: None,
+                kept: true,
+            },
+            Target::Conversation(_) => {
+                let why = "only an act of a conversation can be addressed to it".to_owned();
+                return Err(Rejection::BadArgument("to", why));
+            }
+        };
+        if route.kept && admitted.envelope.proof.is_none() {
+            return Err(Rejection::SignatureRequired);
+        }
+        let away = route
+            .agent
+            .is_some_and(|agent| self.routes.connections_of(&agent).next().is_none());
+        if !route.kept && away {
+            return Err(Rejection::AgentAway);
+        }
+        Ok(route)
+    }
+
+    fn check_reply(
+        &self,
+        admitted: &Admitted,
+        route: &Route,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let Some(agent) = route.agent else {
+            return Ok(());
+        };
+        match self.requests.fit(&admitted.control, &agent, now) {
+            ReplyFit::NoRequest | ReplyFit::Fits => Ok(()),
+            ReplyFit::Late => Err(Rejection::LateReply),
+            ReplyFit::Finished => Err(Rejection::DuplicateReply),
+        }
+    }
+
+    /// The static decision of admission holds if the policy is still the same and reads no state.
+    fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
+        let control = &admitted.control;
+        let conversation = control
+            .conversation
+            .and_then(|id| self.state.conversations.get(&id));
+        let role = conversation.and_then(|state| state.role_of(&control.source));
+        let decision = match &admitted.decision {
+            StaticDecision::Decided(decision)
+                if admitted.policy_version == self.view.policy.version() =>
+            {
+                decision.clone()
+            }
+            _ => {
+                let states = self.machine_states(control.conversation, &control.source);
+                let states: Vec<_> = states
+                    .iter()
+                    .map(|(machine, state)| MachineState { machine, state })
+                    .collect();
+                let request = send_context(control, admitted.authenticity, &self.view);
+                self.view.policy.decide_stateful(&StatefulContext {
+                    request,
+                    role,
+                    states: &states,
+                })
+            }
+        };
+        let joins = conversation.is_some() && role.is_none();
+        if decision.allows() && joins {
+            self.decide_join(admitted)?;
+        }
+        if decision.allows() {
+            Ok(decision)
+        } else {
+            Err(Rejection::Denied(decision))
+        }
+    }
+
+    /// An agent that would take a role of a conversation by its act needs the right to join.
+    fn decide_join(&self, admitted: &Admitted) -> Result<(), Rejection> {
+        let mut request = send_context(&admitted.control, admitted.authenticity, &self.view);
+        request.action = Action::JoinRole;
+        let conversation = admitted
+            .control
+            .conversation
+            .and_then(|id| self.state.conversations.get(&id));
+        let protocol =
+            conversation.and_then(|state| self.view.catalog.protocol(&state.protocol.digest));
+        let roles = match (protocol, conversation) {
+            (Some(protocol), Some(state)) => protocol.may_join(state, &admitted.control.source),
+            _ => Vec::new(),
+        };
+        let states = self.machine_states(admitted.control.conversation, &admitted.control.source);
+        let states: Vec<_> = states
+            .iter()
+            .map(|(machine, state)| MachineState { machine, state })
+            .collect();
+        for role in roles {
+            let context = StatefulContext {
+                request,
+                role: Some(&role),
+                states: &states,
+            };
+            let decision = self.view.policy.decide_stateful(&context);
+            if !decision.allows() {
+                return Err(Rejection::Denied(decision));
+            }
+        }
+        Ok(())
+    }
+
+    fn machine_states(&self, id: Option<ConversationId>, agent: &AgentId) -> Vec<(String, String)> {
+        let Some(state) = id.and_then(|id| self.state.conversations.get(&id)) else {
+            return Vec::new();
+        };
+        let round = ("round".to_owned(), state.round.state.clone());
+        let own = state.instances.iter().filter(|slot| slot.agent == *agent);
+        let own = own.map(|slot| (slot.machine.clone(), slot.instance.state.clone()));
+        std::iter::once(round).chain(own).collect()
+    }
+
+    fn converse(&self, admitted: &Admitted, now: Timestamp) -> Result<Option<Allowed>, Rejection> {
+        let Some(id) = &admitted.control.conversation else {
+            return Ok(None);
+        };
+        let is_first = self.state.conversations.get(id).is_none();
+        if is_first && self.state.conversations.open() >= self.config.conversations_max {
+            return Err(Rejection::TooManyConversations);
+        }
+        let unknown = |(_, agent): &&(String, AgentId)| self.state.directory.agent(agent).is_none();
+        if admitted
+            .control
+            .invites
+            .iter()
+            .any(|invite| unknown(&invite))
+        {
+            return Err(Rejection::UnknownAgent);
+        }
+        self.state
+            .conversations
+            .check(id, admitted, &self.view, now)
+            .map(Some)
+    }
+
+    fn recipients(
+        &self,
+        admitted: &Admitted,
+        route: &Route,
+        step: Option<&Allowed>,
+    ) -> Result<BTreeSet<AgentId>, Rejection> {
+        let mut recipients: BTreeSet<_> = route.agent.into_iter().collect();
+        if let Some(allowed) = step {
+            recipients.extend(recipients_of(allowed, admitted, self));
+        }
+        if !route.kept {
+            return Ok(recipients);
+        }
+        for agent in &recipients {
+            if self.state.directory.agent(agent).is_none() {
+                return Err(Rejection::UnknownAgent);
+            }
+            let pending = self
+                .state
+                .inboxes
+                .get(agent)
+                .map_or(0, |inbox| inbox.counts().pending);
+            if pending >= self.config.inbox_messages_max {
+                return Err(Rejection::InboxFull);
+            }
+        }
+        Ok(recipients)
+    }
+
+    fn keep(
+        &mut self,
+        ticket: Ticket,
+        admitted: &Admitted,
+        decided: Decided,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        let Decided {
+            route,
+            step,
+            recipients,
+            decision,
+        } = decided;
+        let control = &admitted.control;
+        let step = step
+            .zip(control.conversation)
+            .map(|(allowed, id)| allowed.into_step(id));
+        let mut numbering = Numbering::new(&self.state);
+        if let Some(topic) = &route.topic {
+            numbering.next(topic_log(topic));
+        }
+        let mut puts = Vec::new();
+        let first = route
+            .agent
+            .into_iter()
+            .filter(|agent| recipients.contains(agent));
+        let others = recipients
+            .iter()
+            .copied()
+            .filter(|agent| Some(*agent) != route.agent);
+        for agent in first {
+            puts.push(Put {
+                agent,
+                number: numbering.next(inbox_log(&agent)),
+                notice: None,
+            });
+        }
+        if let Some(id) = &control.conversation {
+            numbering.next(conversation_log(id));
+        }
+        for agent in others {
+            puts.push(Put {
+                agent,
+                number: numbering.next(inbox_log(&agent)),
+                notice: None,
+            });
+        }
+        if let Some(step) = &step {
+            put_notices(&step.notices, &mut numbering, &mut puts);
+        }
+        let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
+        let accepted = Accepted {
+            authenticity: admitted.authenticity,
+            rule: decision.rule.to_string(),
+            step,
+            puts,
+        };
+        let draft = Draft {
+            logs: numbering.finish(),
+            sender: Some(control.source),
+            outcome: Outcome::Accepted(accepted),
+            body: Body::Message((*admitted.envelope).clone()),
+        };
+        let facts = Facts {
+            control: Arc::clone(control),
+            digest: admitted.digest,
+            payload: admitted.payload.clone(),
+        };
+        let header = self.commit(draft, Some(&facts), now, plan);
+        self.note_request(admitted, &route, now);
+        plan.effects
+            .push(Effect::Accept(ticket, receipt_of(&header, admitted)));
+        if let Some(topic) = &route.topic {
+            self.deliver_to_topic(topic, admitted, Some(header.position.seq), plan);
+        }
+        for agent in woken {
+            self.serve_waiting(&agent, now, plan);
+        }
+    }
+
+    /// Hands over a message that is not kept.
+    fn pass_on(
+        &mut self,
+        ticket: Ticket,
+        admitted: &Admitted,
+        decided: &Decided,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        self.note_request(admitted, &decided.route, now);
+        if let Some(topic) = &decided.route.topic {
+            self.deliver_to_topic(topic, admitted, None, plan);
+        }
+        if let Some(agent) = decided.route.agent {
+            for connection in self.routes.connections_of(&agent) {
+                let envelope = Arc::clone(&admitted.envelope);
+                let deliver = Deliver {
+                    connection,
+                    subscription: OWN_ADDRESS,
+                    seq: None,
+                    envelope,
+                };
+                plan.effects.push(Effect::Deliver(deliver));
+            }
+        }
+        let receipt = admitted.control.ack_level.map(|_| Receipt {
+            digest: admitted.digest,
+            level: Level::Received,
+            position: None,
+            logs: Vec::new(),
+            duplicate: false,
+            policy_version: self.state.policy_version,
+            at: now,
+        });
+        plan.effects
+            .push(receipt.map_or(Effect::Pass(ticket), |receipt| {
+                Effect::Accept(ticket, receipt)
+            }));
+    }
+
+    fn note_request(&mut self, admitted: &Admitted, route: &Route, now: Timestamp) {
+        self.requests.note(&admitted.control, now);
+        if let Some(agent) = &route.agent {
+            self.requests.answer(&admitted.control, agent);
+        }
+    }
+
+    fn deliver_to_topic(
+        &self,
+        topic: &TopicPath,
+        admitted: &Admitted,
+        seq: Option<u64>,
+        plan: &mut Plan,
+    ) {
+        for ((connection, subscription), agent) in self.routes.matching(topic) {
+            if may_receive(&self.view, &agent, &admitted.control, admitted.authenticity) {
+                let envelope = Arc::clone(&admitted.envelope);
+                plan.effects.push(Effect::Deliver(Deliver {
+                    connection,
+                    subscription,
+                    seq,
+                    envelope,
+                }));
+            }
+        }
+    }
+
+    /// Fires every timer of a conversation that is due, each as a record of its own.
+    pub(crate) fn fire_due(&mut self, id: &ConversationId, now: Timestamp, plan: &mut Plan) {
+        while let Some(allowed) = self.state.conversations.fire(id, &self.view.catalog, now) {
+            let step = allowed.into_step(*id);
+            let mut numbering = Numbering::new(&self.state);
+            numbering.next(conversation_log(id));
+            let mut puts = Vec::new();
+            put_notices(&step.notices, &mut numbering, &mut puts);
+            let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
+            let outcome = Outcome::Fired { step, puts };
+            let draft = Draft {
+                logs: numbering.finish(),
+                sender: None,
+                outcome,
+                body: Body::Empty,
+            };
+            self.commit(draft, None, now, plan);
+            for agent in woken {
+                self.serve_waiting(&agent, now, plan);
+            }
+        }
+    }
+
+    fn refuse_admitted(
+        &mut self,
+        ticket: Ticket,
+        admitted: &Admitted,
+        rejection: Rejection,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        if rejection == Rejection::LateReply {
+            self.requests.late_replies += 1;
+        }
+        self.refuse(
+            ticket,
+            Refused::after_admission(admitted, rejection),
+            now,
+            plan,
+        );
+    }
+
+    /// Keeps the refusal of a proven sender's message, and tells the sender.
+    pub(crate) fn refuse(
+        &mut self,
+        ticket: Ticket,
+        refused: Refused,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
+        let problem = refused.rejection.to_problem();
+        let outcome = Outcome::Refused {
+            code: problem.code,
+            state: problem.state,
+        };
+        let body = Body::Refused(RefusedMessage {
+            digest: refused.digest,
+            id: refused.id,
+            conversation: refused.conversation,
+            performative: refused.performative,
+            detail: problem.detail,
+        });
+        let draft = self.draft_in(refusals_log(), Some(refused.offered_by), outcome, body);
+        self.commit(draft, None, now, plan);
+        plan.effects.push(Effect::Reject(ticket, refused.rejection));
+    }
+}
+
+fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) -> Vec<AgentId> {
+    recipients(allowed, admitted, &partition.view)
+}
+
+fn put_notices(
+    notices: &[openmesh_schema::Notice],
+    numbering: &mut Numbering<'_>,
+    puts: &mut Vec<Put>,
+) {
+    for (index, notice) in notices.iter().enumerate() {
+        for agent in &notice.readers {
+            let number = numbering.next(inbox_log(agent));
+            puts.push(Put {
+                agent: *agent,
+                number,
+                notice: u16::try_from(index).ok(),
+            });
+        }
+    }
+}
+
+fn receipt_of(header: &Header, admitted: &Admitted) -> Receipt {
+    Receipt {
+        digest: admitted.digest,
+        level: Level::Durable,
+        position: Some(header.position),
+        logs: header.logs.clone(),
+        duplicate: false,
+        policy_version: header.policy_version,
+        at: header.at,
+    }
+}

@@ -1,0 +1,112 @@
+//! What is to be done with one input; fields in the order they are performed.
+
+use crate::input::{ConnectionId, Ticket};
+use crate::record::Put;
+use crate::rejection::Rejection;
+use openmesh_message::frame::{LogFilter, Reply};
+use openmesh_message::{AgentId, Envelope, Position, Receipt, TopicPattern};
+use std::sync::Arc;
+
+/// What is to be done: keep the records, then let the effects happen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Kept, and synced, before any effect.
+    pub records: Vec<Sealed>,
+    /// In order.
+    pub effects: Vec<Effect>,
+}
+
+/// A record as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Where it stands.
+    pub position: Position,
+    /// Encoded [`crate::record::Header`].
+    pub header: Vec<u8>,
+    /// Blinds the commitment to the body.
+    pub salt: [u8; 16],
+    /// Encoded [`crate::record::Body`].
+    pub body: Vec<u8>,
+}
+
+/// Something that others see.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A send was taken in: sign the receipt and hand it over.
+    Accept(Ticket, Receipt),
+    /// The same message was taken in before: make its receipt from the record kept then.
+    AcceptAgain(Ticket, u64),
+    /// An earlier send's receipt was asked for: make it from the record kept then.
+    FetchReceipt(Ticket, u64),
+    /// A send was handed over and keeps no receipt.
+    Pass(Ticket),
+    /// A send was refused.
+    Reject(Ticket, Rejection),
+    /// A command ended.
+    Reply(Ticket, Result<Reply, Rejection>),
+    /// A message for a subscription.
+    Deliver(Deliver),
+    /// Messages out of an inbox: read them from the store and hand them over.
+    Lease {
+        /// Where they go.
+        ticket: Ticket,
+        /// The fencing token.
+        token: u64,
+        /// What was leased.
+        items: Vec<LeasedItem>,
+    },
+    /// A subscription that must read the log: from after `after_seq` until it has caught up.
+    CatchUp {
+        /// The connection.
+        connection: ConnectionId,
+        /// The subscription.
+        subscription: u64,
+        /// Who reads.
+        agent: AgentId,
+        /// What matches.
+        pattern: TopicPattern,
+        /// The last record seen.
+        after_seq: u64,
+    },
+    /// A question about the log: read, decide each record, answer.
+    Query {
+        /// Where the page goes.
+        ticket: Ticket,
+        /// Who asks.
+        agent: AgentId,
+        /// What to look for.
+        filter: LogFilter,
+        /// Begin after this record.
+        after_seq: u64,
+        /// At most this many.
+        records_max: u32,
+    },
+    /// Read the policy file again, and hand the policy to the partition.
+    ReloadPolicy(Ticket),
+    /// The view that admission reads has changed.
+    PublishView,
+}
+
+/// One message for one subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deliver {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The subscription; 0 is the agent's own address.
+    pub subscription: u64,
+    /// The record, where the message is kept; the subscription can then catch up from the log.
+    pub seq: Option<u64>,
+    /// The message.
+    pub envelope: Arc<Envelope>,
+}
+
+/// One message of a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasedItem {
+    /// The record that holds it.
+    pub seq: u64,
+    /// Its place in the inbox.
+    pub put: Put,
+    /// How often it was leased.
+    pub attempt: u32,
+}

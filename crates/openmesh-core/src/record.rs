@@ -1,0 +1,431 @@
+//! Records: one kept message or event together with its outcome. What the log holds, and all that recovery reads.
+//!
+//! A record is a header and a body. The header commits to the body by SHA-256(salt ‖ body), so that a body
+//! can be erased later without breaking the chain over headers.
+
+mod render;
+
+pub use render::{message as message_json, to_json};
+
+use minicbor::{Decode, Encode};
+use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp};
+use openmesh_policy::Authenticity;
+use openmesh_schema::{Notice, Transition};
+
+/// The version of the record format this crate writes; it refuses newer ones.
+pub const RECORD_VERSION: u16 = 1;
+const COMMITMENT_CONTEXT: &str = "openmesh record body v1";
+
+/// One entry of the physical log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What stays for good.
+    pub header: Header,
+    /// What can be erased.
+    pub body: Body,
+}
+
+/// The part of a record that stays for good.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Header {
+    /// [`RECORD_VERSION`].
+    #[n(0)]
+    pub version: u16,
+    /// Where the record stands.
+    #[n(1)]
+    pub position: Position,
+    /// When it was decided; recovery and replay take this as their clock.
+    #[n(2)]
+    pub at: Timestamp,
+    /// The logical logs it is in, its destination's first.
+    #[n(3)]
+    pub logs: Vec<LogSeq>,
+    /// Who caused it; `None` for timers and the node's own.
+    #[n(4)]
+    pub sender: Option<AgentId>,
+    /// What came of it.
+    #[n(5)]
+    pub outcome: Outcome,
+    /// The policy it was decided under.
+    #[n(6)]
+    pub policy_version: Digest,
+    /// SHA-256 over salt and body.
+    #[n(7)]
+    pub commitment: Digest,
+}
+
+/// What came of an input.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Outcome {
+    /// A message was taken in.
+    #[n(0)]
+    Accepted(#[n(0)] Accepted),
+    /// A message or command of a proven sender was refused.
+    #[n(1)]
+    Refused {
+        /// The stable code.
+        #[n(0)]
+        code: String,
+        /// The state the conversation was in.
+        #[n(1)]
+        state: Option<String>,
+    },
+    /// A timer of a conversation fired.
+    #[n(2)]
+    Fired {
+        /// The step and whom it was told.
+        #[n(0)]
+        step: Step,
+        /// Notices put into inboxes.
+        #[n(1)]
+        puts: Vec<Put>,
+    },
+    /// Messages were leased out of an inbox.
+    #[n(3)]
+    Leased {
+        /// Whose inbox.
+        #[n(0)]
+        agent: AgentId,
+        /// The fencing token.
+        #[n(1)]
+        token: u64,
+        /// Until when.
+        #[n(2)]
+        until: Timestamp,
+        /// The inbox numbers.
+        #[n(3)]
+        numbers: Vec<u64>,
+    },
+    /// A lease was extended.
+    #[n(4)]
+    Extended {
+        /// Whose inbox.
+        #[n(0)]
+        agent: AgentId,
+        /// The fencing token.
+        #[n(1)]
+        token: u64,
+        /// Until when.
+        #[n(2)]
+        until: Timestamp,
+    },
+    /// Messages of an inbox were settled.
+    #[n(5)]
+    Settled {
+        /// Whose inbox.
+        #[n(0)]
+        agent: AgentId,
+        /// How.
+        #[n(1)]
+        settlement: Settlement,
+    },
+    /// An agent was registered.
+    #[n(6)]
+    Registered {
+        /// The agent.
+        #[n(0)]
+        agent: AgentId,
+        /// Its name.
+        #[n(1)]
+        name: String,
+    },
+    /// A schema was published; the body holds its stored form.
+    #[n(7)]
+    SchemaPublished {
+        /// `openmesh/market/rfp@v1.0.0#sha256-…`
+        #[n(0)]
+        name: String,
+    },
+    /// A protocol was published; the body holds its stored form.
+    #[n(8)]
+    ProtocolPublished {
+        /// `openmesh/market/negotiation@v1.0.0#sha256-…`
+        #[n(0)]
+        name: String,
+    },
+    /// A topic pattern was pinned or set free.
+    #[n(9)]
+    TopicsConfigured {
+        /// The pattern.
+        #[n(0)]
+        pattern: String,
+        /// Whether matching topics are kept.
+        #[n(1)]
+        pinned: bool,
+    },
+    /// A policy came into force; the body holds its text.
+    #[n(10)]
+    PolicyChanged {
+        /// Its version.
+        #[n(0)]
+        version: Digest,
+    },
+    /// An owner opened the log under a grown epoch; the body holds its signed claim.
+    #[n(11)]
+    EpochBegun {
+        /// The node that owns the log.
+        #[n(0)]
+        owner: AgentId,
+        /// The last position before.
+        #[n(1)]
+        previous: Option<Position>,
+        /// The chain value at that position.
+        #[n(2)]
+        previous_chain: Digest,
+    },
+}
+
+/// What came of a message that was taken in.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Accepted {
+    /// How the sender is known.
+    #[cbor(n(0), with = "authenticity")]
+    pub authenticity: Authenticity,
+    /// The policy rule that allowed it.
+    #[n(1)]
+    pub rule: String,
+    /// The step of its conversation.
+    #[n(2)]
+    pub step: Option<Step>,
+    /// The inboxes it was put into.
+    #[n(3)]
+    pub puts: Vec<Put>,
+}
+
+/// A step of a conversation and what it made the node tell its members.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Step {
+    /// The conversation.
+    #[n(0)]
+    pub conversation: openmesh_message::ConversationId,
+    /// The protocol it follows.
+    #[n(1)]
+    pub protocol: Digest,
+    /// What changed.
+    #[cbor(n(2), with = "through_serde")]
+    pub transition: Transition,
+    /// What the node tells members about steps that no act of theirs made.
+    #[cbor(n(3), with = "through_serde")]
+    pub notices: Vec<Notice>,
+}
+
+/// One entry made in an inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Put {
+    /// Whose inbox.
+    #[n(0)]
+    pub agent: AgentId,
+    /// The entry's number in it.
+    #[n(1)]
+    pub number: u64,
+    /// Which notice of the step; `None` is the message itself.
+    #[n(2)]
+    pub notice: Option<u16>,
+}
+
+/// How messages of an inbox were settled; each list holds inbox numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Settlement {
+    /// Done.
+    #[n(0)]
+    pub acknowledged: Vec<u64>,
+    /// Given back, to be leased again from a time on.
+    #[n(1)]
+    pub returned: Vec<(u64, Timestamp)>,
+    /// Past their expiry time.
+    #[n(2)]
+    pub expired: Vec<u64>,
+    /// Leased too often.
+    #[n(3)]
+    pub dead_lettered: Vec<u64>,
+}
+
+/// The part of a record that can be erased.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Body {
+    /// Nothing.
+    #[n(0)]
+    Empty,
+    /// The message, as it was sent.
+    #[n(1)]
+    Message(#[n(0)] Envelope),
+    /// What is known of a refused message.
+    #[n(2)]
+    Refused(#[n(0)] RefusedMessage),
+    /// A definition or policy in its stored form.
+    #[n(3)]
+    Text(#[n(0)] String),
+    /// The owner's signature over the header's claim.
+    #[n(4)]
+    Claim(#[n(0)] openmesh_message::Signature),
+}
+
+/// What is kept of a refused message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RefusedMessage {
+    /// Its digest.
+    #[n(0)]
+    pub digest: Digest,
+    /// Its id, where it could be read.
+    #[n(1)]
+    pub id: Option<String>,
+    /// Its conversation, where it could be read.
+    #[n(2)]
+    pub conversation: Option<String>,
+    /// Its performative, where it could be read.
+    #[n(3)]
+    pub performative: Option<String>,
+    /// What the sender was told.
+    #[n(4)]
+    pub detail: String,
+}
+
+/// Why bytes are no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a later version of the program.
+    #[error(
+        "the record was written by a newer version (format {0}, this program reads up to {RECORD_VERSION})"
+    )]
+    Newer(u16),
+    /// Cannot be read.
+    #[error("the record cannot be read: {0}")]
+    Malformed(String),
+    /// The body is not the one the header commits to.
+    #[error("the record's body is not the one its header commits to")]
+    Commitment,
+}
+
+/// The commitment of a header to a body.
+pub fn commitment(salt: &[u8; 16], body: &[u8]) -> Digest {
+    Digest::of_parts(COMMITMENT_CONTEXT, &[salt, body])
+}
+
+/// The commitment that encoded header bytes carry, for checks that know nothing else of records.
+pub fn commitment_of(header: &[u8]) -> Option<Digest> {
+    decode_header(header).ok().map(|header| header.commitment)
+}
+
+/// Decodes a header, refusing one of a newer version.
+pub fn decode_header(bytes: &[u8]) -> Result<Header, RecordError> {
+    let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let version = decoder
+        .array()
+        .and_then(|_| decoder.u16())
+        .map_err(malformed)?;
+    if version > RECORD_VERSION {
+        return Err(RecordError::Newer(version));
+    }
+    minicbor::decode(bytes).map_err(malformed)
+}
+
+impl Record {
+    /// Decodes a record and checks that its body is the one committed to.
+    pub fn decode(header: &[u8], salt: &[u8; 16], body: &[u8]) -> Result<Self, RecordError> {
+        let header = decode_header(header)?;
+        if commitment(salt, body) != header.commitment {
+            return Err(RecordError::Commitment);
+        }
+        let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
+        Ok(Self {
+            header,
+            body: minicbor::decode(body).map_err(malformed)?,
+        })
+    }
+
+    /// The message, where the record holds one.
+    pub const fn message(&self) -> Option<&Envelope> {
+        match &self.body {
+            Body::Message(envelope) => Some(envelope),
+            _ => None,
+        }
+    }
+
+    /// The step of a conversation, where the record is one.
+    pub const fn step(&self) -> Option<&Step> {
+        match &self.header.outcome {
+            Outcome::Accepted(accepted) => accepted.step.as_ref(),
+            Outcome::Fired { step, .. } => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The entries it made in inboxes.
+    pub fn puts(&self) -> &[Put] {
+        match &self.header.outcome {
+            Outcome::Accepted(Accepted { puts, .. }) | Outcome::Fired { puts, .. } => puts,
+            _ => &[],
+        }
+    }
+}
+
+impl Outcome {
+    /// The kind of record, as queries name it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "message",
+            Self::Refused { .. } => "refused",
+            Self::Fired { .. } => "fired",
+            Self::Leased { .. } => "leased",
+            Self::Extended { .. } => "extended",
+            Self::Settled { .. } => "settled",
+            Self::Registered { .. } => "registered",
+            Self::SchemaPublished { .. } => "schema",
+            Self::ProtocolPublished { .. } => "protocol",
+            Self::TopicsConfigured { .. } => "topics",
+            Self::PolicyChanged { .. } => "policy",
+            Self::EpochBegun { .. } => "epoch",
+        }
+    }
+}
+
+mod authenticity {
+    use minicbor::decode::Error as DecodeError;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+    use openmesh_policy::Authenticity;
+
+    pub(super) fn encode<C, W: Write>(
+        value: &Authenticity,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.str(&value.to_string())?.ok()
+    }
+
+    pub(super) fn decode<C>(
+        decoder: &mut Decoder<'_>,
+        _: &mut C,
+    ) -> Result<Authenticity, DecodeError> {
+        let text = decoder.str()?;
+        text.parse()
+            .map_err(|_| DecodeError::message(format!("`{text}` is no authenticity")))
+    }
+}
+
+mod through_serde {
+    use minicbor::decode::Error as DecodeError;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    pub(super) fn encode<C, T: Serialize, W: Write>(
+        value: &T,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let bytes = minicbor_serde::to_vec(value)
+            .map_err(|error| minicbor::encode::Error::message(error.to_string()))?;
+        encoder.bytes(&bytes)?.ok()
+    }
+
+    pub(super) fn decode<C, T: DeserializeOwned>(
+        decoder: &mut Decoder<'_>,
+        _: &mut C,
+    ) -> Result<T, DecodeError> {
+        minicbor_serde::from_slice(decoder.bytes()?)
+            .map_err(|error| DecodeError::message(error.to_string()))
+    }
+}

@@ -1,0 +1,133 @@
+//! Records as JSON, for people and queries.
+
+use super::{Accepted, Body, Outcome, Record, Step};
+use openmesh_message::Envelope;
+use serde_json::{Map, Value, json};
+
+/// A record as one JSON object: what `openmesh log query -o json` prints.
+pub fn to_json(record: &Record) -> Value {
+    let header = &record.header;
+    let mut row = Map::new();
+    row.insert("position".to_owned(), json!(header.position.to_string()));
+    row.insert("seq".to_owned(), json!(header.position.seq));
+    row.insert("epoch".to_owned(), json!(header.position.epoch));
+    row.insert("at".to_owned(), json!(header.at.to_string()));
+    row.insert("kind".to_owned(), json!(header.outcome.kind()));
+    row.insert(
+        "logs".to_owned(),
+        json!(
+            header
+                .logs
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        ),
+    );
+    row.insert("sender".to_owned(), json!(header.sender));
+    row.insert("policy_version".to_owned(), json!(header.policy_version));
+    row.insert("outcome".to_owned(), outcome(&header.outcome));
+    match &record.body {
+        Body::Message(envelope) => {
+            row.insert("message".to_owned(), message(envelope));
+        }
+        Body::Refused(refused) => {
+            row.insert("refused".to_owned(), json!({
+                "digest": refused.digest, "id": refused.id, "conversation": refused.conversation,
+                "performative": refused.performative, "detail": refused.detail,
+            }));
+        }
+        Body::Text(text) => {
+            row.insert("text".to_owned(), json!(text));
+        }
+        Body::Empty | Body::Claim(_) => {}
+    }
+    Value::Object(row)
+}
+
+/// A message as one JSON object: its attributes, its payload, its digest and how it is proven.
+pub fn message(envelope: &Envelope) -> Value {
+    let attributes: Map<_, _> = envelope
+        .attributes
+        .iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
+    let payload = match serde_json::from_slice::<Value>(&envelope.payload) {
+        Ok(value) => value,
+        Err(_) => json!(String::from_utf8_lossy(&envelope.payload)),
+    };
+    json!({
+        "digest": envelope.digest(),
+        "attributes": attributes,
+        "payload": payload,
+        "proof": envelope.proof.as_ref().map(|proof| json!({"alg": proof.alg(), "keyid": proof.keyid()})),
+    })
+}
+
+fn outcome(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Accepted(Accepted {
+            authenticity,
+            rule,
+            step: taken,
+            puts,
+        }) => json!({
+            "authenticity": authenticity.to_string(), "rule": rule, "step": taken.as_ref().map(step),
+            "inboxes": puts.iter().map(|put| json!({"agent": put.agent, "number": put.number, "notice": put.notice})).collect::<Vec<_>>(),
+        }),
+        Outcome::Refused { code, state } => json!({"code": code, "state": state}),
+        Outcome::Fired { step: taken, puts } => json!({
+            "step": step(taken),
+            "inboxes": puts.iter().map(|put| json!({"agent": put.agent, "number": put.number, "notice": put.notice})).collect::<Vec<_>>(),
+        }),
+        Outcome::Leased {
+            agent,
+            token,
+            until,
+            numbers,
+        } => {
+            json!({"agent": agent, "token": token, "until": until.to_string(), "numbers": numbers})
+        }
+        Outcome::Extended {
+            agent,
+            token,
+            until,
+        } => {
+            json!({"agent": agent, "token": token, "until": until.to_string()})
+        }
+        Outcome::Settled { agent, settlement } => json!({
+            "agent": agent, "acknowledged": settlement.acknowledged, "expired": settlement.expired,
+            "dead_lettered": settlement.dead_lettered,
+            "returned": settlement.returned.iter().map(|(number, until)| json!([number, until.to_string()])).collect::<Vec<_>>(),
+        }),
+        Outcome::Registered { agent, name } => json!({"agent": agent, "name": name}),
+        Outcome::SchemaPublished { name } | Outcome::ProtocolPublished { name } => {
+            json!({"name": name})
+        }
+        Outcome::TopicsConfigured { pattern, pinned } => {
+            json!({"pattern": pattern, "pinned": pinned})
+        }
+        Outcome::PolicyChanged { version } => json!({"version": version}),
+        Outcome::EpochBegun {
+            owner,
+            previous,
+            previous_chain,
+        } => json!({
+            "owner": owner, "previous": previous.map(|position| position.to_string()), "previous_chain": previous_chain,
+        }),
+    }
+}
+
+fn step(step: &Step) -> Value {
+    let ended = step.transition.ended().map(|outcome| outcome.as_str());
+    let moves: Vec<_> = step
+        .transition
+        .moves()
+        .map(|(instance, from, to, cause)| {
+            json!({"machine": instance.machine, "agent": instance.agent, "from": from, "to": to, "cause": cause.as_str()})
+        })
+        .collect();
+    json!({
+        "conversation": step.conversation, "protocol": step.protocol, "summary": step.transition.summary(),
+        "moves": moves, "ended": ended,
+    })
+}

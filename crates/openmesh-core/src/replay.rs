@@ -1,0 +1,156 @@
+//! Replay: decides a conversation again from its records and compares with what was decided then.
+
+use crate::record::{Outcome, Record, Step};
+use crate::state::Facts;
+use openmesh_message::{AgentId, AgentRef, ConversationId, Digest, Target};
+use openmesh_policy::Authenticity;
+use openmesh_schema::{Act, ActTarget, Catalog, ConversationState, Protocol, Transition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Re-drives one conversation, record by record.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    conversation: ConversationId,
+    catalog: &'a Catalog,
+    names: &'a BTreeMap<String, AgentId>,
+    state: Option<ConversationState>,
+    steps: u64,
+}
+
+/// Where a replay differs from the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq}: {what}")]
+pub struct Divergence {
+    /// The record.
+    pub seq: u64,
+    /// What differs.
+    pub what: String,
+}
+
+impl<'a> Replay<'a> {
+    /// A replay of a conversation; `names` are the agents' names at the time.
+    pub const fn new(
+        conversation: ConversationId,
+        catalog: &'a Catalog,
+        names: &'a BTreeMap<String, AgentId>,
+    ) -> Self {
+        Self {
+            conversation,
+            catalog,
+            names,
+            state: None,
+            steps: 0,
+        }
+    }
+
+    /// How many steps were decided again and agreed.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The state after the steps so far.
+    pub const fn state(&self) -> Option<&ConversationState> {
+        self.state.as_ref()
+    }
+
+    /// Decides a record's step again; records of other conversations are passed over.
+    pub fn step(&mut self, record: &Record) -> Result<(), Divergence> {
+        let Some(step) = record
+            .step()
+            .filter(|step| step.conversation == self.conversation)
+        else {
+            return Ok(());
+        };
+        let differs = |what: String| Divergence {
+            seq: record.header.position.seq,
+            what,
+        };
+        let protocol = self.catalog.protocol(&step.protocol).map(Arc::clone);
+        let protocol = protocol
+            .ok_or_else(|| differs(format!("its protocol {} is not in the log", step.protocol)))?;
+        let again = match &record.header.outcome {
+            Outcome::Fired { .. } => self.fire_again(&protocol, record),
+            _ => self.act_again(&protocol, record),
+        };
+        let again = again.map_err(differs)?;
+        if again != step.transition {
+            return Err(differs(format!(
+                "decided again as `{}`, kept as `{}`",
+                again.summary(),
+                step.transition.summary()
+            )));
+        }
+        self.apply(&protocol, step, record);
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn fire_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
+        let state = self
+            .state
+            .as_ref()
+            .ok_or("a timer fired before the conversation began")?;
+        protocol
+            .fire(state, record.header.at)
+            .ok_or_else(|| "no timer is due at that time".to_owned())
+    }
+
+    fn act_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
+        let Outcome::Accepted(accepted) = &record.header.outcome else {
+            return Err("not a message".to_owned());
+        };
+        let message = record.message().ok_or("the message was erased")?;
+        let facts = Facts::of(message).ok_or("the message cannot be read")?;
+        let proof = message.proof.as_ref().ok_or("the message has no proof")?;
+        let control = &facts.control;
+        proof
+            .verify(&control.source, &facts.digest)
+            .map_err(|error| error.to_string())?;
+        let to = self.target(&control.to.target)?;
+        let act = Act {
+            sender: control.source,
+            performative: &control.performative,
+            schema: control.schema.as_ref(),
+            payload: facts.payload.as_deref(),
+            payload_digest: Digest::of(&message.payload),
+            digest: facts.digest,
+            parents: &control.parents,
+            to,
+            invites: &control.invites,
+            custodial: accepted.authenticity == Authenticity::Custodial,
+        };
+        let decided = match &self.state {
+            None => protocol
+                .open(&self.conversation, &act, record.header.at)
+                .map(|opened| opened.transition),
+            Some(state) => protocol.step(state, &act, record.header.at),
+        };
+        decided.map_err(|illegal| format!("refused on replay: {}", illegal.detail))
+    }
+
+    fn target(&self, target: &Target) -> Result<ActTarget, String> {
+        let agent = match target {
+            Target::Topic(_) => return Ok(ActTarget::Topic),
+            Target::Conversation(_) => return Ok(ActTarget::Conversation),
+            Target::Agent(agent) | Target::Inbox(agent) => agent,
+        };
+        match agent {
+            AgentRef::Id(id) => Ok(ActTarget::Agent(*id)),
+            AgentRef::Name(name) => {
+                let id = self.names.get(name.as_str());
+                id.map(|id| ActTarget::Agent(*id))
+                    .ok_or_else(|| format!("no agent is named {name}"))
+            }
+        }
+    }
+
+    fn apply(&mut self, protocol: &Protocol, step: &Step, record: &Record) {
+        let facts = record.message().and_then(Facts::of);
+        let payload = facts.as_ref().and_then(|facts| facts.payload.as_deref());
+        let state = self
+            .state
+            .get_or_insert_with(|| protocol.blank(&step.conversation));
+        protocol.apply(state, &step.transition, payload);
+    }
+}

@@ -1,0 +1,307 @@
+//! All of a partition that outlives a restart. Changed only by `apply`, which reads a record and never decides.
+
+use crate::conversation::{Conversation, Conversations};
+use crate::dedup::{Dedup, Remembered};
+use crate::directory::{Directory, Topics};
+use crate::inbox::{Entry, EntryState, Inbox};
+use crate::record::{Accepted, Body, Outcome, Put, Record};
+use openmesh_message::{
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Priority,
+    TopicPath, json,
+};
+use openmesh_schema::Catalog;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The version of the snapshot format; a newer one is refused.
+pub(crate) const STATE_VERSION: u16 = 1;
+
+/// All of a partition that outlives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// [`STATE_VERSION`].
+    pub(crate) version: u16,
+    /// The last record applied.
+    pub(crate) head: Option<Position>,
+    /// The last number given in each logical log.
+    pub(crate) numbers: BTreeMap<LogName, u64>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) topics: Arc<Topics>,
+    /// Stored forms of what was published here, in order.
+    pub(crate) definitions: Vec<StoredDefinition>,
+    /// The policy in force.
+    pub(crate) policy_version: Digest,
+    pub(crate) dedup: Dedup,
+    pub(crate) conversations: Conversations,
+    pub(crate) inboxes: BTreeMap<AgentId, Inbox>,
+}
+
+/// A schema or protocol that was published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum StoredDefinition {
+    Schema { name: String, stored: String },
+    Protocol { stored: String },
+}
+
+/// What a record's message says, read once.
+pub(crate) struct Facts {
+    pub(crate) control: Arc<ControlAttributes>,
+    pub(crate) digest: Digest,
+    pub(crate) payload: Option<Arc<Value>>,
+}
+
+/// Limits that `apply` keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) dedup_ids_max: usize,
+}
+
+pub(crate) fn topic_log(topic: &TopicPath) -> LogName {
+    LogName(format!("topic/{topic}"))
+}
+
+pub(crate) fn inbox_log(agent: &AgentId) -> LogName {
+    LogName(format!("inbox/{agent}"))
+}
+
+pub(crate) fn inbox_events_log(agent: &AgentId) -> LogName {
+    LogName(format!("inboxevents/{agent}"))
+}
+
+pub(crate) fn conversation_log(id: &ConversationId) -> LogName {
+    LogName(format!("conversation/{id}"))
+}
+
+pub(crate) fn domain_log() -> LogName {
+    LogName("domain".to_owned())
+}
+
+pub(crate) fn refusals_log() -> LogName {
+    LogName("refusals".to_owned())
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: STATE_VERSION,
+            head: None,
+            numbers: BTreeMap::new(),
+            directory: Arc::default(),
+            topics: Arc::default(),
+            definitions: Vec::new(),
+            policy_version: Digest::ZERO,
+            dedup: Dedup::default(),
+            conversations: Conversations::default(),
+            inboxes: BTreeMap::new(),
+        }
+    }
+}
+
+impl Facts {
+    /// Reads what a kept message says; it was valid when it was taken in.
+    pub(crate) fn of(envelope: &Envelope) -> Option<Self> {
+        let control = ControlAttributes::parse(&envelope.attributes).ok()?;
+        let payload = json::parse_strict(&envelope.payload).ok().map(Arc::new);
+        Some(Self {
+            control: Arc::new(control),
+            digest: envelope.digest(),
+            payload,
+        })
+    }
+}
+
+impl State {
+    /// The inbox of each agent that has one.
+    pub fn inboxes(&self) -> impl Iterator<Item = (&AgentId, &Inbox)> {
+        self.inboxes.iter()
+    }
+
+    /// Every conversation, by id.
+    pub fn conversations(&self) -> impl Iterator<Item = (&ConversationId, &Conversation)> {
+        self.conversations.iter()
+    }
+
+    /// The last record applied.
+    pub const fn head(&self) -> Option<Position> {
+        self.head
+    }
+
+    /// The next number of a logical log.
+    pub(crate) fn next_number(&self, log: &LogName) -> u64 {
+        self.numbers.get(log).map_or(1, |last| last + 1)
+    }
+
+    /// Applies a record; `facts` are those of its message.
+    pub(crate) fn apply(
+        &mut self,
+        record: &Record,
+        facts: Option<&Facts>,
+        catalog: &mut Catalog,
+        bounds: Bounds,
+    ) {
+        self.head = Some(record.header.position);
+        for log in &record.header.logs {
+            self.numbers.insert(log.log.clone(), log.seq);
+        }
+        let (seq, at) = (record.header.position.seq, record.header.at);
+        match &record.header.outcome {
+            Outcome::Accepted(accepted) => {
+                if let Some(facts) = facts {
+                    self.apply_message(record, accepted, facts, catalog, bounds);
+                }
+            }
+            Outcome::Fired { step, puts } => {
+                self.conversations.apply(step, None, catalog);
+                self.put_all(seq, puts, Priority::Normal, None);
+            }
+            Outcome::Leased {
+                agent,
+                token,
+                until,
+                numbers,
+            } => {
+                self.inboxes
+                    .entry(*agent)
+                    .or_default()
+                    .lease(*token, *until, numbers);
+            }
+            Outcome::Extended {
+                agent,
+                token,
+                until,
+            } => {
+                self.inboxes
+                    .entry(*agent)
+                    .or_default()
+                    .extend(*token, *until);
+            }
+            Outcome::Settled { agent, settlement } => {
+                self.inboxes
+                    .entry(*agent)
+                    .or_default()
+                    .settle(settlement, at);
+            }
+            Outcome::PolicyChanged { version } => self.policy_version = *version,
+            Outcome::Refused { .. } | Outcome::EpochBegun { .. } => {}
+            administrative => self.apply_administrative(record, administrative, catalog),
+        }
+    }
+
+    fn apply_message(
+        &mut self,
+        record: &Record,
+        accepted: &Accepted,
+        facts: &Facts,
+        catalog: &Catalog,
+        bounds: Bounds,
+    ) {
+        let Facts {
+            control,
+            digest,
+            payload,
+        } = facts;
+        let seq = record.header.position.seq;
+        let remembered = Remembered {
+            sender: &control.source,
+            id: &control.id,
+            digest: *digest,
+            seq,
+            time: control.time,
+        };
+        self.dedup
+            .remember(remembered, bounds.dedup_ids_max, record.header.at);
+        if let Some(step) = &accepted.step {
+            self.conversations.apply(step, payload.as_deref(), catalog);
+        }
+        self.put_all(seq, &accepted.puts, control.priority, control.expiry);
+    }
+
+    fn put_all(
+        &mut self,
+        seq: u64,
+        puts: &[Put],
+        priority: Priority,
+        expiry: Option<openmesh_message::Timestamp>,
+    ) {
+        for put in puts {
+            let is_message = put.notice.is_none();
+            let entry = Entry {
+                seq,
+                notice: put.notice,
+                priority: if is_message {
+                    priority
+                } else {
+                    Priority::Normal
+                },
+                expiry: expiry.filter(|_| is_message),
+                attempts: 0,
+                state: EntryState::Ready,
+            };
+            self.inboxes
+                .entry(put.agent)
+                .or_default()
+                .put(put.number, entry);
+        }
+    }
+
+    fn apply_administrative(&mut self, record: &Record, outcome: &Outcome, catalog: &mut Catalog) {
+        let text = match &record.body {
+            Body::Text(text) => text.as_str(),
+            _ => "",
+        };
+        match outcome {
+            Outcome::Registered { agent, name } => {
+                if let Ok(name) = name.parse() {
+                    Arc::make_mut(&mut self.directory).register(*agent, name, record.header.at);
+                }
+            }
+            Outcome::TopicsConfigured { pattern, pinned } => {
+                if let Ok(pattern) = pattern.parse() {
+                    Arc::make_mut(&mut self.topics).configure(pattern, *pinned);
+                }
+            }
+            Outcome::SchemaPublished { name } => {
+                let definition = StoredDefinition::Schema {
+                    name: name.clone(),
+                    stored: text.to_owned(),
+                };
+                definition.publish(catalog);
+                self.definitions.push(definition);
+            }
+            Outcome::ProtocolPublished { .. } => {
+                let definition = StoredDefinition::Protocol {
+                    stored: text.to_owned(),
+                };
+                definition.publish(catalog);
+                self.definitions.push(definition);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl StoredDefinition {
+    /// Puts a definition that was checked when it was published into a catalog.
+    pub(crate) fn publish(&self, catalog: &mut Catalog) {
+        let published = match self {
+            Self::Schema { name, stored } => name
+                .parse::<openmesh_message::PinnedName>()
+                .ok()
+                .and_then(|pinned| {
+                    catalog
+                        .check_schema(&pinned.versioned, stored.as_bytes())
+                        .ok()
+                })
+                .and_then(|schema| catalog.with_schema(schema).ok()),
+            Self::Protocol { stored } => catalog
+                .check_protocol(stored.as_bytes(), openmesh_message::Authority::OpenMesh)
+                .ok()
+                .and_then(|(protocol, _)| catalog.with_protocol(protocol).ok()),
+        };
+        if let Some(published) = published {
+            *catalog = published;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What admission reads: a snapshot that the partition's owner publishes, never a lock.
+
+use crate::directory::{Directory, Topics};
+use openmesh_message::{AgentId, Authority, DomainId};
+use openmesh_policy::{Policy, Standing};
+use openmesh_schema::Catalog;
+use std::sync::Arc;
+
+/// An immutable snapshot of what decides whether a message is admitted.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The domain served.
+    pub domain: DomainId,
+    /// Schemas and protocols.
+    pub catalog: Catalog,
+    /// The rules.
+    pub policy: Policy,
+    /// Who is registered.
+    pub directory: Arc<Directory>,
+    /// Which topics are kept.
+    pub topics: Arc<Topics>,
+}
+
+impl View {
+    /// The authority under which unqualified names are published here.
+    pub const fn home(&self) -> Authority {
+        Authority::Domain(self.domain)
+    }
+
+    /// What an agent is to this domain.
+    pub fn standing(&self, agent: &AgentId) -> Standing {
+        match self.directory.agent(agent) {
+            Some(_) => Standing::Registered,
+            None => Standing::Stranger,
+        }
+    }
+}
