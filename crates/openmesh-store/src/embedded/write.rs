@@ -17,7 +17,7 @@ use crate::fault::{Cause, Fault};
 use crate::record::EncodedRecord;
 
 /// Room made real ahead of small batches, so that few syncs have to write the file's layout too.
-const WARM_BYTES: u64 = 1024 * 1024;
+const WARM_BYTES: u64 = 256 * 1024;
 /// Batches this large are not worth warming room for.
 const WARM_BATCH_BYTES_MAX: u64 = 64 * 1024;
 

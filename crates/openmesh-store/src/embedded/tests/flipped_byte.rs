@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Frozen, assert_verifies, folder, keep, read_all, same, small, verified};
+use crate::embedded::frame::{BATCH_HEAD_BYTES, RECORD_HEAD_BYTES};
 use crate::embedded::{EmbeddedLog, open_read_only};
 use crate::record::EncodedRecord;
 
@@ -221,4 +222,51 @@ fn what_does_not_belong_is_reported() {
         bytes.extend_from_slice(&[0; 8]);
         std::fs::write(path, bytes).unwrap();
     });
+}
+
+#[test]
+fn a_flipped_byte_in_what_an_open_wrote_does_not_bring_its_epoch_back() {
+    let home = folder();
+    let (log, _) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    drop(log);
+    let (log, opened) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    assert_eq!(opened.epoch, 2);
+    let end = usize::try_from(log.at).unwrap();
+    drop(log);
+    let frozen = Frozen::of(home.path());
+    let name = "segment-0000000001.log";
+    let bytes = std::fs::read(home.path().join(name)).unwrap();
+    for at in 0..end {
+        frozen.thaw(home.path());
+        flip(home.path(), name, &bytes, at);
+        let (_log, opened) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+        assert_eq!(opened.epoch, 3, "byte {at}: {:?}", opened.report);
+    }
+}
+
+#[test]
+fn a_frame_inside_a_body_does_not_pass_for_a_record() {
+    let home = folder();
+    let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
+    keep(&mut log, 1);
+    let seal = super::super::frame::Seal::new(&[0; 16], super::PARTITION, 1);
+    let at = log.at + (BATCH_HEAD_BYTES + RECORD_HEAD_BYTES) as u64;
+    let mut forged = Vec::new();
+    super::super::frame::encode_record(&super::record(1, 2), &[0; 32], seal, at, &mut forged);
+    let carrier = EncodedRecord {
+        header: Vec::new(),
+        body: forged,
+        ..super::record(1, 2)
+    };
+    let damaged_at = usize::try_from(at).unwrap() - 30;
+    log.append(&[carrier]).unwrap();
+    log.sync().unwrap();
+    log.close().unwrap();
+    let path = home.path().join("segment-0000000001.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[damaged_at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let (log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
+    assert_eq!(opened.next_seq, 3);
+    assert_eq!(read_all(&log.reader()).1, [2]);
 }

@@ -111,7 +111,8 @@ fn try_cut(case: &Case, home: &Path, cut: usize, left: Left) {
             .unwrap_or_else(|| panic!("nothing dropped: {about}"));
         assert_eq!(dropped.segment, SEGMENT, "{about}");
         assert!(
-            dropped.from_byte <= (cut as u64).next_multiple_of(8) && dropped.to_byte > dropped.from_byte,
+            dropped.from_byte <= (cut as u64).next_multiple_of(8)
+                && dropped.to_byte > dropped.from_byte,
             "{about}"
         );
     }
