@@ -9,9 +9,7 @@ use openmesh_message::limits::{PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW
 use openmesh_message::{
     AgentId, AgentRef, ControlAttributes, Digest, Envelope, ProofError, Target, Timestamp, json,
 };
-use openmesh_policy::{
-    Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision,
-};
+use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,15 +74,12 @@ pub fn admit(
     view: &View,
     roots: &mut VerifiedRoots,
     now: Timestamp,
-) -> Result<Admitted, Refused> {
+) -> Result<Admitted, Box<Refused>> {
     let refused = Refused::of(&envelope, agent);
     read(envelope, view, now)
         .and_then(|read| verify(read, agent, roots))
         .and_then(|verified| validate(verified, view))
-        .map_err(|rejection| Refused {
-            rejection,
-            ..refused
-        })
+        .map_err(|rejection| Box::new(Refused { rejection, ..refused }))
 }
 
 fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejection> {
@@ -105,44 +100,24 @@ fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejecti
         return Err(Rejection::Expired);
     }
     let digest = envelope.digest();
-    Ok(Read {
-        envelope,
-        control,
-        digest,
-    })
+    Ok(Read { envelope, control, digest })
 }
 
 fn verify(read: Read, agent: AgentId, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
     let source = read.control.source;
     let proof = match &read.envelope.proof {
-        Some(proof) => roots
-            .verify(proof, &source, &read.digest)
-            .map(|()| Authenticity::Signed),
+        Some(proof) => roots.verify(proof, &source, &read.digest).map(|()| Authenticity::Signed),
         None => Ok(Authenticity::Connection),
     };
     if source != agent {
         let signed_by_source = matches!(proof, Ok(Authenticity::Signed));
-        return Err(if signed_by_source {
-            Rejection::Replayed
-        } else {
-            Rejection::SourceMismatch
-        });
+        return Err(if signed_by_source { Rejection::Replayed } else { Rejection::SourceMismatch });
     }
-    Ok(Verified {
-        authenticity: proof?,
-        read,
-    })
+    Ok(Verified { authenticity: proof?, read })
 }
 
 fn validate(verified: Verified, view: &View) -> Result<Admitted, Rejection> {
-    let Verified {
-        read: Read {
-            envelope,
-            control,
-            digest,
-        },
-        authenticity,
-    } = verified;
+    let Verified { read: Read { envelope, control, digest }, authenticity } = verified;
     let payload = check_payload(&envelope, &control, view)?;
     let decision = decide_static(&control, authenticity, view);
     if let StaticDecision::Decided(decided) = &decision
@@ -168,29 +143,17 @@ fn check_payload(
 ) -> Result<Option<Arc<Value>>, Rejection> {
     let is_json = control.content_type.as_deref() == Some("application/json");
     let Some(pinned) = &control.schema else {
-        return if is_json {
-            Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?)))
-        } else {
-            Ok(None)
-        };
+        return if is_json { Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?))) } else { Ok(None) };
     };
-    let schema = view
-        .catalog
-        .schema(&pinned.digest)
-        .filter(|schema| schema.pinned() == pinned);
+    let schema = view.catalog.schema(&pinned.digest).filter(|schema| schema.pinned() == pinned);
     let schema = schema.ok_or_else(|| Rejection::UnknownSchema(pinned.to_string()))?;
     let value = json::parse_strict(&envelope.payload)?;
     schema.validate(&value).map_err(Rejection::InvalidPayload)?;
     Ok(Some(Arc::new(value)))
 }
 
-fn decide_static(
-    control: &ControlAttributes,
-    authenticity: Authenticity,
-    view: &View,
-) -> StaticDecision {
-    view.policy
-        .decide_static(&send_context(control, authenticity, view))
+fn decide_static(control: &ControlAttributes, authenticity: Authenticity, view: &View) -> StaticDecision {
+    view.policy.decide_static(&send_context(control, authenticity, view))
 }
 
 /// The question that policy answers for a send.
@@ -209,10 +172,7 @@ pub(crate) fn send_context<'a>(
         destination: Some(destination(&control.to.target, view)),
         performative: Some(&control.performative),
         schema: control.schema.as_ref().map(|schema| &schema.versioned),
-        protocol: control
-            .protocol
-            .as_ref()
-            .map(|protocol| &protocol.versioned),
+        protocol: control.protocol.as_ref().map(|protocol| &protocol.versioned),
     }
 }
 

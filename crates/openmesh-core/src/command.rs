@@ -5,13 +5,14 @@ mod publishing;
 
 use crate::admit::destination;
 use crate::input::Ticket;
-use crate::partition::Partition;
+use crate::partition::{Partition, Waiting};
 use crate::plan::{Effect, Plan};
 use crate::reading::conversation_row;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
 use crate::state::domain_log;
-use openmesh_message::frame::{Command, Reply, Start};
+use inbox_verbs::Held;
+use openmesh_message::frame::{Command, LogFilter, Reply, Start};
 use openmesh_message::{
     AgentId, AgentName, ConversationId, Digest, Target, Timestamp, TopicPath, TopicPattern,
 };
@@ -34,17 +35,11 @@ pub(crate) type Answer = Result<Option<Reply>, Rejection>;
 
 impl Partition {
     /// Takes a command and plans its reply.
-    pub(crate) fn take_command(
-        &mut self,
-        ticket: Ticket,
-        command: Command,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
+    pub(crate) fn take_command(&mut self, ticket: Ticket, command: Command, plan: &mut Plan) {
         let Some(agent) = self.routes.agent(ticket.connection) else {
             return;
         };
-        let caller = Caller { ticket, agent, now };
+        let caller = Caller { ticket, agent, now: plan.at };
         match self.run(caller, command, plan) {
             Ok(None) => {}
             Ok(Some(reply)) => plan.effects.push(Effect::Reply(ticket, Ok(reply))),
@@ -54,66 +49,42 @@ impl Partition {
 
     fn run(&mut self, caller: Caller, command: Command, plan: &mut Plan) -> Answer {
         match command {
-            Command::Subscribe {
-                subscription,
-                pattern,
-                start,
-            } => self.subscribe(caller, subscription, &pattern, start, plan),
-            Command::Unsubscribe { subscription } => self.unsubscribe(caller, subscription),
-            Command::Register { name, token } => {
-                self.register(caller, &name, token.as_deref(), plan)
+            Command::Subscribe { subscription, pattern, start } => {
+                let pattern = self.parse_pattern(&pattern)?;
+                self.subscribe(caller, (subscription, start), pattern, plan)
             }
+            Command::Unsubscribe { subscription } => self.unsubscribe(caller, subscription),
+            Command::Register { name, token } => self.register(caller, &name, token.as_deref(), plan),
             Command::ListAgents => self.list_agents(caller),
-            Command::Lease {
-                messages_max,
-                visibility_ms,
-                wait_ms,
-            } => self.lease(caller, messages_max, visibility_ms, wait_ms, plan),
-            Command::Extend {
-                token,
-                visibility_ms,
-            } => self.extend(caller, token, visibility_ms, plan),
-            Command::Ack { token, numbers } => self.acknowledge(caller, token, &numbers, plan),
-            Command::Nack {
-                token,
-                numbers,
-                delay_ms,
-            } => self.give_back(caller, token, &numbers, delay_ms, plan),
+            Command::Lease { messages_max, visibility_ms, wait_ms } => {
+                let waiting = Waiting::asked(caller, messages_max, visibility_ms, wait_ms);
+                self.lease(caller, waiting, plan)
+            }
+            Command::Extend { token, visibility_ms } => self.extend(caller, token, visibility_ms, plan),
+            Command::Ack { token, numbers } => {
+                let held = Held { token, numbers: &numbers };
+                self.acknowledge(caller, held, plan)
+            }
+            Command::Nack { token, numbers, delay_ms } => {
+                let held = Held { token, numbers: &numbers };
+                self.give_back(caller, held, delay_ms, plan)
+            }
             Command::CountInbox => self.count_inbox(caller),
             Command::PublishSchema { name, definition } => {
                 self.publish_schema(caller, &name, &definition, plan)
             }
-            Command::PublishProtocol { definition } => {
-                self.publish_protocol(caller, &definition, plan)
-            }
+            Command::PublishProtocol { definition } => self.publish_protocol(caller, &definition, plan),
             Command::GetSchema { name } => self.get_schema(caller, &name),
             Command::GetProtocol { name } => self.get_protocol(caller, &name),
             Command::ListDefinitions => self.list_definitions(caller),
-            Command::ConfigureTopic {
-                topic,
-                pinned,
-                token,
-            } => self.configure_topic(caller, &topic, pinned, token.as_deref(), plan),
-            Command::ListConversations => self.list_conversations(caller),
-            Command::ShowConversation { conversation } => {
-                self.show_conversation(caller, &conversation)
+            Command::ConfigureTopic { topic, pinned, token } => {
+                self.decide_plain(caller, Action::Administer, token.as_deref())?;
+                self.configure_topic(caller, &topic, pinned, plan)
             }
-            Command::QueryLog {
-                filter,
-                after_seq,
-                records_max,
-            } => {
-                self.decide_plain(caller, Action::Read, None)?;
-                let records_max = records_max.clamp(1, QUERY_RECORDS_MAX);
-                let (ticket, agent) = (caller.ticket, caller.agent);
-                plan.effects.push(Effect::Query {
-                    ticket,
-                    agent,
-                    filter,
-                    after_seq,
-                    records_max,
-                });
-                Ok(None)
+            Command::ListConversations => self.list_conversations(caller),
+            Command::ShowConversation { conversation } => self.show_conversation(caller, &conversation),
+            Command::QueryLog { filter, after_seq, records_max } => {
+                self.query_log(caller, filter, (after_seq, records_max), plan)
             }
             Command::GetReceipt { message, id } => self.get_receipt(caller, &message, &id, plan),
             Command::ReloadPolicy { token } => {
@@ -127,28 +98,19 @@ impl Partition {
     fn subscribe(
         &mut self,
         caller: Caller,
-        subscription: u64,
-        pattern: &str,
-        start: Start,
+        (subscription, start): (u64, Start),
+        pattern: TopicPattern,
         plan: &mut Plan,
     ) -> Answer {
-        let pattern = self.parse_pattern(pattern)?;
         let connection = caller.ticket.connection;
         if self.routes.count(connection) >= self.config.subscriptions_max {
             return Err(Rejection::TooManySubscriptions);
         }
         self.decide_pattern(caller, &pattern)?;
-        if !self
-            .routes
-            .subscribe((connection, subscription), pattern.clone())
-        {
-            return Err(Rejection::BadArgument(
-                "subscription",
-                "the number is in use".to_owned(),
-            ));
+        if !self.routes.subscribe((connection, subscription), pattern.clone()) {
+            return Err(Rejection::BadArgument("subscription", "the number is in use".to_owned()));
         }
-        plan.effects
-            .push(Effect::Reply(caller.ticket, Ok(Reply::Done)));
+        plan.effects.push(Effect::Reply(caller.ticket, Ok(Reply::Done)));
         if let Start::At(seq) = start {
             plan.effects.push(Effect::CatchUp {
                 connection,
@@ -173,47 +135,26 @@ impl Partition {
     }
 
     fn unsubscribe(&mut self, caller: Caller, subscription: u64) -> Answer {
-        match self
-            .routes
-            .unsubscribe((caller.ticket.connection, subscription))
-        {
+        match self.routes.unsubscribe((caller.ticket.connection, subscription)) {
             true => Ok(Some(Reply::Done)),
             false => Err(Rejection::NotFound),
         }
     }
 
-    fn register(
-        &mut self,
-        caller: Caller,
-        name: &str,
-        token: Option<&str>,
-        plan: &mut Plan,
-    ) -> Answer {
+    fn register(&mut self, caller: Caller, name: &str, token: Option<&str>, plan: &mut Plan) -> Answer {
         self.decide_plain(caller, Action::Register, token)?;
-        let name: AgentName = name
-            .parse()
-            .map_err(|why| Rejection::BadArgument("name", why))?;
-        match (
-            self.state.directory.name(&caller.agent),
-            self.state.directory.named(&name),
-        ) {
+        let name: AgentName = name.parse().map_err(|why| Rejection::BadArgument("name", why))?;
+        match (self.state.directory.name(&caller.agent), self.state.directory.named(&name)) {
             (Some(own), _) if own == name.as_str() => return Ok(Some(Reply::Done)),
             (Some(own), _) => {
-                return Err(Rejection::NameTaken(format!(
-                    "this agent is registered as `{own}`"
-                )));
+                return Err(Rejection::NameTaken(format!("this agent is registered as `{own}`")));
             }
             (None, Some(_)) => {
-                return Err(Rejection::NameTaken(format!(
-                    "`{name}` is another agent's name"
-                )));
+                return Err(Rejection::NameTaken(format!("`{name}` is another agent's name")));
             }
             (None, None) => {}
         }
-        let outcome = Outcome::Registered {
-            agent: caller.agent,
-            name: name.to_string(),
-        };
+        let outcome = Outcome::Registered { agent: caller.agent, name: name.to_string() };
         self.commit_administrative(caller, outcome, Body::Empty, plan);
         Ok(Some(Reply::Done))
     }
@@ -228,65 +169,54 @@ impl Partition {
             })
             .to_string()
         };
-        Ok(Some(Reply::Rows(
-            self.state.directory.iter().map(row).collect(),
-        )))
+        Ok(Some(Reply::Rows(self.state.directory.iter().map(row).collect())))
     }
 
-    fn configure_topic(
-        &mut self,
-        caller: Caller,
-        topic: &str,
-        pinned: bool,
-        token: Option<&str>,
-        plan: &mut Plan,
-    ) -> Answer {
-        self.decide_plain(caller, Action::Administer, token)?;
+    fn configure_topic(&mut self, caller: Caller, topic: &str, pinned: bool, plan: &mut Plan) -> Answer {
         let pattern = self.parse_pattern(topic)?.to_string();
-        self.commit_administrative(
-            caller,
-            Outcome::TopicsConfigured { pattern, pinned },
-            Body::Empty,
-            plan,
-        );
+        self.commit_administrative(caller, Outcome::TopicsConfigured { pattern, pinned }, Body::Empty, plan);
         Ok(Some(Reply::Done))
     }
 
     fn list_conversations(&self, caller: Caller) -> Answer {
         self.decide_plain(caller, Action::Read, None)?;
-        let readable = self
-            .state
-            .conversations
-            .iter()
-            .filter(|(_, state)| state.role_of(&caller.agent).is_some());
-        let rows =
-            readable.filter_map(|(id, _)| conversation_row(self, id, &caller.agent, caller.now));
+        let readable =
+            self.state.conversations.iter().filter(|(_, state)| state.role_of(&caller.agent).is_some());
+        let rows = readable.filter_map(|(id, _)| conversation_row(self, id, &caller.agent, caller.now));
         Ok(Some(Reply::Rows(rows.map(|row| row.to_string()).collect())))
     }
 
     fn show_conversation(&self, caller: Caller, conversation: &str) -> Answer {
         self.decide_plain(caller, Action::Read, None)?;
-        let id: ConversationId = conversation
-            .parse()
-            .map_err(|why| Rejection::BadArgument("conversation", why))?;
+        let id: ConversationId =
+            conversation.parse().map_err(|why| Rejection::BadArgument("conversation", why))?;
         let member = |state: &crate::Conversation| state.role_of(&caller.agent).is_some();
-        self.state
-            .conversations
-            .get(&id)
-            .filter(|state| member(state))
-            .ok_or(Rejection::NotFound)?;
-        let row =
-            conversation_row(self, &id, &caller.agent, caller.now).ok_or(Rejection::NotFound)?;
+        self.state.conversations.get(&id).filter(|state| member(state)).ok_or(Rejection::NotFound)?;
+        let row = conversation_row(self, &id, &caller.agent, caller.now).ok_or(Rejection::NotFound)?;
         Ok(Some(Reply::Rows(vec![row.to_string()])))
+    }
+
+    fn query_log(
+        &self,
+        caller: Caller,
+        filter: LogFilter,
+        (after_seq, records_max): (u64, u32),
+        plan: &mut Plan,
+    ) -> Answer {
+        self.decide_plain(caller, Action::Read, None)?;
+        plan.effects.push(Effect::Query {
+            ticket: caller.ticket,
+            agent: caller.agent,
+            filter,
+            after_seq,
+            records_max: records_max.clamp(1, QUERY_RECORDS_MAX),
+        });
+        Ok(None)
     }
 
     fn get_receipt(&self, caller: Caller, message: &Digest, id: &str, plan: &mut Plan) -> Answer {
         let long_ago = Timestamp::from_millis(i64::MAX);
-        match self
-            .state
-            .dedup
-            .look_up(&caller.agent, id, message, long_ago)
-        {
+        match self.state.dedup.look_up(&caller.agent, id, message, long_ago) {
             crate::dedup::Lookup::Again(seq) => {
                 plan.effects.push(Effect::FetchReceipt(caller.ticket, seq));
                 Ok(None)
@@ -303,7 +233,7 @@ impl Partition {
         plan: &mut Plan,
     ) {
         let draft = self.draft_in(domain_log(), Some(caller.agent), outcome, body);
-        self.commit(draft, None, caller.now, plan);
+        self.commit(draft, None, plan);
         plan.effects.push(Effect::PublishView);
     }
 
@@ -325,26 +255,13 @@ impl Partition {
             StaticDecision::Decided(decision) => decision,
             StaticDecision::NeedsState => {
                 let request = *context;
-                self.view.policy.decide_stateful(&StatefulContext {
-                    request,
-                    role: None,
-                    states: &[],
-                })
+                self.view.policy.decide_stateful(&StatefulContext { request, role: None, states: &[] })
             }
         };
-        if decision.allows() {
-            Ok(())
-        } else {
-            Err(Rejection::Denied(decision))
-        }
+        if decision.allows() { Ok(()) } else { Err(Rejection::Denied(decision)) }
     }
 
-    pub(crate) fn context(
-        &self,
-        caller: Caller,
-        action: Action,
-        token: Option<&str>,
-    ) -> StaticContext<'_> {
+    pub(crate) fn context(&self, caller: Caller, action: Action, token: Option<&str>) -> StaticContext<'_> {
         let standing = match token {
             Some(_) => Standing::Admin,
             None => self.view.standing(&caller.agent),
@@ -367,19 +284,13 @@ impl Partition {
     fn parse_pattern(&self, text: &str) -> Result<TopicPattern, Rejection> {
         let refused = |why: String| Rejection::BadArgument("pattern", why);
         let absolute = format!("mesh://{}/topic/", self.config.domain);
-        let path = match text
-            .strip_prefix(&absolute)
-            .or_else(|| text.strip_prefix("topic:"))
-        {
+        let path = match text.strip_prefix(&absolute).or_else(|| text.strip_prefix("topic:")) {
             Some(path) => path,
             None if text.starts_with("mesh://") => return Err(Rejection::ForeignDomain),
             None => {
-                return Err(refused(
-                    "a subscription names a topic pattern: topic:market/*".to_owned(),
-                ));
+                return Err(refused("a subscription names a topic pattern: topic:market/*".to_owned()));
             }
         };
-        path.parse()
-            .map_err(|error: openmesh_message::TopicError| refused(error.to_string()))
+        path.parse().map_err(|error: openmesh_message::TopicError| refused(error.to_string()))
     }
 }

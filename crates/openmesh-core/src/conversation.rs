@@ -33,12 +33,7 @@ impl Allowed {
     /// The step as a record keeps it.
     pub(crate) fn into_step(self, conversation: ConversationId) -> Step {
         let notices = self.protocol.notices(&self.after, &self.transition);
-        Step {
-            conversation,
-            protocol: self.protocol.pinned().digest,
-            transition: self.transition,
-            notices,
-        }
+        Step { conversation, protocol: self.protocol.pinned().digest, transition: self.transition, notices }
     }
 }
 
@@ -84,42 +79,23 @@ impl Conversations {
         };
         let mut after = state;
         protocol.apply(&mut after, &transition, admitted.payload.as_deref());
-        Ok(Allowed {
-            protocol: Arc::clone(protocol),
-            transition,
-            after,
-        })
+        Ok(Allowed { protocol: Arc::clone(protocol), transition, after })
     }
 
     /// The step of a timer that is due.
-    pub(crate) fn fire(
-        &self,
-        id: &ConversationId,
-        catalog: &Catalog,
-        now: Timestamp,
-    ) -> Option<Allowed> {
+    pub(crate) fn fire(&self, id: &ConversationId, catalog: &Catalog, now: Timestamp) -> Option<Allowed> {
         let state = self.by_id.get(id)?;
         let protocol = catalog.protocol(&state.protocol.digest)?;
         let transition = protocol.fire(state, now)?;
         let mut after = state.clone();
         protocol.apply(&mut after, &transition, None);
-        Some(Allowed {
-            protocol: Arc::clone(protocol),
-            transition,
-            after,
-        })
+        Some(Allowed { protocol: Arc::clone(protocol), transition, after })
     }
 
     /// When a conversation's next timer fires.
-    pub(crate) fn next_deadline(
-        &self,
-        id: &ConversationId,
-        catalog: &Catalog,
-    ) -> Option<Timestamp> {
+    pub(crate) fn next_deadline(&self, id: &ConversationId, catalog: &Catalog) -> Option<Timestamp> {
         let state = self.by_id.get(id)?;
-        catalog
-            .protocol(&state.protocol.digest)?
-            .next_deadline(state)
+        catalog.protocol(&state.protocol.digest)?.next_deadline(state)
     }
 
     /// Applies a step that was decided before.
@@ -141,26 +117,17 @@ impl Conversations {
 }
 
 fn named_protocol<'a>(admitted: &Admitted, view: &'a View) -> Result<&'a Arc<Protocol>, Rejection> {
-    let pinned = admitted
-        .control
-        .protocol
-        .as_ref()
-        .ok_or(Rejection::NotFound)?;
-    let protocol = view
-        .catalog
-        .protocol(&pinned.digest)
-        .filter(|protocol| protocol.pinned() == pinned);
+    let pinned = admitted.control.protocol.as_ref().ok_or(Rejection::NotFound)?;
+    let protocol = view.catalog.protocol(&pinned.digest).filter(|protocol| protocol.pinned() == pinned);
     protocol.ok_or_else(|| Rejection::UnknownProtocol(pinned.to_string()))
 }
 
 fn act_of<'a>(admitted: &'a Admitted, view: &View) -> Result<Act<'a>, Rejection> {
     let control = &admitted.control;
     let to = match &control.to.target {
-        Target::Agent(agent) | Target::Inbox(agent) => ActTarget::Agent(
-            view.directory
-                .resolve(agent)
-                .ok_or(Rejection::UnknownAgent)?,
-        ),
+        Target::Agent(agent) | Target::Inbox(agent) => {
+            ActTarget::Agent(view.directory.resolve(agent).ok_or(Rejection::UnknownAgent)?)
+        }
         Target::Topic(_) => ActTarget::Topic,
         Target::Conversation(_) => ActTarget::Conversation,
     };

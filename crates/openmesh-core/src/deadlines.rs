@@ -40,9 +40,6 @@ impl Deadlines {
 
     /// Someone whose deadline has come.
     pub(crate) fn due(&self, now: Timestamp) -> Option<Owner> {
-        self.by_time
-            .first()
-            .filter(|(time, _)| *time <= now)
-            .map(|(_, owner)| *owner)
+        self.by_time.first().filter(|(time, _)| *time <= now).map(|(_, owner)| *owner)
     }
 }

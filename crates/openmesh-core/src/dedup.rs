@@ -41,13 +41,7 @@ pub(crate) enum Lookup {
 }
 
 impl Dedup {
-    pub(crate) fn look_up(
-        &self,
-        sender: &AgentId,
-        id: &str,
-        digest: &Digest,
-        time: Timestamp,
-    ) -> Lookup {
+    pub(crate) fn look_up(&self, sender: &AgentId, id: &str, digest: &Digest, time: Timestamp) -> Lookup {
         let Some(window) = self.windows.get(sender) else {
             return Lookup::Fresh;
         };
@@ -62,13 +56,7 @@ impl Dedup {
     /// Remembers a message, and forgets what left the window at `now` or is beyond `ids_max`.
     pub(crate) fn remember(&mut self, message: Remembered<'_>, ids_max: usize, now: Timestamp) {
         let window = self.windows.entry(*message.sender).or_default();
-        let Remembered {
-            id,
-            digest,
-            seq,
-            time,
-            ..
-        } = message;
+        let Remembered { id, digest, seq, time, .. } = message;
         let id = hash(id);
         window.seen.insert(id, Seen { digest, seq, time });
         window.by_time.insert((time, id));
@@ -127,17 +115,10 @@ mod tests {
         for n in 1..=5_u64 {
             let time = now.plus_ms(n as i64);
             let id = n.to_string();
-            let message = Remembered {
-                sender: &sender,
-                id: &id,
-                digest: digest(n),
-                seq: n,
-                time,
-            };
+            let message = Remembered { sender: &sender, id: &id, digest: digest(n), seq: n, time };
             dedup.remember(message, 3, now);
         }
-        let look_up =
-            |n: u64, digest| dedup.look_up(&sender, &n.to_string(), &digest, now.plus_ms(n as i64));
+        let look_up = |n: u64, digest| dedup.look_up(&sender, &n.to_string(), &digest, now.plus_ms(n as i64));
         assert_eq!(look_up(5, digest(5)), Lookup::Again(5));
         assert_eq!(look_up(5, digest(6)), Lookup::Conflict);
         assert_eq!(look_up(2, digest(2)), Lookup::BelowFloor);

@@ -57,13 +57,7 @@ impl Directory {
 
     pub(crate) fn register(&mut self, id: AgentId, name: AgentName, at: Timestamp) {
         self.names.insert(name.clone(), id);
-        self.agents.insert(
-            id,
-            Agent {
-                name,
-                registered_at: at,
-            },
-        );
+        self.agents.insert(id, Agent { name, registered_at: at });
     }
 }
 

@@ -72,12 +72,7 @@ impl Inbox {
     pub(crate) fn due(&self, now: Timestamp, deliveries_max: u32) -> Settlement {
         let mut settlement = Settlement::default();
         let mut seen = BTreeSet::new();
-        for (_, number) in self
-            .timers
-            .iter()
-            .take_while(|(time, _)| *time <= now)
-            .take(SETTLED_MAX)
-        {
+        for (_, number) in self.timers.iter().take_while(|(time, _)| *time <= now).take(SETTLED_MAX) {
             let Some(entry) = self.entries.get(number).filter(|_| seen.insert(*number)) else {
                 continue;
             };
@@ -94,41 +89,27 @@ impl Inbox {
 
     /// The numbers of up to `messages_max` messages that can be leased, the most urgent and oldest first.
     pub(crate) fn leasable(&self, messages_max: usize) -> Vec<u64> {
-        self.ready
-            .iter()
-            .take(messages_max)
-            .map(|(_, number)| *number)
-            .collect()
+        self.ready.iter().take(messages_max).map(|(_, number)| *number).collect()
     }
 
     /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
     pub(crate) fn leased_under(&self, token: u64, numbers: &[u64]) -> Option<Vec<u64>> {
-        let under =
-            |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token);
+        let under = |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token);
         if numbers.is_empty() {
             let leased = self.entries.iter().filter(|(_, entry)| under(entry));
             let leased: Vec<_> = leased.map(|(number, _)| *number).collect();
             return Some(leased).filter(|leased| !leased.is_empty());
         }
-        let all = numbers
-            .iter()
-            .all(|number| self.entries.get(number).is_some_and(under));
+        let all = numbers.iter().all(|number| self.entries.get(number).is_some_and(under));
         all.then(|| numbers.to_vec())
     }
 
     /// Splits entries given back into those that may be tried again and those tried too often.
-    pub(crate) fn give_back(
-        &self,
-        numbers: &[u64],
-        until: Timestamp,
-        deliveries_max: u32,
-    ) -> Settlement {
+    pub(crate) fn give_back(&self, numbers: &[u64], until: Timestamp, deliveries_max: u32) -> Settlement {
         let mut settlement = Settlement::default();
         for number in numbers {
             match self.entries.get(number) {
-                Some(entry) if entry.attempts >= deliveries_max => {
-                    settlement.dead_lettered.push(*number)
-                }
+                Some(entry) if entry.attempts >= deliveries_max => settlement.dead_lettered.push(*number),
                 Some(_) => settlement.returned.push((*number, until)),
                 None => {}
             }
@@ -178,11 +159,7 @@ impl Inbox {
             self.counts.dead_lettered += self.end(*number);
         }
         for (number, until) in &settlement.returned {
-            let state = if *until > at {
-                EntryState::Delayed(*until)
-            } else {
-                EntryState::Ready
-            };
+            let state = if *until > at { EntryState::Delayed(*until) } else { EntryState::Ready };
             self.change(*number, state);
         }
     }
@@ -206,18 +183,14 @@ impl Inbox {
         };
         match entry.state {
             EntryState::Ready => self.ready.remove(&(entry.priority, number)),
-            EntryState::Delayed(time) | EntryState::Leased(_, time)
-                if entry.expiry != Some(time) =>
-            {
+            EntryState::Delayed(time) | EntryState::Leased(_, time) if entry.expiry != Some(time) => {
                 self.timers.remove(&(time, number))
             }
             EntryState::Delayed(_) | EntryState::Leased(..) => true,
         };
         match state {
             EntryState::Ready => self.ready.insert((entry.priority, number)),
-            EntryState::Delayed(time) | EntryState::Leased(_, time) => {
-                self.timers.insert((time, number))
-            }
+            EntryState::Delayed(time) | EntryState::Leased(_, time) => self.timers.insert((time, number)),
         };
         entry.state = state;
     }
@@ -236,14 +209,7 @@ mod tests {
     }
 
     fn entry(priority: Priority, expiry: Option<Timestamp>) -> Entry {
-        Entry {
-            seq: 1,
-            notice: None,
-            priority,
-            expiry,
-            attempts: 0,
-            state: EntryState::Ready,
-        }
+        Entry { seq: 1, notice: None, priority, expiry, attempts: 0, state: EntryState::Ready }
     }
 
     #[test]
@@ -269,16 +235,10 @@ mod tests {
         inbox.put(2, entry(Priority::Normal, None));
         inbox.put(3, entry(Priority::Normal, None));
         inbox.lease(1, at(50), &[1, 2, 3]);
-        let done = Settlement {
-            acknowledged: vec![3],
-            ..Settlement::default()
-        };
+        let done = Settlement { acknowledged: vec![3], ..Settlement::default() };
         inbox.settle(&done, at(10));
         let due = inbox.due(at(50), DELIVERIES_MAX);
-        assert_eq!(
-            (due.expired.clone(), due.returned.clone()),
-            (vec![1], vec![(2, at(50))])
-        );
+        assert_eq!((due.expired.clone(), due.returned.clone()), (vec![1], vec![(2, at(50))]));
         inbox.settle(&due, at(50));
         inbox.lease(2, at(90), &[2]);
         let back = inbox.give_back(&[2], at(80), DELIVERIES_MAX);
@@ -286,15 +246,7 @@ mod tests {
         inbox.settle(&back, at(60));
         let counts = inbox.counts();
         assert!(counts.is_conserved());
-        assert_eq!(
-            (
-                counts.acknowledged,
-                counts.expired,
-                counts.dead_lettered,
-                counts.pending
-            ),
-            (1, 1, 1, 0)
-        );
+        assert_eq!((counts.acknowledged, counts.expired, counts.dead_lettered, counts.pending), (1, 1, 1, 0));
         assert_eq!(inbox.next_deadline(), None);
     }
 }

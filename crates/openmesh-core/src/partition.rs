@@ -16,8 +16,7 @@ use crate::route::Routes;
 use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
 use crate::view::View;
 use openmesh_message::{
-    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
-    Timestamp,
+    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -110,15 +109,13 @@ impl Partition {
     /// A partition as a snapshot holds it.
     pub fn restore(config: Config, policy: Policy, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let malformed = |error: String| RestoreError::Malformed(error);
-        let (version, rest) = snapshot
-            .split_at_checked(2)
-            .ok_or_else(|| malformed("too short".to_owned()))?;
+        let (version, rest) =
+            snapshot.split_at_checked(2).ok_or_else(|| malformed("too short".to_owned()))?;
         let version = version.try_into().map_or(0, u16::from_be_bytes);
         if version > STATE_VERSION {
             return Err(RestoreError::Newer(version));
         }
-        let state =
-            minicbor_serde::from_slice(rest).map_err(|error| malformed(error.to_string()))?;
+        let state = minicbor_serde::from_slice(rest).map_err(|error| malformed(error.to_string()))?;
         Ok(Self::with_state(config, policy, state))
     }
 
@@ -171,37 +168,27 @@ impl Partition {
     ) -> Plan {
         let previous = self.state.head;
         self.epoch = epoch;
-        let outcome = Outcome::EpochBegun {
-            owner: node.id(),
-            previous,
-            previous_chain,
-        };
+        let outcome = Outcome::EpochBegun { owner: node.id(), previous, previous_chain };
         let claim = minicbor::to_vec((epoch, &outcome)).unwrap_or_default();
         let body = Body::Claim(node.sign(CLAIM_CONTEXT, &claim));
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(now);
         let draft = self.draft_in(domain_log(), None, outcome, body);
-        self.commit(draft, None, now, &mut plan);
+        self.commit(draft, None, &mut plan);
         plan
     }
 
     /// Takes one input: decides, applies, and says what is to be done.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Plan {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(now);
         match input {
             Input::Connected { connection, agent } => self.routes.connect(connection, agent),
             Input::Disconnected { connection } => self.disconnect(connection),
-            Input::Message { ticket, admitted } => {
-                self.take_message(ticket, &admitted, now, &mut plan)
-            }
-            Input::Refused { ticket, refused } => self.refuse(ticket, *refused, now, &mut plan),
-            Input::Command { ticket, command } => {
-                self.take_command(ticket, command, now, &mut plan)
-            }
+            Input::Message { ticket, admitted } => self.take_message(ticket, &admitted, &mut plan),
+            Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
+            Input::Command { ticket, command } => self.take_command(ticket, command, &mut plan),
             Input::CaughtUp { .. } => {}
-            Input::PolicyLoaded { policy, text } => {
-                self.change_policy(policy, text, now, &mut plan)
-            }
-            Input::Tick => self.tick(now, &mut plan),
+            Input::PolicyLoaded { policy, text } => self.change_policy(policy, text, &mut plan),
+            Input::Tick => self.tick(&mut plan),
         }
         plan
     }
@@ -239,29 +226,29 @@ impl Partition {
         }
     }
 
-    fn tick(&mut self, now: Timestamp, plan: &mut Plan) {
+    fn tick(&mut self, plan: &mut Plan) {
         const TIMERS_PER_TICK: usize = 1_000;
         for _ in 0..TIMERS_PER_TICK {
-            match self.deadlines.due(now) {
+            match self.deadlines.due(plan.at) {
                 None => return,
-                Some(Owner::Conversation(id)) => self.fire_due(&id, now, plan),
+                Some(Owner::Conversation(id)) => self.fire_due(&id, plan),
                 Some(Owner::Inbox(agent)) => {
-                    self.settle_due(&agent, now, plan);
-                    self.serve_waiting(&agent, now, plan);
+                    self.settle_due(&agent, plan);
+                    self.serve_waiting(&agent, plan);
                 }
-                Some(Owner::Waiter(agent)) => self.end_waiting(&agent, now, plan),
+                Some(Owner::Waiter(agent)) => self.end_waiting(&agent, plan),
             }
         }
     }
 
     /// Brings a policy into force, and keeps its text.
-    fn change_policy(&mut self, policy: Policy, text: String, now: Timestamp, plan: &mut Plan) {
+    fn change_policy(&mut self, policy: Policy, text: String, plan: &mut Plan) {
         let version = policy.version();
         self.view.policy = policy;
         if version != self.state.policy_version {
             let outcome = Outcome::PolicyChanged { version };
             let draft = self.draft_in(domain_log(), None, outcome, Body::Text(text));
-            self.commit(draft, None, now, plan);
+            self.commit(draft, None, plan);
         }
         plan.effects.push(Effect::PublishView);
     }
@@ -275,29 +262,18 @@ impl Partition {
         body: Body,
     ) -> Draft {
         let seq = self.state.next_number(&log);
-        Draft {
-            logs: vec![LogSeq { log, seq }],
-            sender,
-            outcome,
-            body,
-        }
+        Draft { logs: vec![LogSeq { log, seq }], sender, outcome, body }
     }
 
     /// Seals a record, applies it, and adds it to the plan. The only way state changes.
-    pub(crate) fn commit(
-        &mut self,
-        draft: Draft,
-        facts: Option<&Facts>,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) -> Header {
+    pub(crate) fn commit(&mut self, draft: Draft, facts: Option<&Facts>, plan: &mut Plan) -> Header {
         let position = self.next_position();
         let salt = self.salt(&position);
         let body = minicbor::to_vec(&draft.body).unwrap_or_default();
         let header = Header {
             version: RECORD_VERSION,
             position,
-            at: now,
+            at: plan.at,
             logs: draft.logs,
             sender: draft.sender,
             outcome: draft.outcome,
@@ -305,26 +281,15 @@ impl Partition {
             commitment: record::commitment(&salt, &body),
         };
         let encoded = minicbor::to_vec(&header).unwrap_or_default();
-        let record = Record {
-            header,
-            body: draft.body,
-        };
+        let record = Record { header, body: draft.body };
         self.apply(&record, facts);
-        plan.records.push(Sealed {
-            position,
-            header: encoded,
-            salt,
-            body,
-        });
+        plan.records.push(Sealed { position, header: encoded, salt, body });
         record.header
     }
 
     fn apply(&mut self, record: &Record, facts: Option<&Facts>) {
-        let bounds = Bounds {
-            dedup_ids_max: self.config.dedup_ids_max,
-        };
-        self.state
-            .apply(record, facts, &mut self.view.catalog, bounds);
+        let bounds = Bounds { dedup_ids_max: self.config.dedup_ids_max };
+        self.state.apply(record, facts, &mut self.view.catalog, bounds);
         self.epoch = self.epoch.max(record.header.position.epoch);
         self.view.directory = Arc::clone(&self.state.directory);
         self.view.topics = Arc::clone(&self.state.topics);
@@ -359,28 +324,17 @@ impl Partition {
     }
 
     fn set_conversation_deadline(&mut self, id: ConversationId) {
-        let deadline = self
-            .state
-            .conversations
-            .next_deadline(&id, &self.view.catalog);
+        let deadline = self.state.conversations.next_deadline(&id, &self.view.catalog);
         self.deadlines.set(Owner::Conversation(id), deadline);
     }
 
     fn set_inbox_deadline(&mut self, agent: AgentId) {
-        let deadline = self
-            .state
-            .inboxes
-            .get(&agent)
-            .and_then(crate::inbox::Inbox::next_deadline);
+        let deadline = self.state.inboxes.get(&agent).and_then(crate::inbox::Inbox::next_deadline);
         self.deadlines.set(Owner::Inbox(agent), deadline);
     }
 
     fn next_position(&self) -> Position {
-        Position {
-            partition: self.config.partition,
-            epoch: self.epoch,
-            seq: self.next_seq(),
-        }
+        Position { partition: self.config.partition, epoch: self.epoch, seq: self.next_seq() }
     }
 
     fn salt(&self, position: &Position) -> [u8; 16] {
@@ -408,10 +362,7 @@ pub(crate) struct Numbering<'a> {
 
 impl<'a> Numbering<'a> {
     pub(crate) const fn new(state: &'a State) -> Self {
-        Self {
-            state,
-            given: Vec::new(),
-        }
+        Self { state, given: Vec::new() }
     }
 
     /// The next number of a log.

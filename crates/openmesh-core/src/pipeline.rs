@@ -7,13 +7,13 @@ use crate::input::Ticket;
 use crate::partition::{Draft, Numbering, Partition};
 use crate::plan::{Deliver, Effect, Plan};
 use crate::reading::may_receive;
-use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage};
+use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
 use crate::rejection::Rejection;
 use crate::request::ReplyFit;
 use crate::route::OWN_ADDRESS;
 use crate::state::{Facts, conversation_log, inbox_log, refusals_log, topic_log};
 use openmesh_message::{
-    AckLevel, AgentId, ConversationId, Level, Receipt, Target, Timestamp, TopicPath,
+    AckLevel, AgentId, ConversationId, Level, LogSeq, Receipt, Target, Timestamp, TopicPath,
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use std::collections::BTreeSet;
@@ -36,35 +36,25 @@ struct Decided {
 
 impl Partition {
     /// Takes an admitted message: keeps and delivers it, or refuses it.
-    pub(crate) fn take_message(
-        &mut self,
-        ticket: Ticket,
-        admitted: &Admitted,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
+    pub(crate) fn take_message(&mut self, ticket: Ticket, admitted: &Admitted, plan: &mut Plan) {
         let control = &admitted.control;
-        match self
-            .state
-            .dedup
-            .look_up(&control.source, &control.id, &admitted.digest, control.time)
-        {
+        match self.state.dedup.look_up(&control.source, &control.id, &admitted.digest, control.time) {
             Lookup::Fresh => {}
             Lookup::Again(seq) => return plan.effects.push(Effect::AcceptAgain(ticket, seq)),
             Lookup::Conflict => {
-                return self.refuse_admitted(ticket, admitted, Rejection::IdConflict, now, plan);
+                return self.refuse_admitted(ticket, admitted, Rejection::IdConflict, plan);
             }
             Lookup::BelowFloor => {
-                return self.refuse_admitted(ticket, admitted, Rejection::OutsideWindow, now, plan);
+                return self.refuse_admitted(ticket, admitted, Rejection::OutsideWindow, plan);
             }
         }
         if let Some(id) = &control.conversation {
-            self.fire_due(id, now, plan);
+            self.fire_due(id, plan);
         }
-        match self.decide(admitted, now) {
-            Ok(decided) if decided.route.kept => self.keep(ticket, admitted, decided, now, plan),
-            Ok(decided) => self.pass_on(ticket, admitted, &decided, now, plan),
-            Err(rejection) => self.refuse_admitted(ticket, admitted, rejection, now, plan),
+        match self.decide(admitted, plan.at) {
+            Ok(decided) if decided.route.kept => self.keep(ticket, admitted, decided, plan),
+            Ok(decided) => self.pass_on(ticket, admitted, &decided, plan),
+            Err(rejection) => self.refuse_admitted(ticket, admitted, rejection, plan),
         }
     }
 
@@ -75,12 +65,7 @@ impl Partition {
         let decision = self.decide_policy(admitted)?;
         let step = self.converse(admitted, now)?;
         let recipients = self.recipients(admitted, &route, step.as_ref())?;
-        Ok(Decided {
-            route,
-            step,
-            recipients,
-            decision,
-        })
+        Ok(Decided { route, step, recipients, decision })
     }
 
     fn route(&self, admitted: &Admitted) -> Result<Route, Rejection> {
@@ -92,41 +77,19 @@ impl Partition {
                 if asks_to_be_kept && !pinned {
                     return Err(Rejection::EphemeralTopic);
                 }
-                Route {
-                    topic: Some(topic.clone()),
-                    agent: None,
-                    kept: pinned,
-                }
+                Route { topic: Some(topic.clone()), agent: None, kept: pinned }
             }
             Target::Agent(agent) => {
-                let agent = self
-                    .state
-                    .directory
-                    .resolve(agent)
-                    .ok_or(Rejection::UnknownAgent)?;
-                Route {
-                    topic: None,
-                    agent: Some(agent),
-                    kept: asks_to_be_kept,
-                }
+                let agent = self.state.directory.resolve(agent).ok_or(Rejection::UnknownAgent)?;
+                Route { topic: None, agent: Some(agent), kept: asks_to_be_kept }
             }
             Target::Inbox(agent) => {
-                let agent = self
-                    .state
-                    .directory
-                    .resolve(agent)
-                    .ok_or(Rejection::UnknownAgent)?;
-                Route {
-                    topic: None,
-                    agent: Some(agent),
-                    kept: true,
-                }
+                let agent = self.state.directory.resolve(agent).ok_or(Rejection::UnknownAgent)?;
+                Route { topic: None, agent: Some(agent), kept: true }
             }
-            Target::Conversation(id) if control.conversation == Some(*id) => Route {
-                topic: None,
-                agent: None,
-                kept: true,
-            },
+            Target::Conversation(id) if control.conversation == Some(*id) => {
+                Route { topic: None, agent: None, kept: true }
+            }
             Target::Conversation(_) => {
                 let why = "only an act of a conversation can be addressed to it".to_owned();
                 return Err(Rejection::BadArgument("to", why));
@@ -135,21 +98,14 @@ impl Partition {
         if route.kept && admitted.envelope.proof.is_none() {
             return Err(Rejection::SignatureRequired);
         }
-        let away = route
-            .agent
-            .is_some_and(|agent| self.routes.connections_of(&agent).next().is_none());
+        let away = route.agent.is_some_and(|agent| self.routes.connections_of(&agent).next().is_none());
         if !route.kept && away {
             return Err(Rejection::AgentAway);
         }
         Ok(route)
     }
 
-    fn check_reply(
-        &self,
-        admitted: &Admitted,
-        route: &Route,
-        now: Timestamp,
-    ) -> Result<(), Rejection> {
+    fn check_reply(&self, admitted: &Admitted, route: &Route, now: Timestamp) -> Result<(), Rejection> {
         let Some(agent) = route.agent else {
             return Ok(());
         };
@@ -163,66 +119,41 @@ impl Partition {
     /// The static decision of admission holds if the policy is still the same and reads no state.
     fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
         let control = &admitted.control;
-        let conversation = control
-            .conversation
-            .and_then(|id| self.state.conversations.get(&id));
+        let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
         let role = conversation.and_then(|state| state.role_of(&control.source));
         let decision = match &admitted.decision {
-            StaticDecision::Decided(decision)
-                if admitted.policy_version == self.view.policy.version() =>
-            {
+            StaticDecision::Decided(decision) if admitted.policy_version == self.view.policy.version() => {
                 decision.clone()
             }
             _ => {
                 let states = self.machine_states(control.conversation, &control.source);
-                let states: Vec<_> = states
-                    .iter()
-                    .map(|(machine, state)| MachineState { machine, state })
-                    .collect();
+                let states: Vec<_> =
+                    states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
                 let request = send_context(control, admitted.authenticity, &self.view);
-                self.view.policy.decide_stateful(&StatefulContext {
-                    request,
-                    role,
-                    states: &states,
-                })
+                self.view.policy.decide_stateful(&StatefulContext { request, role, states: &states })
             }
         };
         let joins = conversation.is_some() && role.is_none();
         if decision.allows() && joins {
             self.decide_join(admitted)?;
         }
-        if decision.allows() {
-            Ok(decision)
-        } else {
-            Err(Rejection::Denied(decision))
-        }
+        if decision.allows() { Ok(decision) } else { Err(Rejection::Denied(decision)) }
     }
 
     /// An agent that would take a role of a conversation by its act needs the right to join.
     fn decide_join(&self, admitted: &Admitted) -> Result<(), Rejection> {
         let mut request = send_context(&admitted.control, admitted.authenticity, &self.view);
         request.action = Action::JoinRole;
-        let conversation = admitted
-            .control
-            .conversation
-            .and_then(|id| self.state.conversations.get(&id));
-        let protocol =
-            conversation.and_then(|state| self.view.catalog.protocol(&state.protocol.digest));
+        let conversation = admitted.control.conversation.and_then(|id| self.state.conversations.get(&id));
+        let protocol = conversation.and_then(|state| self.view.catalog.protocol(&state.protocol.digest));
         let roles = match (protocol, conversation) {
             (Some(protocol), Some(state)) => protocol.may_join(state, &admitted.control.source),
             _ => Vec::new(),
         };
         let states = self.machine_states(admitted.control.conversation, &admitted.control.source);
-        let states: Vec<_> = states
-            .iter()
-            .map(|(machine, state)| MachineState { machine, state })
-            .collect();
+        let states: Vec<_> = states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
         for role in roles {
-            let context = StatefulContext {
-                request,
-                role: Some(&role),
-                states: &states,
-            };
+            let context = StatefulContext { request, role: Some(&role), states: &states };
             let decision = self.view.policy.decide_stateful(&context);
             if !decision.allows() {
                 return Err(Rejection::Denied(decision));
@@ -250,18 +181,10 @@ impl Partition {
             return Err(Rejection::TooManyConversations);
         }
         let unknown = |(_, agent): &&(String, AgentId)| self.state.directory.agent(agent).is_none();
-        if admitted
-            .control
-            .invites
-            .iter()
-            .any(|invite| unknown(&invite))
-        {
+        if admitted.control.invites.iter().any(|invite| unknown(&invite)) {
             return Err(Rejection::UnknownAgent);
         }
-        self.state
-            .conversations
-            .check(id, admitted, &self.view, now)
-            .map(Some)
+        self.state.conversations.check(id, admitted, &self.view, now).map(Some)
     }
 
     fn recipients(
@@ -281,11 +204,7 @@ impl Partition {
             if self.state.directory.agent(agent).is_none() {
                 return Err(Rejection::UnknownAgent);
             }
-            let pending = self
-                .state
-                .inboxes
-                .get(agent)
-                .map_or(0, |inbox| inbox.counts().pending);
+            let pending = self.state.inboxes.get(agent).map_or(0, |inbox| inbox.counts().pending);
             if pending >= self.config.inbox_messages_max {
                 return Err(Rejection::InboxFull);
             }
@@ -293,66 +212,16 @@ impl Partition {
         Ok(recipients)
     }
 
-    fn keep(
-        &mut self,
-        ticket: Ticket,
-        admitted: &Admitted,
-        decided: Decided,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
-        let Decided {
-            route,
-            step,
-            recipients,
-            decision,
-        } = decided;
+    fn keep(&mut self, ticket: Ticket, admitted: &Admitted, decided: Decided, plan: &mut Plan) {
+        let Decided { route, step, recipients, decision } = decided;
         let control = &admitted.control;
-        let step = step
-            .zip(control.conversation)
-            .map(|(allowed, id)| allowed.into_step(id));
-        let mut numbering = Numbering::new(&self.state);
-        if let Some(topic) = &route.topic {
-            numbering.next(topic_log(topic));
-        }
-        let mut puts = Vec::new();
-        let first = route
-            .agent
-            .into_iter()
-            .filter(|agent| recipients.contains(agent));
-        let others = recipients
-            .iter()
-            .copied()
-            .filter(|agent| Some(*agent) != route.agent);
-        for agent in first {
-            puts.push(Put {
-                agent,
-                number: numbering.next(inbox_log(&agent)),
-                notice: None,
-            });
-        }
-        if let Some(id) = &control.conversation {
-            numbering.next(conversation_log(id));
-        }
-        for agent in others {
-            puts.push(Put {
-                agent,
-                number: numbering.next(inbox_log(&agent)),
-                notice: None,
-            });
-        }
-        if let Some(step) = &step {
-            put_notices(&step.notices, &mut numbering, &mut puts);
-        }
+        let step = step.zip(control.conversation).map(|(allowed, id)| allowed.into_step(id));
+        let (logs, puts) = self.number(&route, control.conversation, &recipients, step.as_ref());
         let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
-        let accepted = Accepted {
-            authenticity: admitted.authenticity,
-            rule: decision.rule.to_string(),
-            step,
-            puts,
-        };
+        let accepted =
+            Accepted { authenticity: admitted.authenticity, rule: decision.rule.to_string(), step, puts };
         let draft = Draft {
-            logs: numbering.finish(),
+            logs,
             sender: Some(control.source),
             outcome: Outcome::Accepted(accepted),
             body: Body::Message((*admitted.envelope).clone()),
@@ -362,40 +231,57 @@ impl Partition {
             digest: admitted.digest,
             payload: admitted.payload.clone(),
         };
-        let header = self.commit(draft, Some(&facts), now, plan);
-        self.note_request(admitted, &route, now);
-        plan.effects
-            .push(Effect::Accept(ticket, receipt_of(&header, admitted)));
+        let header = self.commit(draft, Some(&facts), plan);
+        self.note_request(admitted, &route, plan.at);
+        plan.effects.push(Effect::Accept(ticket, receipt_of(&header, admitted)));
         if let Some(topic) = &route.topic {
             self.deliver_to_topic(topic, admitted, Some(header.position.seq), plan);
         }
         for agent in woken {
-            self.serve_waiting(&agent, now, plan);
+            self.serve_waiting(&agent, plan);
         }
     }
 
+    /// Numbers a message in its logical logs, its destination's first, and its entries in inboxes.
+    fn number(
+        &self,
+        route: &Route,
+        conversation: Option<ConversationId>,
+        recipients: &BTreeSet<AgentId>,
+        step: Option<&Step>,
+    ) -> (Vec<LogSeq>, Vec<Put>) {
+        let mut numbering = Numbering::new(&self.state);
+        let mut puts = Vec::new();
+        if let Some(topic) = &route.topic {
+            numbering.next(topic_log(topic));
+        }
+        if let Some(agent) = route.agent {
+            let number = numbering.next(inbox_log(&agent));
+            puts.push(Put { agent, number, notice: None });
+        }
+        if let Some(id) = &conversation {
+            numbering.next(conversation_log(id));
+        }
+        for agent in recipients.iter().copied().filter(|agent| Some(*agent) != route.agent) {
+            let number = numbering.next(inbox_log(&agent));
+            puts.push(Put { agent, number, notice: None });
+        }
+        if let Some(step) = step {
+            put_notices(&step.notices, &mut numbering, &mut puts);
+        }
+        (numbering.finish(), puts)
+    }
+
     /// Hands over a message that is not kept.
-    fn pass_on(
-        &mut self,
-        ticket: Ticket,
-        admitted: &Admitted,
-        decided: &Decided,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
-        self.note_request(admitted, &decided.route, now);
+    fn pass_on(&mut self, ticket: Ticket, admitted: &Admitted, decided: &Decided, plan: &mut Plan) {
+        self.note_request(admitted, &decided.route, plan.at);
         if let Some(topic) = &decided.route.topic {
             self.deliver_to_topic(topic, admitted, None, plan);
         }
         if let Some(agent) = decided.route.agent {
             for connection in self.routes.connections_of(&agent) {
                 let envelope = Arc::clone(&admitted.envelope);
-                let deliver = Deliver {
-                    connection,
-                    subscription: OWN_ADDRESS,
-                    seq: None,
-                    envelope,
-                };
+                let deliver = Deliver { connection, subscription: OWN_ADDRESS, seq: None, envelope };
                 plan.effects.push(Effect::Deliver(deliver));
             }
         }
@@ -406,12 +292,9 @@ impl Partition {
             logs: Vec::new(),
             duplicate: false,
             policy_version: self.state.policy_version,
-            at: now,
+            at: plan.at,
         });
-        plan.effects
-            .push(receipt.map_or(Effect::Pass(ticket), |receipt| {
-                Effect::Accept(ticket, receipt)
-            }));
+        plan.effects.push(receipt.map_or(Effect::Pass(ticket), |receipt| Effect::Accept(ticket, receipt)));
     }
 
     fn note_request(&mut self, admitted: &Admitted, route: &Route, now: Timestamp) {
@@ -421,29 +304,18 @@ impl Partition {
         }
     }
 
-    fn deliver_to_topic(
-        &self,
-        topic: &TopicPath,
-        admitted: &Admitted,
-        seq: Option<u64>,
-        plan: &mut Plan,
-    ) {
+    fn deliver_to_topic(&self, topic: &TopicPath, admitted: &Admitted, seq: Option<u64>, plan: &mut Plan) {
         for ((connection, subscription), agent) in self.routes.matching(topic) {
             if may_receive(&self.view, &agent, &admitted.control, admitted.authenticity) {
                 let envelope = Arc::clone(&admitted.envelope);
-                plan.effects.push(Effect::Deliver(Deliver {
-                    connection,
-                    subscription,
-                    seq,
-                    envelope,
-                }));
+                plan.effects.push(Effect::Deliver(Deliver { connection, subscription, seq, envelope }));
             }
         }
     }
 
     /// Fires every timer of a conversation that is due, each as a record of its own.
-    pub(crate) fn fire_due(&mut self, id: &ConversationId, now: Timestamp, plan: &mut Plan) {
-        while let Some(allowed) = self.state.conversations.fire(id, &self.view.catalog, now) {
+    pub(crate) fn fire_due(&mut self, id: &ConversationId, plan: &mut Plan) {
+        while let Some(allowed) = self.state.conversations.fire(id, &self.view.catalog, plan.at) {
             let step = allowed.into_step(*id);
             let mut numbering = Numbering::new(&self.state);
             numbering.next(conversation_log(id));
@@ -451,15 +323,10 @@ impl Partition {
             put_notices(&step.notices, &mut numbering, &mut puts);
             let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
             let outcome = Outcome::Fired { step, puts };
-            let draft = Draft {
-                logs: numbering.finish(),
-                sender: None,
-                outcome,
-                body: Body::Empty,
-            };
-            self.commit(draft, None, now, plan);
+            let draft = Draft { logs: numbering.finish(), sender: None, outcome, body: Body::Empty };
+            self.commit(draft, None, plan);
             for agent in woken {
-                self.serve_waiting(&agent, now, plan);
+                self.serve_waiting(&agent, plan);
             }
         }
     }
@@ -469,33 +336,18 @@ impl Partition {
         ticket: Ticket,
         admitted: &Admitted,
         rejection: Rejection,
-        now: Timestamp,
         plan: &mut Plan,
     ) {
         if rejection == Rejection::LateReply {
             self.requests.late_replies += 1;
         }
-        self.refuse(
-            ticket,
-            Refused::after_admission(admitted, rejection),
-            now,
-            plan,
-        );
+        self.refuse(ticket, Refused::after_admission(admitted, rejection), plan);
     }
 
     /// Keeps the refusal of a proven sender's message, and tells the sender.
-    pub(crate) fn refuse(
-        &mut self,
-        ticket: Ticket,
-        refused: Refused,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
+    pub(crate) fn refuse(&mut self, ticket: Ticket, refused: Refused, plan: &mut Plan) {
         let problem = refused.rejection.to_problem();
-        let outcome = Outcome::Refused {
-            code: problem.code,
-            state: problem.state,
-        };
+        let outcome = Outcome::Refused { code: problem.code, state: problem.state };
         let body = Body::Refused(RefusedMessage {
             digest: refused.digest,
             id: refused.id,
@@ -504,7 +356,7 @@ impl Partition {
             detail: problem.detail,
         });
         let draft = self.draft_in(refusals_log(), Some(refused.offered_by), outcome, body);
-        self.commit(draft, None, now, plan);
+        self.commit(draft, None, plan);
         plan.effects.push(Effect::Reject(ticket, refused.rejection));
     }
 }
@@ -513,19 +365,11 @@ fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) 
     recipients(allowed, admitted, &partition.view)
 }
 
-fn put_notices(
-    notices: &[openmesh_schema::Notice],
-    numbering: &mut Numbering<'_>,
-    puts: &mut Vec<Put>,
-) {
+fn put_notices(notices: &[openmesh_schema::Notice], numbering: &mut Numbering<'_>, puts: &mut Vec<Put>) {
     for (index, notice) in notices.iter().enumerate() {
         for agent in &notice.readers {
             let number = numbering.next(inbox_log(agent));
-            puts.push(Put {
-                agent: *agent,
-                number,
-                notice: u16::try_from(index).ok(),
-            });
+            puts.push(Put { agent: *agent, number, notice: u16::try_from(index).ok() });
         }
     }
 }

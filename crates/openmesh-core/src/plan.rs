@@ -4,16 +4,25 @@ use crate::input::{ConnectionId, Ticket};
 use crate::record::Put;
 use crate::rejection::Rejection;
 use openmesh_message::frame::{LogFilter, Reply};
-use openmesh_message::{AgentId, Envelope, Position, Receipt, TopicPattern};
+use openmesh_message::{AgentId, Envelope, Position, Receipt, Timestamp, TopicPattern};
 use std::sync::Arc;
 
 /// What is to be done: keep the records, then let the effects happen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
+    /// When it was decided.
+    pub at: Timestamp,
     /// Kept, and synced, before any effect.
     pub records: Vec<Sealed>,
     /// In order.
     pub effects: Vec<Effect>,
+}
+
+impl Plan {
+    /// An empty plan of this moment.
+    pub fn new(at: Timestamp) -> Self {
+        Self { at, ..Self::default() }
+    }
 }
 
 /// A record as the store keeps it.

@@ -5,12 +5,8 @@ use crate::partition::Partition;
 use crate::record::{Accepted, Body, Outcome, Record};
 use crate::view::View;
 use openmesh_message::frame::LogFilter;
-use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPattern,
-};
-use openmesh_policy::{
-    Action, Authenticity, Origin, StatefulContext, StaticContext, StaticDecision,
-};
+use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPattern};
+use openmesh_policy::{Action, Authenticity, Origin, StatefulContext, StaticContext, StaticDecision};
 use serde_json::{Value, json};
 
 /// Whether policy lets an agent read a message that goes to a topic it subscribed to.
@@ -34,13 +30,12 @@ pub(crate) fn may_receive(
 
 /// Whether an agent may read a record: it took part in it, or it went to a topic, and policy allows it.
 pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
-    let took_part = record.header.sender == Some(*reader)
-        || record.puts().iter().any(|put| put.agent == *reader);
+    let took_part =
+        record.header.sender == Some(*reader) || record.puts().iter().any(|put| put.agent == *reader);
     match &record.header.outcome {
         Outcome::Accepted(Accepted { authenticity, .. }) => {
-            let control = record
-                .message()
-                .and_then(|message| ControlAttributes::parse(&message.attributes).ok());
+            let control =
+                record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
             control.is_some_and(|control| {
                 let public = matches!(control.to.target, Target::Topic(_));
                 (took_part || public) && may_receive(view, reader, &control, *authenticity)
@@ -79,11 +74,7 @@ fn allows(view: &View, context: &StaticContext<'_>) -> bool {
     match view.policy.decide_static(context) {
         StaticDecision::Decided(decision) => decision.allows(),
         StaticDecision::NeedsState => {
-            let stateful = StatefulContext {
-                request: *context,
-                role: None,
-                states: &[],
-            };
+            let stateful = StatefulContext { request: *context, role: None, states: &[] };
             view.policy.decide_stateful(&stateful).allows()
         }
     }
@@ -92,18 +83,13 @@ fn allows(view: &View, context: &StaticContext<'_>) -> bool {
 /// Whether a record is what a filter looks for; everything the filter names must fit.
 pub fn matches_filter(record: &Record, filter: &LogFilter) -> bool {
     let logs = &record.header.logs;
-    let attribute = |name: &str| {
-        record
-            .message()
-            .and_then(|message| message.attributes.get(name))
-    };
+    let attribute = |name: &str| record.message().and_then(|message| message.attributes.get(name));
     let refused = match &record.body {
         Body::Refused(refused) => Some(refused),
         _ => None,
     };
     let fits_id = |id: &String| {
-        attribute("id") == Some(id)
-            || refused.is_some_and(|refused| refused.id.as_ref() == Some(id))
+        attribute("id") == Some(id) || refused.is_some_and(|refused| refused.id.as_ref() == Some(id))
     };
     let fits_agent = |agent: &AgentId| {
         record.header.sender == Some(*agent) || record.puts().iter().any(|put| put.agent == *agent)
@@ -111,9 +97,7 @@ pub fn matches_filter(record: &Record, filter: &LogFilter) -> bool {
     let fits_topic = |pattern: &String| {
         let pattern = pattern.strip_prefix("topic:").unwrap_or(pattern);
         let topic = logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"));
-        let parsed = topic
-            .and_then(|topic| topic.parse().ok())
-            .zip(pattern.parse::<TopicPattern>().ok());
+        let parsed = topic.and_then(|topic| topic.parse().ok()).zip(pattern.parse::<TopicPattern>().ok());
         parsed.is_some_and(|(topic, pattern)| pattern.matches(&topic))
     };
     let fits_conversation = |conversation: &String| {
@@ -125,10 +109,7 @@ pub fn matches_filter(record: &Record, filter: &LogFilter) -> bool {
         && filter.agent.as_ref().is_none_or(fits_agent)
         && filter.topic.as_ref().is_none_or(fits_topic)
         && filter.conversation.as_ref().is_none_or(fits_conversation)
-        && filter
-            .kind
-            .as_deref()
-            .is_none_or(|kind| record.header.outcome.kind() == kind)
+        && filter.kind.as_deref().is_none_or(|kind| record.header.outcome.kind() == kind)
 }
 
 /// What a member is shown of a conversation.
@@ -142,17 +123,12 @@ pub(crate) fn conversation_row(
     let protocol = partition.view.catalog.protocol(&state.protocol.digest)?;
     let allowed_next = protocol.allowed_next(state, agent, now);
     let all = protocol.may_read_all(state, agent);
-    let instances = state
-        .instances
-        .iter()
-        .filter(|slot| all || slot.agent == *agent);
+    let instances = state.instances.iter().filter(|slot| all || slot.agent == *agent);
     let instances: Vec<_> = instances
         .map(|slot| json!({"machine": slot.machine, "agent": slot.agent, "state": slot.instance.state}))
         .collect();
-    let duties = protocol
-        .obligations(state)
-        .iter()
-        .filter(|duty| all || duty.agent == *agent || duty.to == *agent);
+    let duties =
+        protocol.obligations(state).iter().filter(|duty| all || duty.agent == *agent || duty.to == *agent);
     let duties: Vec<_> = duties
         .map(|duty| json!({"owes": duty.agent, "to": duty.to, "must": duty.must, "by": duty.by.to_string()}))
         .collect();

@@ -310,10 +310,7 @@ pub fn commitment_of(header: &[u8]) -> Option<Digest> {
 pub fn decode_header(bytes: &[u8]) -> Result<Header, RecordError> {
     let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
     let mut decoder = minicbor::Decoder::new(bytes);
-    let version = decoder
-        .array()
-        .and_then(|_| decoder.u16())
-        .map_err(malformed)?;
+    let version = decoder.array().and_then(|_| decoder.u16()).map_err(malformed)?;
     if version > RECORD_VERSION {
         return Err(RecordError::Newer(version));
     }
@@ -328,10 +325,7 @@ impl Record {
             return Err(RecordError::Commitment);
         }
         let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
-        Ok(Self {
-            header,
-            body: minicbor::decode(body).map_err(malformed)?,
-        })
+        Ok(Self { header, body: minicbor::decode(body).map_err(malformed)? })
     }
 
     /// The message, where the record holds one.
@@ -394,13 +388,9 @@ mod authenticity {
         encoder.str(&value.to_string())?.ok()
     }
 
-    pub(super) fn decode<C>(
-        decoder: &mut Decoder<'_>,
-        _: &mut C,
-    ) -> Result<Authenticity, DecodeError> {
+    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Authenticity, DecodeError> {
         let text = decoder.str()?;
-        text.parse()
-            .map_err(|_| DecodeError::message(format!("`{text}` is no authenticity")))
+        text.parse().map_err(|_| DecodeError::message(format!("`{text}` is no authenticity")))
     }
 }
 
@@ -425,7 +415,6 @@ mod through_serde {
         decoder: &mut Decoder<'_>,
         _: &mut C,
     ) -> Result<T, DecodeError> {
-        minicbor_serde::from_slice(decoder.bytes()?)
-            .map_err(|error| DecodeError::message(error.to_string()))
+        minicbor_serde::from_slice(decoder.bytes()?).map_err(|error| DecodeError::message(error.to_string()))
     }
 }

@@ -1,8 +1,6 @@
 //! Why something was refused: a closed enum with stable codes, listed in `spec/problems.md`.
 
-use openmesh_message::{
-    AllowedNext, AttributeError, ControlError, Problem, ProofError, json::JsonError,
-};
+use openmesh_message::{AllowedNext, AttributeError, ControlError, Problem, ProofError, json::JsonError};
 use openmesh_policy::Decision;
 use openmesh_schema::{AllowedAct, IllegalAct, IllegalKind, Violation};
 
@@ -136,9 +134,7 @@ impl Rejection {
                 problem.allowed_next = illegal.allowed_next.iter().map(allowed_next).collect();
             }
             Self::InvalidPayload(violations) => {
-                problem.pointer = violations
-                    .first()
-                    .map(|violation| violation.pointer.clone());
+                problem.pointer = violations.first().map(|violation| violation.pointer.clone());
             }
             Self::MissingAttribute(error)
             | Self::MalformedAttribute(error)
@@ -184,9 +180,7 @@ impl Rejection {
             Self::UnknownAgent => "no agent of that name or id is registered here",
             Self::SourceMismatch => "`source` is not the agent of this connection",
             Self::Replayed => "the message is another agent's; only its sender may offer it",
-            Self::SignatureRequired => {
-                "what is kept must be signed: acts, inbox mail, pinned topics"
-            }
+            Self::SignatureRequired => "what is kept must be signed: acts, inbox mail, pinned topics",
             Self::InvalidSignature => "the signature does not fit the message",
             Self::ForeignKey => "the proof was made with a key that is not the source's",
             Self::TimeAhead => "`time` is more than 60 s ahead of the node's clock",
@@ -194,9 +188,7 @@ impl Rejection {
                 "`time` is before the window in which repeats are recognised; this says nothing of an earlier copy"
             }
             Self::Expired => "`expirytime` has passed",
-            Self::IdConflict => {
-                "the same id was used for another message; give each message its own"
-            }
+            Self::IdConflict => "the same id was used for another message; give each message its own",
             Self::EphemeralTopic => {
                 "the topic keeps nothing; have it pinned, or send without protocol and acklevel"
             }
@@ -253,9 +245,7 @@ fn allowed_next(act: &AllowedAct) -> AllowedNext {
 }
 
 fn describe(violations: &[Violation]) -> String {
-    let each = violations
-        .iter()
-        .map(|v| format!("{}: {}", v.pointer, v.message));
+    let each = violations.iter().map(|v| format!("{}: {}", v.pointer, v.message));
     each.collect::<Vec<_>>().join("; ")
 }
 
@@ -294,10 +284,7 @@ impl From<ControlError> for Rejection {
 
 impl From<AttributeError> for Rejection {
     fn from(error: AttributeError) -> Self {
-        Self::MalformedAttribute(ControlError::Malformed {
-            name: "attributes",
-            why: error.to_string(),
-        })
+        Self::MalformedAttribute(ControlError::Malformed { name: "attributes", why: error.to_string() })
     }
 }
 

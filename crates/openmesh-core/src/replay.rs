@@ -35,13 +35,7 @@ impl<'a> Replay<'a> {
         catalog: &'a Catalog,
         names: &'a BTreeMap<String, AgentId>,
     ) -> Self {
-        Self {
-            conversation,
-            catalog,
-            names,
-            state: None,
-            steps: 0,
-        }
+        Self { conversation, catalog, names, state: None, steps: 0 }
     }
 
     /// How many steps were decided again and agreed.
@@ -56,19 +50,13 @@ impl<'a> Replay<'a> {
 
     /// Decides a record's step again; records of other conversations are passed over.
     pub fn step(&mut self, record: &Record) -> Result<(), Divergence> {
-        let Some(step) = record
-            .step()
-            .filter(|step| step.conversation == self.conversation)
-        else {
+        let Some(step) = record.step().filter(|step| step.conversation == self.conversation) else {
             return Ok(());
         };
-        let differs = |what: String| Divergence {
-            seq: record.header.position.seq,
-            what,
-        };
+        let differs = |what: String| Divergence { seq: record.header.position.seq, what };
         let protocol = self.catalog.protocol(&step.protocol).map(Arc::clone);
-        let protocol = protocol
-            .ok_or_else(|| differs(format!("its protocol {} is not in the log", step.protocol)))?;
+        let protocol =
+            protocol.ok_or_else(|| differs(format!("its protocol {} is not in the log", step.protocol)))?;
         let again = match &record.header.outcome {
             Outcome::Fired { .. } => self.fire_again(&protocol, record),
             _ => self.act_again(&protocol, record),
@@ -87,13 +75,8 @@ impl<'a> Replay<'a> {
     }
 
     fn fire_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
-        let state = self
-            .state
-            .as_ref()
-            .ok_or("a timer fired before the conversation began")?;
-        protocol
-            .fire(state, record.header.at)
-            .ok_or_else(|| "no timer is due at that time".to_owned())
+        let state = self.state.as_ref().ok_or("a timer fired before the conversation began")?;
+        protocol.fire(state, record.header.at).ok_or_else(|| "no timer is due at that time".to_owned())
     }
 
     fn act_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
@@ -104,9 +87,7 @@ impl<'a> Replay<'a> {
         let facts = Facts::of(message).ok_or("the message cannot be read")?;
         let proof = message.proof.as_ref().ok_or("the message has no proof")?;
         let control = &facts.control;
-        proof
-            .verify(&control.source, &facts.digest)
-            .map_err(|error| error.to_string())?;
+        proof.verify(&control.source, &facts.digest).map_err(|error| error.to_string())?;
         let to = self.target(&control.to.target)?;
         let act = Act {
             sender: control.source,
@@ -121,9 +102,7 @@ impl<'a> Replay<'a> {
             custodial: accepted.authenticity == Authenticity::Custodial,
         };
         let decided = match &self.state {
-            None => protocol
-                .open(&self.conversation, &act, record.header.at)
-                .map(|opened| opened.transition),
+            None => protocol.open(&self.conversation, &act, record.header.at).map(|opened| opened.transition),
             Some(state) => protocol.step(state, &act, record.header.at),
         };
         decided.map_err(|illegal| format!("refused on replay: {}", illegal.detail))
@@ -139,8 +118,7 @@ impl<'a> Replay<'a> {
             AgentRef::Id(id) => Ok(ActTarget::Agent(*id)),
             AgentRef::Name(name) => {
                 let id = self.names.get(name.as_str());
-                id.map(|id| ActTarget::Agent(*id))
-                    .ok_or_else(|| format!("no agent is named {name}"))
+                id.map(|id| ActTarget::Agent(*id)).ok_or_else(|| format!("no agent is named {name}"))
             }
         }
     }
@@ -148,9 +126,7 @@ impl<'a> Replay<'a> {
     fn apply(&mut self, protocol: &Protocol, step: &Step, record: &Record) {
         let facts = record.message().and_then(Facts::of);
         let payload = facts.as_ref().and_then(|facts| facts.payload.as_deref());
-        let state = self
-            .state
-            .get_or_insert_with(|| protocol.blank(&step.conversation));
+        let state = self.state.get_or_insert_with(|| protocol.blank(&step.conversation));
         protocol.apply(state, &step.transition, payload);
     }
 }

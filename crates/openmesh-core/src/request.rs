@@ -41,10 +41,7 @@ impl Requests {
     pub(crate) fn note(&mut self, control: &ControlAttributes, now: Timestamp) {
         let asks = matches!(
             control.performative,
-            Performative::Request
-                | Performative::QueryIf
-                | Performative::QueryRef
-                | Performative::Cfp
+            Performative::Request | Performative::QueryIf | Performative::QueryRef | Performative::Cfp
         );
         let Some(deadline) = control.reply_by.filter(|_| asks && !control.is_act()) else {
             return;
@@ -55,22 +52,11 @@ impl Requests {
         self.forget(now);
         let key = (control.source, control.id.clone());
         self.by_deadline.insert((deadline, key.0, key.1.clone()));
-        self.pending.insert(
-            key,
-            Pending {
-                deadline,
-                finished: BTreeSet::new(),
-            },
-        );
+        self.pending.insert(key, Pending { deadline, finished: BTreeSet::new() });
     }
 
     /// What the message is to the request it names.
-    pub(crate) fn fit(
-        &self,
-        control: &ControlAttributes,
-        to: &AgentId,
-        now: Timestamp,
-    ) -> ReplyFit {
+    pub(crate) fn fit(&self, control: &ControlAttributes, to: &AgentId, now: Timestamp) -> ReplyFit {
         let Some(request) = control.in_reply_to.as_ref().filter(|_| !control.is_act()) else {
             return ReplyFit::NoRequest;
         };
@@ -95,9 +81,11 @@ impl Requests {
 
     fn forget(&mut self, now: Timestamp) {
         let start = now.plus_ms(-REMEMBERED_MS);
-        while self.by_deadline.first().is_some_and(|(deadline, ..)| {
-            *deadline < start || self.by_deadline.len() >= REQUESTS_MAX
-        }) {
+        while self
+            .by_deadline
+            .first()
+            .is_some_and(|(deadline, ..)| *deadline < start || self.by_deadline.len() >= REQUESTS_MAX)
+        {
             if let Some((_, asker, id)) = self.by_deadline.pop_first() {
                 self.pending.remove(&(asker, id));
             }

@@ -23,10 +23,7 @@ pub(crate) struct Routes {
 impl Routes {
     pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId) {
         self.agents.insert(connection, agent);
-        self.connections
-            .entry(agent)
-            .or_default()
-            .insert(connection);
+        self.connections.entry(agent).or_default().insert(connection);
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
@@ -59,10 +56,7 @@ impl Routes {
         if key.1 == OWN_ADDRESS || self.patterns.contains_key(&key) {
             return false;
         }
-        self.index_of(&pattern)
-            .entry(pattern.clone())
-            .or_default()
-            .insert(key);
+        self.index_of(&pattern).entry(pattern.clone()).or_default().insert(key);
         self.patterns.insert(key, pattern);
         true
     }
@@ -89,18 +83,10 @@ impl Routes {
 
     /// The subscriptions that take in a topic, with their agents.
     pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<(SubscriptionKey, AgentId)> {
-        let exact = self
-            .exact
-            .get(&TopicPattern::from(topic))
-            .into_iter()
-            .flatten();
-        let wild = self
-            .wild
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(topic));
+        let exact = self.exact.get(&TopicPattern::from(topic)).into_iter().flatten();
+        let wild = self.wild.iter().filter(|(pattern, _)| pattern.matches(topic));
         let keys = exact.chain(wild.flat_map(|(_, keys)| keys));
-        keys.filter_map(|key| Some((*key, self.agent(key.0)?)))
-            .collect()
+        keys.filter_map(|key| Some((*key, self.agent(key.0)?))).collect()
     }
 
     fn of_connection(&self, connection: ConnectionId) -> Vec<SubscriptionKey> {
@@ -108,14 +94,7 @@ impl Routes {
         self.patterns.range(range).map(|(key, _)| *key).collect()
     }
 
-    fn index_of(
-        &mut self,
-        pattern: &TopicPattern,
-    ) -> &mut BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>> {
-        if pattern.as_str().contains('*') {
-            &mut self.wild
-        } else {
-            &mut self.exact
-        }
+    fn index_of(&mut self, pattern: &TopicPattern) -> &mut BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>> {
+        if pattern.as_str().contains('*') { &mut self.wild } else { &mut self.exact }
     }
 }

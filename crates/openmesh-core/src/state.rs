@@ -4,10 +4,10 @@ use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
 use crate::directory::{Directory, Topics};
 use crate::inbox::{Entry, EntryState, Inbox};
-use crate::record::{Accepted, Body, Outcome, Put, Record};
+use crate::record::{Body, Outcome, Put, Record};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Priority,
-    TopicPath, json,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Priority, TopicPath,
+    json,
 };
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
@@ -104,11 +104,7 @@ impl Facts {
     pub(crate) fn of(envelope: &Envelope) -> Option<Self> {
         let control = ControlAttributes::parse(&envelope.attributes).ok()?;
         let payload = json::parse_strict(&envelope.payload).ok().map(Arc::new);
-        Some(Self {
-            control: Arc::new(control),
-            digest: envelope.digest(),
-            payload,
-        })
+        Some(Self { control: Arc::new(control), digest: envelope.digest(), payload })
     }
 }
 
@@ -147,41 +143,23 @@ impl State {
         }
         let (seq, at) = (record.header.position.seq, record.header.at);
         match &record.header.outcome {
-            Outcome::Accepted(accepted) => {
+            Outcome::Accepted(_) => {
                 if let Some(facts) = facts {
-                    self.apply_message(record, accepted, facts, catalog, bounds);
+                    self.apply_message(record, facts, catalog, bounds);
                 }
             }
             Outcome::Fired { step, puts } => {
                 self.conversations.apply(step, None, catalog);
                 self.put_all(seq, puts, Priority::Normal, None);
             }
-            Outcome::Leased {
-                agent,
-                token,
-                until,
-                numbers,
-            } => {
-                self.inboxes
-                    .entry(*agent)
-                    .or_default()
-                    .lease(*token, *until, numbers);
+            Outcome::Leased { agent, token, until, numbers } => {
+                self.inboxes.entry(*agent).or_default().lease(*token, *until, numbers);
             }
-            Outcome::Extended {
-                agent,
-                token,
-                until,
-            } => {
-                self.inboxes
-                    .entry(*agent)
-                    .or_default()
-                    .extend(*token, *until);
+            Outcome::Extended { agent, token, until } => {
+                self.inboxes.entry(*agent).or_default().extend(*token, *until);
             }
             Outcome::Settled { agent, settlement } => {
-                self.inboxes
-                    .entry(*agent)
-                    .or_default()
-                    .settle(settlement, at);
+                self.inboxes.entry(*agent).or_default().settle(settlement, at);
             }
             Outcome::PolicyChanged { version } => self.policy_version = *version,
             Outcome::Refused { .. } | Outcome::EpochBegun { .. } => {}
@@ -189,33 +167,16 @@ impl State {
         }
     }
 
-    fn apply_message(
-        &mut self,
-        record: &Record,
-        accepted: &Accepted,
-        facts: &Facts,
-        catalog: &Catalog,
-        bounds: Bounds,
-    ) {
-        let Facts {
-            control,
-            digest,
-            payload,
-        } = facts;
+    fn apply_message(&mut self, record: &Record, facts: &Facts, catalog: &Catalog, bounds: Bounds) {
+        let Facts { control, digest, payload } = facts;
         let seq = record.header.position.seq;
-        let remembered = Remembered {
-            sender: &control.source,
-            id: &control.id,
-            digest: *digest,
-            seq,
-            time: control.time,
-        };
-        self.dedup
-            .remember(remembered, bounds.dedup_ids_max, record.header.at);
-        if let Some(step) = &accepted.step {
+        let remembered =
+            Remembered { sender: &control.source, id: &control.id, digest: *digest, seq, time: control.time };
+        self.dedup.remember(remembered, bounds.dedup_ids_max, record.header.at);
+        if let Some(step) = record.step() {
             self.conversations.apply(step, payload.as_deref(), catalog);
         }
-        self.put_all(seq, &accepted.puts, control.priority, control.expiry);
+        self.put_all(seq, record.puts(), control.priority, control.expiry);
     }
 
     fn put_all(
@@ -230,19 +191,12 @@ impl State {
             let entry = Entry {
                 seq,
                 notice: put.notice,
-                priority: if is_message {
-                    priority
-                } else {
-                    Priority::Normal
-                },
+                priority: if is_message { priority } else { Priority::Normal },
                 expiry: expiry.filter(|_| is_message),
                 attempts: 0,
                 state: EntryState::Ready,
             };
-            self.inboxes
-                .entry(put.agent)
-                .or_default()
-                .put(put.number, entry);
+            self.inboxes.entry(put.agent).or_default().put(put.number, entry);
         }
     }
 
@@ -263,17 +217,12 @@ impl State {
                 }
             }
             Outcome::SchemaPublished { name } => {
-                let definition = StoredDefinition::Schema {
-                    name: name.clone(),
-                    stored: text.to_owned(),
-                };
+                let definition = StoredDefinition::Schema { name: name.clone(), stored: text.to_owned() };
                 definition.publish(catalog);
                 self.definitions.push(definition);
             }
             Outcome::ProtocolPublished { .. } => {
-                let definition = StoredDefinition::Protocol {
-                    stored: text.to_owned(),
-                };
+                let definition = StoredDefinition::Protocol { stored: text.to_owned() };
                 definition.publish(catalog);
                 self.definitions.push(definition);
             }
@@ -289,11 +238,7 @@ impl StoredDefinition {
             Self::Schema { name, stored } => name
                 .parse::<openmesh_message::PinnedName>()
                 .ok()
-                .and_then(|pinned| {
-                    catalog
-                        .check_schema(&pinned.versioned, stored.as_bytes())
-                        .ok()
-                })
+                .and_then(|pinned| catalog.check_schema(&pinned.versioned, stored.as_bytes()).ok())
                 .and_then(|schema| catalog.with_schema(schema).ok()),
             Self::Protocol { stored } => catalog
                 .check_protocol(stored.as_bytes(), openmesh_message::Authority::OpenMesh)

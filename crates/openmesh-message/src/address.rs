@@ -75,10 +75,9 @@ impl Target {
             "agent" => path.parse().map(Self::Agent).map_err(malformed),
             "inbox" => path.parse().map(Self::Inbox).map_err(malformed),
             "conversation" => path.parse().map(Self::Conversation).map_err(malformed),
-            "topic" => path
-                .parse()
-                .map(Self::Topic)
-                .map_err(|error: crate::TopicError| malformed(error.to_string())),
+            "topic" => {
+                path.parse().map(Self::Topic).map_err(|error: crate::TopicError| malformed(error.to_string()))
+            }
             _ if KINDS_NOT_BUILT.contains(&kind) => Err(AddressError::NotBuilt(excerpt(text))),
             _ => Err(malformed(format!("there is no kind `{}`", excerpt(kind)))),
         }
@@ -97,10 +96,7 @@ impl Address {
             return text.parse();
         }
         if text.starts_with("did:") {
-            return Ok(Self::new(
-                home,
-                Target::parse(&format!("agent:{text}"), ':')?,
-            ));
+            return Ok(Self::new(home, Target::parse(&format!("agent:{text}"), ':')?));
         }
         Ok(Self::new(home, Target::parse(text, ':')?))
     }
@@ -113,22 +109,15 @@ impl FromStr for Address {
         let relative = || AddressError::Relative(excerpt(text));
         let rest = text.strip_prefix(SCHEME).ok_or_else(relative)?;
         let (domain, target) = rest.split_once('/').ok_or_else(relative)?;
-        let domain = domain
-            .parse()
-            .map_err(|error| AddressError::Malformed(excerpt(text), format!("{error}")))?;
+        let domain =
+            domain.parse().map_err(|error| AddressError::Malformed(excerpt(text), format!("{error}")))?;
         Ok(Self::new(domain, Target::parse(target, '/')?))
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{SCHEME}{}/{}/{}",
-            self.domain,
-            self.target.kind(),
-            self.target.path()
-        )
+        write!(f, "{SCHEME}{}/{}/{}", self.domain, self.target.kind(), self.target.path())
     }
 }
 
@@ -158,18 +147,9 @@ mod tests {
 
     #[test]
     fn relative_addresses_and_unbuilt_kinds_are_told_apart() {
-        assert!(matches!(
-            "topic/market".parse::<Address>(),
-            Err(AddressError::Relative(_))
-        ));
+        assert!(matches!("topic/market".parse::<Address>(), Err(AddressError::Relative(_))));
         let board = format!("mesh://{HOME}/board/plans");
-        assert!(matches!(
-            board.parse::<Address>(),
-            Err(AddressError::NotBuilt(_))
-        ));
-        assert!(matches!(
-            Target::parse("agent:Buyer", ':'),
-            Err(AddressError::Malformed(..))
-        ));
+        assert!(matches!(board.parse::<Address>(), Err(AddressError::NotBuilt(_))));
+        assert!(matches!(Target::parse("agent:Buyer", ':'), Err(AddressError::Malformed(..))));
     }
 }

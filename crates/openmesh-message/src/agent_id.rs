@@ -74,9 +74,7 @@ impl FromStr for AgentId {
             return Err(refused());
         }
         let bytes = bs58::decode(encoded).into_vec().map_err(|_| refused())?;
-        let key = bytes
-            .strip_prefix(&MULTICODEC_ED25519)
-            .ok_or_else(refused)?;
+        let key = bytes.strip_prefix(&MULTICODEC_ED25519).ok_or_else(refused)?;
         Self::from_public_key(key.try_into().map_err(|_| refused())?)
     }
 }
@@ -101,10 +99,7 @@ mod tests {
     fn keys_of_small_order_and_other_texts_are_refused() {
         let mut identity_point = [0; 32];
         identity_point[0] = 1;
-        assert_eq!(
-            AgentId::from_public_key(identity_point),
-            Err(IdentityError::UnusableKey)
-        );
+        assert_eq!(AgentId::from_public_key(identity_point), Err(IdentityError::UnusableKey));
         for text in ["", "did:key:z", "did:web:example.org", &KNOWN[..40]] {
             assert!(text.parse::<AgentId>().is_err(), "{text}");
         }

@@ -32,9 +32,7 @@ impl FromStr for AgentName {
     fn from_str(text: &str) -> Result<Self, String> {
         let fits = text.len() <= AGENT_NAME_BYTES_MAX
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
         if fits {
             return Ok(Self(text.into()));
         }
@@ -50,10 +48,7 @@ impl FromStr for AgentRef {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("did:") {
-            return text
-                .parse()
-                .map(Self::Id)
-                .map_err(|error| format!("{error}"));
+            return text.parse().map(Self::Id).map_err(|error| format!("{error}"));
         }
         text.parse().map(Self::Name)
     }

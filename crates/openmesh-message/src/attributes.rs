@@ -10,15 +10,8 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use std::cmp::Ordering;
 
 const MESSAGE_CONTEXT: &str = "openmesh message v1";
-const TRANSIT_NAMES: [&str; 7] = [
-    "proof",
-    "hops",
-    "hopsleft",
-    "position",
-    "receivedtime",
-    "traceparent",
-    "tracestate",
-];
+const TRANSIT_NAMES: [&str; 7] =
+    ["proof", "hops", "hopsleft", "position", "receivedtime", "traceparent", "tracestate"];
 
 /// The signed attributes of one message, in the order of deterministic CBOR (RFC 8949 §4.2.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +24,7 @@ pub struct Attributes {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttributeError {
     /// The name is empty, too long or has other characters than `a-z 0-9`.
-    #[error(
-        "`{0}` is not an attribute name: 1 to {ATTRIBUTE_NAME_BYTES_MAX} characters of a-z 0-9"
-    )]
+    #[error("`{0}` is not an attribute name: 1 to {ATTRIBUTE_NAME_BYTES_MAX} characters of a-z 0-9")]
     Name(String),
     /// The name belongs to the transit part or to the payload.
     #[error("`{0}` belongs to the transit part or the payload and cannot be signed")]
@@ -102,8 +93,7 @@ impl Attributes {
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.entries
-            .binary_search_by(|(entry, _)| canonical_order(entry, name))
+        self.entries.binary_search_by(|(entry, _)| canonical_order(entry, name))
     }
 
     fn grow(&mut self, name: &str, value: &str) -> Result<(), AttributeError> {
@@ -124,9 +114,7 @@ fn canonical_order(a: &str, b: &str) -> Ordering {
 fn check(name: &str, value: &str) -> Result<(), AttributeError> {
     let name_fits = !name.is_empty()
         && name.len() <= ATTRIBUTE_NAME_BYTES_MAX
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     if !name_fits {
         return Err(AttributeError::Name(excerpt(name)));
     }
@@ -156,9 +144,7 @@ impl<C> Encode<C> for Attributes {
 impl<'b, C> Decode<'b, C> for Attributes {
     fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         let at = decoder.position();
-        let count = decoder
-            .map()?
-            .ok_or_else(|| DecodeError::message("indefinite map").at(at))?;
+        let count = decoder.map()?.ok_or_else(|| DecodeError::message("indefinite map").at(at))?;
         let mut attributes = Self::default();
         for _ in 0..count {
             let at = decoder.position();
@@ -204,30 +190,12 @@ mod tests {
     #[test]
     fn what_cannot_be_signed_is_refused() {
         let mut attributes = of(&[("id", "1")]);
-        assert_eq!(
-            attributes.set("id", "2"),
-            Err(AttributeError::Order("id".into()))
-        );
-        assert_eq!(
-            attributes.set("hops", "1"),
-            Err(AttributeError::Reserved("hops".into()))
-        );
-        assert_eq!(
-            attributes.set("x", ""),
-            Err(AttributeError::Value("x".into()))
-        );
-        assert_eq!(
-            attributes.set("x", "a\nb"),
-            Err(AttributeError::Value("x".into()))
-        );
-        assert_eq!(
-            attributes.set("X", "a"),
-            Err(AttributeError::Name("X".into()))
-        );
-        assert_eq!(
-            attributes.set("x", &"a".repeat(9000)),
-            Err(AttributeError::TooLarge)
-        );
+        assert_eq!(attributes.set("id", "2"), Err(AttributeError::Order("id".into())));
+        assert_eq!(attributes.set("hops", "1"), Err(AttributeError::Reserved("hops".into())));
+        assert_eq!(attributes.set("x", ""), Err(AttributeError::Value("x".into())));
+        assert_eq!(attributes.set("x", "a\nb"), Err(AttributeError::Value("x".into())));
+        assert_eq!(attributes.set("X", "a"), Err(AttributeError::Name("X".into())));
+        assert_eq!(attributes.set("x", &"a".repeat(9000)), Err(AttributeError::TooLarge));
     }
 
     #[test]

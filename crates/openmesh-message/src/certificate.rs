@@ -62,10 +62,7 @@ impl Inception {
     /// The record for a root key and the key that will follow it.
     pub fn new(root: &KeyPair, next_root: &KeyPair) -> Self {
         let next_root = Digest::of_parts(NEXT_KEY_CONTEXT, &[next_root.id().public_key()]);
-        Self {
-            root: root.id(),
-            next_root,
-        }
+        Self { root: root.id(), next_root }
     }
 
     /// The id of the domain that begins with this record.
@@ -86,13 +83,7 @@ impl Certificate {
     ) -> Self {
         let signed = signed_bytes(&inception, &node, not_before, not_after);
         let signature = root.sign(CERTIFICATE_CONTEXT, &signed);
-        Self {
-            inception,
-            node,
-            not_before,
-            not_after,
-            signature,
-        }
+        Self { inception, node, not_before, not_after, signature }
     }
 
     /// The domain that issued it.
@@ -104,16 +95,10 @@ impl Certificate {
     pub fn verify(&self, expected: &DomainId, now: Timestamp) -> Result<(), CertificateError> {
         let found = self.domain();
         if found != *expected {
-            return Err(CertificateError::OtherDomain {
-                expected: *expected,
-                found,
-            });
+            return Err(CertificateError::OtherDomain { expected: *expected, found });
         }
         let signed = signed_bytes(&self.inception, &self.node, self.not_before, self.not_after);
-        if !self
-            .signature
-            .verifies(&self.inception.root, CERTIFICATE_CONTEXT, &signed)
-        {
+        if !self.signature.verifies(&self.inception.root, CERTIFICATE_CONTEXT, &signed) {
             return Err(CertificateError::Signature);
         }
         if now < self.not_before || now > self.not_after {
@@ -151,25 +136,13 @@ mod tests {
         let domain = inception.domain_id();
         let issued = Certificate::issue(&root, inception.clone(), node.id(), start, end);
         assert_eq!(issued.verify(&domain, start), Ok(()));
-        assert_eq!(
-            issued.verify(&domain, end.plus_ms(1)),
-            Err(CertificateError::Time)
-        );
+        assert_eq!(issued.verify(&domain, end.plus_ms(1)), Err(CertificateError::Time));
         let other = DomainId::from_bytes([0; 32]);
-        assert!(matches!(
-            issued.verify(&other, start),
-            Err(CertificateError::OtherDomain { .. })
-        ));
+        assert!(matches!(issued.verify(&other, start), Err(CertificateError::OtherDomain { .. })));
         let mut changed = issued.clone();
         changed.node = key(4).id();
-        assert_eq!(
-            changed.verify(&domain, start),
-            Err(CertificateError::Signature)
-        );
+        assert_eq!(changed.verify(&domain, start), Err(CertificateError::Signature));
         let forged = Certificate::issue(&key(5), inception, node.id(), start, end);
-        assert_eq!(
-            forged.verify(&domain, start),
-            Err(CertificateError::Signature)
-        );
+        assert_eq!(forged.verify(&domain, start), Err(CertificateError::Signature));
     }
 }

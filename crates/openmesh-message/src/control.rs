@@ -2,8 +2,7 @@
 
 use crate::limits::{INVITES_MAX, MESSAGE_ID_BYTES_MAX, PARENTS_MAX, excerpt};
 use crate::{
-    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName,
-    Timestamp,
+    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName, Timestamp,
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -11,15 +10,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// Attributes of the vocabulary that this version cannot honour: their presence refuses the message.
-const NOT_BUILT: [&str; 7] = [
-    "route",
-    "budget",
-    "hopsmax",
-    "delegation",
-    "taint",
-    "dataref",
-    "sealed",
-];
+const NOT_BUILT: [&str; 7] = ["route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"];
 /// Attributes that every node of this version understands, and may so be named in `critical`.
 const UNDERSTOOD: [&str; 22] = [
     "specversion",
@@ -103,18 +94,7 @@ pub enum AckLevel {
 
 /// How urgent a message is.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Encode,
-    Decode,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
 )]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
@@ -203,20 +183,14 @@ impl ControlAttributes {
 
     fn check_agreement(&self) -> Result<(), ControlError> {
         if self.protocol.is_some() != self.conversation.is_some() {
-            let name = if self.protocol.is_some() {
-                "conversationid"
-            } else {
-                "protocol"
-            };
+            let name = if self.protocol.is_some() { "conversationid" } else { "protocol" };
             return Err(ControlError::Missing(name));
         }
         if let Some(schema) = &self.schema
             && schema.versioned.type_name() != self.kind
         {
-            let why = format!(
-                "does not agree with the schema, whose type is `{}`",
-                schema.versioned.type_name()
-            );
+            let why =
+                format!("does not agree with the schema, whose type is `{}`", schema.versioned.type_name());
             return Err(ControlError::Malformed { name: "type", why });
         }
         Ok(())
@@ -231,27 +205,17 @@ fn check_supported(attributes: &Attributes) -> Result<(), ControlError> {
         Some(SPECVERSION) => {}
         Some(other) => {
             let why = format!("`{}` is not {SPECVERSION}", excerpt(other));
-            return Err(ControlError::Malformed {
-                name: "specversion",
-                why,
-            });
+            return Err(ControlError::Malformed { name: "specversion", why });
         }
         None => return Err(ControlError::Missing("specversion")),
     }
-    for name in attributes
-        .get("critical")
-        .into_iter()
-        .flat_map(|list| list.split(','))
-    {
+    for name in attributes.get("critical").into_iter().flat_map(|list| list.split(',')) {
         if !UNDERSTOOD.contains(&name) {
             return Err(ControlError::Unsupported(excerpt(name)));
         }
         if attributes.get(name).is_none() {
             let why = format!("names `{name}`, which the message does not carry");
-            return Err(ControlError::Malformed {
-                name: "critical",
-                why,
-            });
+            return Err(ControlError::Malformed { name: "critical", why });
         }
     }
     Ok(())
@@ -275,17 +239,11 @@ impl Reader<'_> {
         name: &'static str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ControlError> {
-        let malformed = |error: E| ControlError::Malformed {
-            name,
-            why: error.to_string(),
-        };
+        let malformed = |error: E| ControlError::Malformed { name, why: error.to_string() };
         self.0.get(name).map(parse).transpose().map_err(malformed)
     }
 
-    fn optional<T: FromStr<Err: Display>>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, ControlError> {
+    fn optional<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, ControlError> {
         self.by(name, str::parse)
     }
 
@@ -301,11 +259,7 @@ impl Reader<'_> {
                 _ => ControlError::Malformed { name, why },
             }
         };
-        self.0
-            .get(name)
-            .map(str::parse)
-            .transpose()
-            .map_err(refused)
+        self.0.get(name).map(str::parse).transpose().map_err(refused)
     }
 
     /// A list is joined by single commas, without spaces, none empty or repeated.
@@ -317,12 +271,7 @@ impl Reader<'_> {
     ) -> Result<Vec<T>, ControlError> {
         let malformed = |why: String| ControlError::Malformed { name, why };
         let mut list = Vec::new();
-        for item in self
-            .0
-            .get(name)
-            .into_iter()
-            .flat_map(|text| text.split(','))
-        {
+        for item in self.0.get(name).into_iter().flat_map(|text| text.split(',')) {
             let item = parse(item).map_err(|error| malformed(error.to_string()))?;
             if list.contains(&item) {
                 return Err(malformed("an item stands twice".to_owned()));
@@ -344,10 +293,7 @@ impl FromStr for AckLevel {
             "received" => Ok(Self::Received),
             "edge" => Ok(Self::Edge),
             "durable" => Ok(Self::Durable),
-            _ => Err(format!(
-                "`{}` is not received, edge or durable",
-                excerpt(text)
-            )),
+            _ => Err(format!("`{}` is not received, edge or durable", excerpt(text))),
         }
     }
 }
@@ -361,10 +307,7 @@ impl FromStr for Priority {
             "urgent" => Ok(Self::Urgent),
             "normal" => Ok(Self::Normal),
             "bulk" => Ok(Self::Bulk),
-            _ => Err(format!(
-                "`{}` is not critical, urgent, normal or bulk",
-                excerpt(text)
-            )),
+            _ => Err(format!("`{}` is not critical, urgent, normal or bulk", excerpt(text))),
         }
     }
 }
@@ -405,51 +348,23 @@ mod tests {
 
     #[test]
     fn each_fault_is_told_apart() {
-        let refuse =
-            |extra: &[(&str, &str)]| ControlAttributes::parse(&attributes(extra)).unwrap_err();
+        let refuse = |extra: &[(&str, &str)]| ControlAttributes::parse(&attributes(extra)).unwrap_err();
         assert_eq!(refuse(&[("to", "-")]), ControlError::Missing("to"));
-        assert!(matches!(
-            refuse(&[("to", "topic/news")]),
-            ControlError::Relative { name: "to", .. }
-        ));
-        assert_eq!(
-            refuse(&[("critical", "budget")]),
-            ControlError::Unsupported("budget".into())
-        );
-        assert_eq!(
-            refuse(&[("budget", "3")]),
-            ControlError::Unsupported("budget".into())
-        );
+        assert!(matches!(refuse(&[("to", "topic/news")]), ControlError::Relative { name: "to", .. }));
+        assert_eq!(refuse(&[("critical", "budget")]), ControlError::Unsupported("budget".into()));
+        assert_eq!(refuse(&[("budget", "3")]), ControlError::Unsupported("budget".into()));
         assert!(matches!(
             refuse(&[("critical", "replyby")]),
-            ControlError::Malformed {
-                name: "critical",
-                ..
-            }
+            ControlError::Malformed { name: "critical", .. }
         ));
-        assert!(matches!(
-            refuse(&[("time", "noon")]),
-            ControlError::Malformed { name: "time", .. }
-        ));
-        assert!(matches!(
-            refuse(&[("id", &"x".repeat(65))]),
-            ControlError::Malformed { name: "id", .. }
-        ));
-        assert!(matches!(
-            refuse(&[("specversion", "0.3")]),
-            ControlError::Malformed { .. }
-        ));
+        assert!(matches!(refuse(&[("time", "noon")]), ControlError::Malformed { name: "time", .. }));
+        assert!(matches!(refuse(&[("id", &"x".repeat(65))]), ControlError::Malformed { name: "id", .. }));
+        assert!(matches!(refuse(&[("specversion", "0.3")]), ControlError::Malformed { .. }));
         assert_eq!(
             refuse(&[("conversationid", "0190c9a0-0000-7000-8000-000000000001")]),
             ControlError::Missing("protocol")
         );
-        let schema = format!(
-            "mesh-schema:openmesh/market/rfp@v1.0.0?sha256={}",
-            crate::Digest::ZERO
-        );
-        assert!(matches!(
-            refuse(&[("dataschema", &schema)]),
-            ControlError::Malformed { name: "type", .. }
-        ));
+        let schema = format!("mesh-schema:openmesh/market/rfp@v1.0.0?sha256={}", crate::Digest::ZERO);
+        assert!(matches!(refuse(&[("dataschema", &schema)]), ControlError::Malformed { name: "type", .. }));
     }
 }

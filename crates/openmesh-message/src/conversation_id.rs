@@ -42,12 +42,7 @@ impl FromStr for ConversationId {
             .ok()
             .map(Self)
             .filter(|id| id.to_string() == text)
-            .ok_or_else(|| {
-                format!(
-                    "`{}` is not a lower-case UUID",
-                    crate::limits::excerpt(text)
-                )
-            })
+            .ok_or_else(|| format!("`{}` is not a lower-case UUID", crate::limits::excerpt(text)))
     }
 }
 

@@ -87,9 +87,6 @@ mod tests {
 
     #[test]
     fn contexts_separate() {
-        assert_ne!(
-            Digest::of_parts("a", &[b"b"]),
-            Digest::of_parts("ab", &[b""])
-        );
+        assert_ne!(Digest::of_parts("a", &[b"b"]), Digest::of_parts("ab", &[b""]));
     }
 }

@@ -1,8 +1,7 @@
 //! Drafts: messages in the making, up to their signature.
 
 use crate::{
-    Address, AgentId, AttributeError, Attributes, Envelope, KeyPair, Performative, Proof,
-    Timestamp, Transit,
+    Address, AgentId, AttributeError, Attributes, Envelope, KeyPair, Performative, Proof, Timestamp, Transit,
 };
 use crate::{ConversationId, Digest, PinnedName};
 use bytes::Bytes;
@@ -21,12 +20,7 @@ pub struct Draft {
 
 impl Draft {
     /// A message with what every message has; `id` must be unique for its sender.
-    pub fn new(
-        id: impl Into<String>,
-        time: Timestamp,
-        to: &Address,
-        performative: &Performative,
-    ) -> Self {
+    pub fn new(id: impl Into<String>, time: Timestamp, to: &Address, performative: &Performative) -> Self {
         let entries = vec![
             ("specversion", "1.0".to_owned()),
             ("id", id.into()),
@@ -34,11 +28,7 @@ impl Draft {
             ("to", to.to_string()),
             ("performative", performative.to_string()),
         ];
-        Self {
-            entries,
-            extensions: Vec::new(),
-            payload: Bytes::new(),
-        }
+        Self { entries, extensions: Vec::new(), payload: Bytes::new() }
     }
 
     /// The payload, byte for byte, and its media type.
@@ -54,8 +44,7 @@ impl Draft {
 
     /// The schema of the payload; sets `dataschema` and `type`.
     pub fn schema(self, schema: &PinnedName) -> Self {
-        self.with("type", schema.versioned.type_name())
-            .with("dataschema", schema.to_schema_uri())
+        self.with("type", schema.versioned.type_name()).with("dataschema", schema.to_schema_uri())
     }
 
     /// The CloudEvents `type`, for messages without a schema.
@@ -65,8 +54,7 @@ impl Draft {
 
     /// The conversation the message is an act of, and the protocol it follows.
     pub fn conversation(self, protocol: &PinnedName, conversation: &ConversationId) -> Self {
-        self.with("protocol", protocol.to_protocol_uri())
-            .with("conversationid", conversation.to_string())
+        self.with("protocol", protocol.to_protocol_uri()).with("conversationid", conversation.to_string())
     }
 
     /// The id of the message this one answers.
@@ -96,14 +84,7 @@ impl Draft {
 
     /// Roles and agents that the first act of a conversation invites.
     pub fn invite(self, invites: &[(&str, AgentId)]) -> Self {
-        self.with(
-            "invite",
-            join(
-                invites
-                    .iter()
-                    .map(|(role, agent)| format!("{role}={agent}")),
-            ),
-        )
+        self.with("invite", join(invites.iter().map(|(role, agent)| format!("{role}={agent}"))))
     }
 
     /// Any other attribute.
@@ -125,12 +106,7 @@ impl Draft {
         if attributes.get("type").is_none() {
             attributes.set("type", UNTYPED)?;
         }
-        Ok(Envelope {
-            attributes,
-            payload: self.payload,
-            proof: None,
-            transit: Transit::default(),
-        })
+        Ok(Envelope { attributes, payload: self.payload, proof: None, transit: Transit::default() })
     }
 
     /// Completes and signs the message.
@@ -147,8 +123,5 @@ impl Draft {
 }
 
 fn join(items: impl Iterator<Item = impl ToString>) -> String {
-    items
-        .map(|item| item.to_string())
-        .collect::<Vec<_>>()
-        .join(",")
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(",")
 }

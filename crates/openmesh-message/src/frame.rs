@@ -107,21 +107,13 @@ pub struct FrameDecoder {
 
 impl FrameEncoder {
     /// Appends length and body of a frame to `buffer`.
-    pub fn encode_client(
-        &mut self,
-        frame: &ClientFrame,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), FrameError> {
+    pub fn encode_client(&mut self, frame: &ClientFrame, buffer: &mut Vec<u8>) -> Result<(), FrameError> {
         let table = &mut self.table;
         write_frame(buffer, |e| encode_client(e, frame, table))
     }
 
     /// Appends length and body of a frame to `buffer`.
-    pub fn encode_server(
-        &mut self,
-        frame: &ServerFrame,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), FrameError> {
+    pub fn encode_server(&mut self, frame: &ServerFrame, buffer: &mut Vec<u8>) -> Result<(), FrameError> {
         let table = &mut self.table;
         write_frame(buffer, |e| encode_server(e, frame, table))
     }
@@ -182,11 +174,7 @@ fn read_frame<T>(
     Ok(frame)
 }
 
-fn encode_client<W: Write>(
-    e: &mut Encoder<W>,
-    frame: &ClientFrame,
-    table: &mut EncodeTable,
-) -> Encoded<W> {
+fn encode_client<W: Write>(e: &mut Encoder<W>, frame: &ClientFrame, table: &mut EncodeTable) -> Encoded<W> {
     match frame {
         ClientFrame::Send(messages) => {
             e.u8(0)?.array(messages.len() as u64)?;
@@ -213,17 +201,11 @@ fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientF
         }
         1 => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
         2 => Ok(ClientFrame::Ping(d.u64()?)),
-        other => Err(DecodeError::message(format!(
-            "no client frame has kind {other}"
-        ))),
+        other => Err(DecodeError::message(format!("no client frame has kind {other}"))),
     }
 }
 
-fn encode_server<W: Write>(
-    e: &mut Encoder<W>,
-    frame: &ServerFrame,
-    table: &mut EncodeTable,
-) -> Encoded<W> {
+fn encode_server<W: Write>(e: &mut Encoder<W>, frame: &ServerFrame, table: &mut EncodeTable) -> Encoded<W> {
     match frame {
         ServerFrame::Outcomes(outcomes) => {
             e.u8(0)?.array(outcomes.len() as u64)?;
@@ -252,40 +234,22 @@ fn encode_server<W: Write>(
 
 fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerFrame, DecodeError> {
     match d.u8()? {
-        0 => Ok(ServerFrame::Outcomes(decode_list(d, |d| {
-            Ok((d.u64()?, d.decode()?))
-        })?)),
+        0 => Ok(ServerFrame::Outcomes(decode_list(d, |d| Ok((d.u64()?, d.decode()?)))?)),
         1 => Ok(ServerFrame::Reply(d.u64()?, d.decode()?)),
-        2 => Ok(ServerFrame::Deliver(decode_list(d, |d| {
-            decode_delivery(d, table)
-        })?)),
+        2 => Ok(ServerFrame::Deliver(decode_list(d, |d| decode_delivery(d, table))?)),
         3 => Ok(ServerFrame::Pong(d.u64()?)),
         4 => Ok(ServerFrame::Goodbye(d.decode()?)),
-        other => Err(DecodeError::message(format!(
-            "no server frame has kind {other}"
-        ))),
+        other => Err(DecodeError::message(format!("no server frame has kind {other}"))),
     }
 }
 
-fn encode_delivery<W: Write>(
-    e: &mut Encoder<W>,
-    delivery: &Delivery,
-    table: &mut EncodeTable,
-) -> Encoded<W> {
+fn encode_delivery<W: Write>(e: &mut Encoder<W>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded<W> {
     match delivery {
-        Delivery::Message {
-            subscription,
-            number,
-            envelope,
-        } => {
+        Delivery::Message { subscription, number, envelope } => {
             e.u8(0)?.u64(*subscription)?.u64(*number)?;
             encode_envelope(e, envelope, table)
         }
-        Delivery::Gap {
-            subscription,
-            first,
-            last,
-        } => {
+        Delivery::Gap { subscription, first, last } => {
             e.u8(1)?.u64(*subscription)?.u64(*first)?.u64(*last)?;
             Ok(())
         }
@@ -299,14 +263,8 @@ fn decode_delivery(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Deliv
             number: d.u64()?,
             envelope: Arc::new(decode_envelope(d, table)?),
         }),
-        1 => Ok(Delivery::Gap {
-            subscription: d.u64()?,
-            first: d.u64()?,
-            last: d.u64()?,
-        }),
-        other => Err(DecodeError::message(format!(
-            "no delivery has kind {other}"
-        ))),
+        1 => Ok(Delivery::Gap { subscription: d.u64()?, first: d.u64()?, last: d.u64()? }),
+        other => Err(DecodeError::message(format!("no delivery has kind {other}"))),
     }
 }
 
@@ -314,13 +272,9 @@ fn decode_list<T>(
     d: &mut Decoder<'_>,
     mut item: impl FnMut(&mut Decoder<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
-    let count = d
-        .array()?
-        .ok_or_else(|| DecodeError::message("a list without its length"))?;
+    let count = d.array()?.ok_or_else(|| DecodeError::message("a list without its length"))?;
     if count > FRAME_MESSAGES_MAX as u64 {
-        return Err(DecodeError::message(format!(
-            "more than {FRAME_MESSAGES_MAX} items in a frame"
-        )));
+        return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} items in a frame")));
     }
     (0..count).map(|_| item(d)).collect()
 }

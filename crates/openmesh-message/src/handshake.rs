@@ -3,9 +3,7 @@
 //! ClientHello → ServerHello (signed by the node) → ClientAuth (signed by the agent). A party in the
 //! middle gains nothing: the agent signs a transcript that names the node and the pinned domain.
 
-use crate::{
-    AgentId, Certificate, CertificateError, Digest, DomainId, KeyPair, Signature, Timestamp,
-};
+use crate::{AgentId, Certificate, CertificateError, Digest, DomainId, KeyPair, Signature, Timestamp};
 use minicbor::{Decode, Encode};
 
 /// The bytes both sides of a native connection begin with; the last is the framing's version.
@@ -102,12 +100,7 @@ pub enum HandshakeError {
 impl ClientHello {
     /// A hello for an agent with a nonce that the caller drew at random.
     pub fn new(agent: AgentId, nonce: [u8; 32]) -> Self {
-        Self {
-            versions: vec![VERSION],
-            agent,
-            keyid: agent,
-            nonce,
-        }
+        Self { versions: vec![VERSION], agent, keyid: agent, nonce }
     }
 }
 
@@ -116,10 +109,7 @@ pub fn answer(node: &KeyPair, client_hello: &[u8], hello: &ServerHello) -> Signe
     // Writing to memory cannot fail.
     let hello = minicbor::to_vec(hello).unwrap_or_default();
     let transcript = server_transcript(client_hello, &hello);
-    SignedServerHello {
-        signature: node.sign(SERVER_CONTEXT, transcript.as_bytes()),
-        hello,
-    }
+    SignedServerHello { signature: node.sign(SERVER_CONTEXT, transcript.as_bytes()), hello }
 }
 
 /// The agent's side: checks the node against the pinned domain and proves its own key.
@@ -136,11 +126,7 @@ pub fn authenticate(
     }
     hello.certificate.verify(pinned, now)?;
     let transcript = server_transcript(client_hello, &answered.hello);
-    if !answered.signature.verifies(
-        &hello.certificate.node,
-        SERVER_CONTEXT,
-        transcript.as_bytes(),
-    ) {
+    if !answered.signature.verifies(&hello.certificate.node, SERVER_CONTEXT, transcript.as_bytes()) {
         return Err(HandshakeError::NodeSignature);
     }
     let transcript = client_transcript(client_hello, answered, LOOPBACK_BINDING);
@@ -169,10 +155,7 @@ pub fn accept_auth(
     let hello = accept_hello(client_hello)?;
     let auth: ClientAuth = decode(auth)?;
     let transcript = client_transcript(client_hello, answered, LOOPBACK_BINDING);
-    if !auth
-        .signature
-        .verifies(&hello.agent, CLIENT_CONTEXT, transcript.as_bytes())
-    {
+    if !auth.signature.verifies(&hello.agent, CLIENT_CONTEXT, transcript.as_bytes()) {
         return Err(HandshakeError::AgentSignature);
     }
     Ok(hello.agent)
@@ -184,19 +167,14 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, HandshakeErro
     let malformed = |error: minicbor::decode::Error| HandshakeError::Malformed(error.to_string());
     let message = decoder.decode().map_err(malformed)?;
     if decoder.position() != bytes.len() {
-        return Err(HandshakeError::Malformed(
-            "bytes follow the message".to_owned(),
-        ));
+        return Err(HandshakeError::Malformed("bytes follow the message".to_owned()));
     }
     Ok(message)
 }
 
 fn server_transcript(client_hello: &[u8], server_hello: &[u8]) -> Digest {
     let length = (client_hello.len() as u64).to_be_bytes();
-    Digest::of_parts(
-        SERVER_CONTEXT,
-        &[&MAGIC, &length, client_hello, server_hello],
-    )
+    Digest::of_parts(SERVER_CONTEXT, &[&MAGIC, &length, client_hello, server_hello])
 }
 
 fn client_transcript(client_hello: &[u8], answered: &SignedServerHello, binding: &[u8]) -> Digest {
@@ -222,13 +200,8 @@ mod tests {
         let id = inception.domain_id();
         let end = NOW.plus_ms(1_000);
         let certificate = Certificate::issue(&root, inception, node.id(), NOW, end);
-        let hello = ServerHello {
-            version: 1,
-            certificate,
-            nonce: [seed; 32],
-            in_flight_max: 1,
-            frame_bytes_max: 1,
-        };
+        let hello =
+            ServerHello { version: 1, certificate, nonce: [seed; 32], in_flight_max: 1, frame_bytes_max: 1 };
         (node, hello, id)
     }
 
@@ -261,10 +234,7 @@ mod tests {
                 continue;
             };
             let answered = answer(&node, &changed, &hello);
-            assert!(
-                authenticate(&agent, &id, &client_hello, &answered, NOW).is_err(),
-                "{index}"
-            );
+            assert!(authenticate(&agent, &id, &client_hello, &answered, NOW).is_err(), "{index}");
         }
         for index in 0..wire.len() {
             let mut changed = wire.clone();
@@ -272,18 +242,12 @@ mod tests {
             let Ok(answered) = super::decode(&changed) else {
                 continue;
             };
-            assert!(
-                authenticate(&agent, &id, &client_hello, &answered, NOW).is_err(),
-                "{index}"
-            );
+            assert!(authenticate(&agent, &id, &client_hello, &answered, NOW).is_err(), "{index}");
         }
         for index in 0..auth.len() {
             let mut changed = auth.clone();
             changed[index] ^= 1;
-            assert!(
-                accept_auth(&client_hello, &answered, &changed).is_err(),
-                "{index}"
-            );
+            assert!(accept_auth(&client_hello, &answered, &changed).is_err(), "{index}");
         }
     }
 

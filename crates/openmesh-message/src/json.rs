@@ -31,15 +31,10 @@ pub enum JsonError {
 
 /// Parses JSON under the limits of this crate.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, JsonError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
     let budget = Budget::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = Strict {
-        budget: &budget,
-        depth: 0,
-    }
-    .deserialize(&mut deserializer);
+    let parsed = Strict { budget: &budget, depth: 0 }.deserialize(&mut deserializer);
     let parsed = parsed.and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| {
         let refused = budget.refused.borrow_mut().take();
@@ -50,11 +45,7 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, JsonError> {
 fn explain(error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
     if text.starts_with("number out of range") {
-        return JsonError::NumberOutOfRange(format!(
-            "at line {} column {}",
-            error.line(),
-            error.column()
-        ));
+        return JsonError::NumberOutOfRange(format!("at line {} column {}", error.line(), error.column()));
     }
     if text.starts_with("recursion limit") {
         return JsonError::TooDeep;
@@ -87,10 +78,7 @@ impl Strict<'_> {
         if self.depth == JSON_DEPTH_MAX {
             return Err(self.budget.refuse(JsonError::TooDeep));
         }
-        Ok(Self {
-            depth: self.depth + 1,
-            ..self
-        })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 
     fn count_key<E: Error>(self) -> Result<(), E> {
@@ -128,18 +116,14 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
         if value > JSON_NUMBER_MAX {
-            return Err(self
-                .budget
-                .refuse(JsonError::NumberOutOfRange(value.to_string())));
+            return Err(self.budget.refuse(JsonError::NumberOutOfRange(value.to_string())));
         }
         Ok(Value::from(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
         if value.unsigned_abs() > JSON_NUMBER_MAX {
-            return Err(self
-                .budget
-                .refuse(JsonError::NumberOutOfRange(value.to_string())));
+            return Err(self.budget.refuse(JsonError::NumberOutOfRange(value.to_string())));
         }
         Ok(Value::from(value))
     }
@@ -148,9 +132,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let in_range = value.abs() <= JSON_NUMBER_MAX as f64;
         match Number::from_f64(value).filter(|_| in_range) {
             Some(number) => Ok(Value::Number(number)),
-            None => Err(self
-                .budget
-                .refuse(JsonError::NumberOutOfRange(value.to_string()))),
+            None => Err(self.budget.refuse(JsonError::NumberOutOfRange(value.to_string()))),
         }
     }
 
@@ -177,9 +159,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             self.count_key()?;
             if object.contains_key(&key) {
-                return Err(self
-                    .budget
-                    .refuse(JsonError::DuplicateKey(crate::limits::excerpt(&key))));
+                return Err(self.budget.refuse(JsonError::DuplicateKey(crate::limits::excerpt(&key))));
             }
             object.insert(key, entries.next_value_seed(inner)?);
         }
@@ -194,10 +174,7 @@ mod tests {
     #[test]
     fn ordinary_json_is_read_as_it_is() {
         let value = parse_strict(br#"{"a":[1,-2.5,"x",null,true],"b":{}}"#).unwrap();
-        assert_eq!(
-            value,
-            serde_json::json!({"a": [1, -2.5, "x", null, true], "b": {}})
-        );
+        assert_eq!(value, serde_json::json!({"a": [1, -2.5, "x", null, true], "b": {}}));
     }
 
     #[test]
@@ -209,30 +186,15 @@ mod tests {
         assert!(parse_strict(depth_64.as_bytes()).is_ok());
         assert_eq!(parse_strict(deep.as_bytes()), Err(JsonError::TooDeep));
         assert_eq!(parse_strict(keys.as_bytes()), Err(JsonError::TooManyKeys));
-        assert_eq!(
-            parse_strict(br#"{"a":1,"a":2}"#),
-            Err(JsonError::DuplicateKey("a".into()))
-        );
+        assert_eq!(parse_strict(br#"{"a":1,"a":2}"#), Err(JsonError::DuplicateKey("a".into())));
         assert_eq!(parse_strict(b"\"\xff\""), Err(JsonError::NotUtf8(1)));
-        for number in [
-            "9007199254740992",
-            "-9007199254740992",
-            "1e400",
-            "1e17",
-            "18446744073709551616",
-        ] {
+        for number in ["9007199254740992", "-9007199254740992", "1e400", "1e17", "18446744073709551616"] {
             assert!(
-                matches!(
-                    parse_strict(number.as_bytes()),
-                    Err(JsonError::NumberOutOfRange(_))
-                ),
+                matches!(parse_strict(number.as_bytes()), Err(JsonError::NumberOutOfRange(_))),
                 "{number}"
             );
         }
-        assert!(matches!(
-            parse_strict(b"{} {}"),
-            Err(JsonError::Malformed(_))
-        ));
+        assert!(matches!(parse_strict(b"{} {}"), Err(JsonError::Malformed(_))));
         assert!(parse_strict(b"9007199254740991").is_ok());
     }
 }

@@ -57,8 +57,7 @@ impl Signature {
             return false;
         };
         let signature = ed25519_dalek::Signature::from_bytes(&self.0);
-        key.verify_strict(&in_context(context, bytes), &signature)
-            .is_ok()
+        key.verify_strict(&in_context(context, bytes), &signature).is_ok()
     }
 }
 
@@ -78,10 +77,7 @@ mod tests {
 
     #[test]
     fn a_signature_holds_for_its_signer_context_and_bytes_alone() {
-        let (a, b) = (
-            KeyPair::from_seed(&[1; 32]).unwrap(),
-            KeyPair::from_seed(&[2; 32]).unwrap(),
-        );
+        let (a, b) = (KeyPair::from_seed(&[1; 32]).unwrap(), KeyPair::from_seed(&[2; 32]).unwrap());
         let signature = a.sign("context", b"bytes");
         assert!(signature.verifies(&a.id(), "context", b"bytes"));
         assert!(!signature.verifies(&b.id(), "context", b"bytes"));

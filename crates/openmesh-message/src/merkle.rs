@@ -20,11 +20,7 @@ pub(crate) fn root_of(leaf: Digest, index: u32, path: &[Digest]) -> Option<Diges
     let mut index = index;
     let mut digest = leaf;
     for sibling in path {
-        digest = if index & 1 == 0 {
-            node(&digest, sibling)
-        } else {
-            node(sibling, &digest)
-        };
+        digest = if index & 1 == 0 { node(&digest, sibling) } else { node(sibling, &digest) };
         index >>= 1;
     }
     (index == 0).then_some(digest)
@@ -45,31 +41,18 @@ impl Tree {
     }
 
     pub(crate) fn root(&self) -> Digest {
-        self.levels
-            .last()
-            .and_then(|top| top.first())
-            .copied()
-            .unwrap_or(Digest::ZERO)
+        self.levels.last().and_then(|top| top.first()).copied().unwrap_or(Digest::ZERO)
     }
 
     pub(crate) fn path(&self, index: usize) -> Vec<Digest> {
         let below_root = self.levels.len().saturating_sub(1);
         let siblings = self.levels.iter().take(below_root).enumerate();
-        siblings
-            .filter_map(|(height, level)| level.get((index >> height) ^ 1).copied())
-            .collect()
+        siblings.filter_map(|(height, level)| level.get((index >> height) ^ 1).copied()).collect()
     }
 }
 
 fn node(left: &Digest, right: &Digest) -> Digest {
-    Digest::of(
-        &[
-            &[NODE],
-            left.as_bytes().as_slice(),
-            right.as_bytes().as_slice(),
-        ]
-        .concat(),
-    )
+    Digest::of(&[&[NODE], left.as_bytes().as_slice(), right.as_bytes().as_slice()].concat())
 }
 
 #[cfg(test)]
@@ -80,9 +63,7 @@ mod tests {
     #[test]
     fn every_leaf_leads_to_the_root_and_no_other_index_does() {
         for count in [1_usize, 2, 3, 7, 8, 9, 256] {
-            let leaves: Vec<_> = (0..count)
-                .map(|i| leaf("test", &Digest::of(&i.to_be_bytes())))
-                .collect();
+            let leaves: Vec<_> = (0..count).map(|i| leaf("test", &Digest::of(&i.to_be_bytes()))).collect();
             let tree = Tree::new(leaves.clone());
             for (index, &digest) in leaves.iter().enumerate() {
                 let path = tree.path(index);
@@ -91,10 +72,7 @@ mod tests {
                     let misplaced = root_of(digest, index as u32 ^ 1, &path);
                     assert_ne!(misplaced, Some(tree.root()));
                 }
-                assert_eq!(
-                    root_of(digest, index as u32 + (1 << path.len()), &path),
-                    None
-                );
+                assert_eq!(root_of(digest, index as u32 + (1 << path.len()), &path), None);
             }
         }
     }

@@ -113,9 +113,7 @@ fn is_label(text: &str) -> bool {
         && text.len() <= crate::limits::NAME_BYTES_MAX
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl VersionedName {
@@ -150,10 +148,7 @@ impl NameRange {
             Some(exact) => VersionReq::parse(&format!("={exact}")),
             None => VersionReq::parse(range),
         };
-        Ok(Self {
-            name: DefinitionName::parse(name, home)?,
-            range: range.map_err(|_| refused())?,
-        })
+        Ok(Self { name: DefinitionName::parse(name, home)?, range: range.map_err(|_| refused())? })
     }
 
     /// Whether the range takes in this name and version.
@@ -170,10 +165,7 @@ impl PinnedName {
 
     /// The `protocol` attribute: `mesh-protocol:openmesh/market/negotiation@v1.0.0?sha256=…`.
     pub fn to_protocol_uri(&self) -> String {
-        format!(
-            "{PROTOCOL_SCHEME}{}{URI_PIN}{}",
-            self.versioned, self.digest
-        )
+        format!("{PROTOCOL_SCHEME}{}{URI_PIN}{}", self.versioned, self.digest)
     }
 
     /// Parses a `dataschema` attribute.
@@ -196,10 +188,7 @@ fn parse_uri(text: &str, scheme: &str) -> Result<PinnedName, NameError> {
 fn parse_pinned(text: &str, separator: &str) -> Result<PinnedName, NameError> {
     let unpinned = || NameError::Pin(crate::limits::excerpt(text));
     let (versioned, digest) = text.split_once(separator).ok_or_else(unpinned)?;
-    Ok(PinnedName {
-        versioned: versioned.parse()?,
-        digest: digest.parse().map_err(|_| unpinned())?,
-    })
+    Ok(PinnedName { versioned: versioned.parse()?, digest: digest.parse().map_err(|_| unpinned())? })
 }
 
 impl FromStr for Authority {
@@ -209,9 +198,7 @@ impl FromStr for Authority {
         if text == RESERVED_AUTHORITY {
             return Ok(Self::OpenMesh);
         }
-        text.parse()
-            .map(Self::Domain)
-            .map_err(|_| NameError::Authority(crate::limits::excerpt(text)))
+        text.parse().map(Self::Domain).map_err(|_| NameError::Authority(crate::limits::excerpt(text)))
     }
 }
 
@@ -321,10 +308,7 @@ mod tests {
             digest: Digest::of(b"rfp"),
         };
         assert_eq!(pinned.to_string().parse().as_ref(), Ok(&pinned));
-        assert_eq!(
-            PinnedName::parse_schema_uri(&pinned.to_schema_uri()),
-            Ok(pinned.clone())
-        );
+        assert_eq!(PinnedName::parse_schema_uri(&pinned.to_schema_uri()), Ok(pinned.clone()));
         assert!(PinnedName::parse_protocol_uri(&pinned.to_schema_uri()).is_err());
     }
 

@@ -86,10 +86,7 @@ pub struct PerformativeError(String);
 impl Performative {
     /// Whether this act, as a reply, ends its exchange.
     pub const fn is_final_reply(&self) -> bool {
-        matches!(
-            self,
-            Self::Inform | Self::Failure | Self::Refuse | Self::NotUnderstood
-        )
+        matches!(self, Self::Inform | Self::Failure | Self::Refuse | Self::NotUnderstood)
     }
 
     /// The duty the act creates, in FIPA's sense: who owes what; `None` for acts that create none.
@@ -126,9 +123,7 @@ impl FromStr for Performative {
         }
         let is_word = |word: &str| {
             word.starts_with(|c: char| c.is_ascii_lowercase())
-                && word
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         match text.split_once('.') {
             Some((namespace, act)) if text.len() <= 64 && is_word(namespace) && is_word(act) => {
@@ -150,10 +145,7 @@ mod tests {
         for act in Performative::KNOWN {
             assert_eq!(act.as_str().parse().as_ref(), Ok(act));
         }
-        assert_eq!(
-            "acme.bid-bond".parse(),
-            Ok(Performative::Namespaced("acme.bid-bond".into()))
-        );
+        assert_eq!("acme.bid-bond".parse(), Ok(Performative::Namespaced("acme.bid-bond".into())));
         for bad in ["", "Inform", "bid-bond", "acme.", ".x", "a.b.c"] {
             assert!(bad.parse::<Performative>().is_err(), "{bad}");
         }

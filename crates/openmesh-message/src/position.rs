@@ -6,19 +6,7 @@ use std::fmt;
 
 /// The number of a partition within its domain.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    Encode,
-    Decode,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
 )]
 #[serde(transparent)]
 #[cbor(transparent)]
@@ -26,19 +14,7 @@ pub struct PartitionId(#[n(0)] pub u32);
 
 /// The place of a record in its partition's physical log; (epoch, seq) is never used twice.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    Encode,
-    Decode,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
 )]
 pub struct Position {
     /// The partition whose log this is.
@@ -53,17 +29,13 @@ pub struct Position {
 }
 
 /// The name of a logical log: `topic/<path>`, `inbox/<did>`, `conversation/<uuid>`, `domain`.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(transparent)]
 #[cbor(transparent)]
 pub struct LogName(#[n(0)] pub String);
 
 /// A record's gap-free number in one logical log.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode)]
 pub struct LogSeq {
     /// The logical log.
     #[n(0)]

@@ -50,11 +50,7 @@ pub struct AllowedNext {
 impl Problem {
     /// A problem with nothing but its code and detail.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            detail: detail.into(),
-            ..Self::default()
-        }
+        Self { code: code.to_owned(), detail: detail.into(), ..Self::default() }
     }
 }
 
@@ -68,11 +64,7 @@ impl std::fmt::Display for Problem {
             write!(f, " (state {state})")?;
         }
         if !self.allowed_next.is_empty() {
-            let acts: Vec<_> = self
-                .allowed_next
-                .iter()
-                .map(|next| next.performative.as_str())
-                .collect();
+            let acts: Vec<_> = self.allowed_next.iter().map(|next| next.performative.as_str()).collect();
             write!(f, " (allowed next: {})", acts.join(", "))?;
         }
         Ok(())

@@ -58,33 +58,20 @@ impl Proof {
     /// Signs one message digest.
     pub fn sign(key: &KeyPair, digest: &Digest) -> Self {
         let signature = key.sign(SINGLE_CONTEXT, digest.as_bytes());
-        Self::Single {
-            keyid: key.id(),
-            signature,
-        }
+        Self::Single { keyid: key.id(), signature }
     }
 
     /// Signs many message digests, one signature for each [`PROOF_BATCH_MAX`] of them; in the order given.
     pub fn sign_batch(key: &KeyPair, digests: &[Digest]) -> Vec<Self> {
-        digests
-            .chunks(PROOF_BATCH_MAX)
-            .flat_map(|chunk| Self::sign_chunk(key, chunk))
-            .collect()
+        digests.chunks(PROOF_BATCH_MAX).flat_map(|chunk| Self::sign_chunk(key, chunk)).collect()
     }
 
     fn sign_chunk(key: &KeyPair, digests: &[Digest]) -> Vec<Self> {
-        let leaves = digests
-            .iter()
-            .map(|digest| leaf(BATCH_LEAF_CONTEXT, digest))
-            .collect();
+        let leaves = digests.iter().map(|digest| leaf(BATCH_LEAF_CONTEXT, digest)).collect();
         let tree = Tree::new(leaves);
         let signature = key.sign(BATCH_ROOT_CONTEXT, tree.root().as_bytes());
-        let proof = |index| Self::Batch {
-            keyid: key.id(),
-            signature,
-            index: index as u32,
-            path: tree.path(index),
-        };
+        let proof =
+            |index| Self::Batch { keyid: key.id(), signature, index: index as u32, path: tree.path(index) };
         (0..digests.len()).map(proof).collect()
     }
 
@@ -109,11 +96,7 @@ impl Proof {
             return Err(ProofError::ForeignKey);
         }
         let (signed, holds) = self.signed(digest)?;
-        let context = if matches!(self, Self::Single { .. }) {
-            SINGLE_CONTEXT
-        } else {
-            BATCH_ROOT_CONTEXT
-        };
+        let context = if matches!(self, Self::Single { .. }) { SINGLE_CONTEXT } else { BATCH_ROOT_CONTEXT };
         if !holds.verifies(signer, context, signed.as_bytes()) {
             return Err(ProofError::Invalid);
         }
@@ -124,12 +107,7 @@ impl Proof {
     pub fn signed(&self, digest: &Digest) -> Result<(Digest, Signature), ProofError> {
         match self {
             Self::Single { signature, .. } => Ok((*digest, *signature)),
-            Self::Batch {
-                signature,
-                index,
-                path,
-                ..
-            } => {
+            Self::Batch { signature, index, path, .. } => {
                 if path.len() > PROOF_PATH_MAX {
                     return Err(ProofError::Path);
                 }
@@ -146,10 +124,7 @@ mod tests {
     use crate::{Digest, KeyPair};
 
     fn keys() -> (KeyPair, KeyPair) {
-        (
-            KeyPair::from_seed(&[1; 32]).unwrap(),
-            KeyPair::from_seed(&[2; 32]).unwrap(),
-        )
+        (KeyPair::from_seed(&[1; 32]).unwrap(), KeyPair::from_seed(&[2; 32]).unwrap())
     }
 
     #[test]
@@ -163,10 +138,7 @@ mod tests {
             assert_eq!(proof.verify(&a.id(), digest), Ok(()));
             assert_eq!(proof.verify(&b.id(), digest), Err(ProofError::ForeignKey));
             if index % 50 == 0 {
-                assert_eq!(
-                    proof.verify(&a.id(), &Digest::of(b"other")),
-                    Err(ProofError::Invalid)
-                );
+                assert_eq!(proof.verify(&a.id(), &Digest::of(b"other")), Err(ProofError::Invalid));
             }
         }
     }

@@ -11,9 +11,7 @@ const ROOT_CONTEXT: &str = "openmesh receipt root v1";
 const PATH_MAX: usize = 20;
 
 /// How safely the message is kept.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Level {
@@ -84,18 +82,10 @@ impl SignedReceipt {
     pub fn sign_all(node: &KeyPair, receipts: Vec<Receipt>) -> Vec<Self> {
         let tree = Tree::new(receipts.iter().map(leaf_of).collect());
         let signature = node.sign(ROOT_CONTEXT, tree.root().as_bytes());
-        let signed = receipts
-            .into_iter()
-            .enumerate()
-            .map(|(index, receipt)| Self {
-                receipt,
-                proof: ReceiptProof {
-                    node: node.id(),
-                    signature,
-                    index: index as u32,
-                    path: tree.path(index),
-                },
-            });
+        let signed = receipts.into_iter().enumerate().map(|(index, receipt)| Self {
+            receipt,
+            proof: ReceiptProof { node: node.id(), signature, index: index as u32, path: tree.path(index) },
+        });
         signed.collect()
     }
 
@@ -103,9 +93,7 @@ impl SignedReceipt {
     pub fn verifies(&self, node: &AgentId) -> bool {
         let signature = &self.proof.signature;
         self.proof.node == *node
-            && self
-                .root()
-                .is_some_and(|root| signature.verifies(node, ROOT_CONTEXT, root.as_bytes()))
+            && self.root().is_some_and(|root| signature.verifies(node, ROOT_CONTEXT, root.as_bytes()))
     }
 
     /// What the signature is over: for equal roots and signatures of one node it need be verified only once.

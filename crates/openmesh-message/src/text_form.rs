@@ -77,8 +77,7 @@ macro_rules! as_bytes32 {
                     .bytes()?
                     .try_into()
                     .map_err(|_| minicbor::decode::Error::message("not 32 bytes").at(at))?;
-                $from(bytes)
-                    .map_err(|error| minicbor::decode::Error::message(format!("{error}")).at(at))
+                $from(bytes).map_err(|error| minicbor::decode::Error::message(format!("{error}")).at(at))
             }
         }
     };

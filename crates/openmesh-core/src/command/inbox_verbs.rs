@@ -8,8 +8,8 @@ use crate::plan::{Effect, LeasedItem, Plan};
 use crate::record::{Body, Outcome, Put, Settlement};
 use crate::rejection::Rejection;
 use crate::state::inbox_events_log;
+use openmesh_message::AgentId;
 use openmesh_message::frame::Reply;
-use openmesh_message::{AgentId, Timestamp};
 use openmesh_policy::{Action, Destination, Party};
 
 /// Messages of one lease.
@@ -21,28 +21,33 @@ const WAIT_MS_MAX: u64 = 60 * 1000;
 /// Agents' waiting leases at a time.
 const WAITING_MAX: usize = 64;
 
-impl Partition {
-    pub(super) fn lease(
-        &mut self,
-        caller: Caller,
-        messages_max: u32,
-        visibility_ms: u64,
-        wait_ms: u64,
-        plan: &mut Plan,
-    ) -> Answer {
-        self.decide_own_inbox(caller)?;
-        self.settle_due(&caller.agent, caller.now, plan);
-        let until = caller.now.plus_ms(clamp_ms(wait_ms, WAIT_MS_MAX));
-        let waiting = Waiting {
+impl Waiting {
+    /// A lease as it was asked for, within limits.
+    pub(super) fn asked(caller: Caller, messages_max: u32, visibility_ms: u64, wait_ms: u64) -> Self {
+        Self {
             ticket: caller.ticket,
             messages_max: messages_max.clamp(1, LEASE_MESSAGES_MAX),
             visibility_ms,
-            until,
-        };
-        if self.lease_for(&caller.agent, waiting, caller.now, plan) {
+            until: caller.now.plus_ms(clamp_ms(wait_ms, WAIT_MS_MAX)),
+        }
+    }
+}
+
+/// Messages that a caller says it holds; all of the lease if no number is named.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub(super) token: u64,
+    pub(super) numbers: &'a [u64],
+}
+
+impl Partition {
+    pub(super) fn lease(&mut self, caller: Caller, waiting: Waiting, plan: &mut Plan) -> Answer {
+        self.decide_own_inbox(caller)?;
+        self.settle_due(&caller.agent, plan);
+        if self.lease_for(&caller.agent, waiting, plan) {
             return Ok(None);
         }
-        if until <= caller.now {
+        if waiting.until <= caller.now {
             return Ok(Some(Reply::Leased(Vec::new())));
         }
         let queue = self.waiting.entry(caller.agent).or_default();
@@ -61,87 +66,57 @@ impl Partition {
         visibility_ms: u64,
         plan: &mut Plan,
     ) -> Answer {
-        self.leased(caller, token, &[], plan)?;
-        let until = caller
-            .now
-            .plus_ms(clamp_ms(visibility_ms, VISIBILITY_MS_MAX));
-        let outcome = Outcome::Extended {
-            agent: caller.agent,
-            token,
-            until,
-        };
-        self.commit_inbox(&caller.agent, outcome, caller.now, plan);
+        self.leased(caller, Held { token, numbers: &[] }, plan)?;
+        let until = caller.now.plus_ms(clamp_ms(visibility_ms, VISIBILITY_MS_MAX));
+        let outcome = Outcome::Extended { agent: caller.agent, token, until };
+        self.commit_inbox(&caller.agent, outcome, plan);
         Ok(Some(Reply::Done))
     }
 
-    pub(super) fn acknowledge(
-        &mut self,
-        caller: Caller,
-        token: u64,
-        numbers: &[u64],
-        plan: &mut Plan,
-    ) -> Answer {
-        let acknowledged = self.leased(caller, token, numbers, plan)?;
-        let settlement = Settlement {
-            acknowledged,
-            ..Settlement::default()
-        };
-        self.commit_settlement(&caller.agent, settlement, caller.now, plan);
+    pub(super) fn acknowledge(&mut self, caller: Caller, held: Held<'_>, plan: &mut Plan) -> Answer {
+        let acknowledged = self.leased(caller, held, plan)?;
+        let settlement = Settlement { acknowledged, ..Settlement::default() };
+        self.commit_settlement(&caller.agent, settlement, plan);
         Ok(Some(Reply::Done))
     }
 
     pub(super) fn give_back(
         &mut self,
         caller: Caller,
-        token: u64,
-        numbers: &[u64],
+        held: Held<'_>,
         delay_ms: u64,
         plan: &mut Plan,
     ) -> Answer {
-        let numbers = self.leased(caller, token, numbers, plan)?;
+        let numbers = self.leased(caller, held, plan)?;
         let until = caller.now.plus_ms(clamp_ms(delay_ms, VISIBILITY_MS_MAX));
-        let inbox = self
-            .state
-            .inboxes
-            .get(&caller.agent)
-            .ok_or(Rejection::StaleLease)?;
+        let inbox = self.state.inboxes.get(&caller.agent).ok_or(Rejection::StaleLease)?;
         let settlement = inbox.give_back(&numbers, until, self.config.deliveries_max);
-        self.commit_settlement(&caller.agent, settlement, caller.now, plan);
-        self.serve_waiting(&caller.agent, caller.now, plan);
+        self.commit_settlement(&caller.agent, settlement, plan);
+        self.serve_waiting(&caller.agent, plan);
         Ok(Some(Reply::Done))
     }
 
     pub(super) fn count_inbox(&self, caller: Caller) -> Answer {
         self.decide_own_inbox(caller)?;
-        let counts = self
-            .state
-            .inboxes
-            .get(&caller.agent)
-            .map(Inbox::counts)
-            .unwrap_or_default();
+        let counts = self.state.inboxes.get(&caller.agent).map(Inbox::counts).unwrap_or_default();
         Ok(Some(Reply::Inbox(counts)))
     }
 
     /// Records what time alone has settled in an inbox.
-    pub(crate) fn settle_due(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
+    pub(crate) fn settle_due(&mut self, agent: &AgentId, plan: &mut Plan) {
         let Some(inbox) = self.state.inboxes.get(agent) else {
             return;
         };
-        let settlement = inbox.due(now, self.config.deliveries_max);
+        let settlement = inbox.due(plan.at, self.config.deliveries_max);
         if settlement != Settlement::default() {
-            self.commit_settlement(agent, settlement, now, plan);
+            self.commit_settlement(agent, settlement, plan);
         }
     }
 
     /// Leases to agents that wait, while there is mail for them.
-    pub(crate) fn serve_waiting(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
-        while let Some(waiting) = self
-            .waiting
-            .get(agent)
-            .and_then(|queue| queue.front())
-            .copied()
-        {
-            if !self.lease_for(agent, waiting, now, plan) {
+    pub(crate) fn serve_waiting(&mut self, agent: &AgentId, plan: &mut Plan) {
+        while let Some(waiting) = self.waiting.get(agent).and_then(|queue| queue.front()).copied() {
+            if !self.lease_for(agent, waiting, plan) {
                 return;
             }
             if let Some(queue) = self.waiting.get_mut(agent) {
@@ -153,24 +128,17 @@ impl Partition {
     }
 
     /// Tells agents whose wait is over that there was no mail.
-    pub(crate) fn end_waiting(&mut self, agent: &AgentId, now: Timestamp, plan: &mut Plan) {
+    pub(crate) fn end_waiting(&mut self, agent: &AgentId, plan: &mut Plan) {
         if let Some(queue) = self.waiting.get_mut(agent) {
-            for over in queue.iter().filter(|waiting| waiting.until <= now) {
-                plan.effects
-                    .push(Effect::Reply(over.ticket, Ok(Reply::Leased(Vec::new()))));
+            for over in queue.iter().filter(|waiting| waiting.until <= plan.at) {
+                plan.effects.push(Effect::Reply(over.ticket, Ok(Reply::Leased(Vec::new()))));
             }
-            queue.retain(|waiting| waiting.until > now);
+            queue.retain(|waiting| waiting.until > plan.at);
         }
         self.set_waiting_deadline(agent);
     }
 
-    fn lease_for(
-        &mut self,
-        agent: &AgentId,
-        waiting: Waiting,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) -> bool {
+    fn lease_for(&mut self, agent: &AgentId, waiting: Waiting, plan: &mut Plan) -> bool {
         let Some(inbox) = self.state.inboxes.get(agent) else {
             return false;
         };
@@ -181,84 +149,39 @@ impl Partition {
         let token = inbox.last_token() + 1;
         let items = numbers.iter().filter_map(|number| {
             let entry = inbox.get(*number)?;
-            let put = Put {
-                agent: *agent,
-                number: *number,
-                notice: entry.notice,
-            };
-            Some(LeasedItem {
-                seq: entry.seq,
-                put,
-                attempt: entry.attempts + 1,
-            })
+            let put = Put { agent: *agent, number: *number, notice: entry.notice };
+            Some(LeasedItem { seq: entry.seq, put, attempt: entry.attempts + 1 })
         });
         let items = items.collect();
-        let until = now.plus_ms(clamp_ms(waiting.visibility_ms, VISIBILITY_MS_MAX));
-        let outcome = Outcome::Leased {
-            agent: *agent,
-            token,
-            until,
-            numbers,
-        };
-        self.commit_inbox(agent, outcome, now, plan);
-        plan.effects.push(Effect::Lease {
-            ticket: waiting.ticket,
-            token,
-            items,
-        });
+        let until = plan.at.plus_ms(clamp_ms(waiting.visibility_ms, VISIBILITY_MS_MAX));
+        let outcome = Outcome::Leased { agent: *agent, token, until, numbers };
+        self.commit_inbox(agent, outcome, plan);
+        plan.effects.push(Effect::Lease { ticket: waiting.ticket, token, items });
         true
     }
 
     /// The entries that the caller holds under a token; a lease that has timed out is settled first.
-    fn leased(
-        &mut self,
-        caller: Caller,
-        token: u64,
-        numbers: &[u64],
-        plan: &mut Plan,
-    ) -> Result<Vec<u64>, Rejection> {
+    fn leased(&mut self, caller: Caller, held: Held<'_>, plan: &mut Plan) -> Result<Vec<u64>, Rejection> {
         self.decide_own_inbox(caller)?;
-        self.settle_due(&caller.agent, caller.now, plan);
-        let inbox = self
-            .state
-            .inboxes
-            .get(&caller.agent)
-            .ok_or(Rejection::StaleLease)?;
-        inbox
-            .leased_under(token, numbers)
-            .ok_or(Rejection::StaleLease)
+        self.settle_due(&caller.agent, plan);
+        let inbox = self.state.inboxes.get(&caller.agent).ok_or(Rejection::StaleLease)?;
+        inbox.leased_under(held.token, held.numbers).ok_or(Rejection::StaleLease)
     }
 
     fn decide_own_inbox(&self, caller: Caller) -> Result<(), Rejection> {
         let mut request = self.context(caller, Action::Read, None);
-        request.destination = Some(Destination::Inbox(Party {
-            id: Some(caller.agent),
-            name: request.agent_name,
-        }));
+        request.destination =
+            Some(Destination::Inbox(Party { id: Some(caller.agent), name: request.agent_name }));
         self.decide_context(&request)
     }
 
-    fn commit_settlement(
-        &mut self,
-        agent: &AgentId,
-        settlement: Settlement,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) {
-        self.commit_inbox(
-            agent,
-            Outcome::Settled {
-                agent: *agent,
-                settlement,
-            },
-            now,
-            plan,
-        );
+    fn commit_settlement(&mut self, agent: &AgentId, settlement: Settlement, plan: &mut Plan) {
+        self.commit_inbox(agent, Outcome::Settled { agent: *agent, settlement }, plan);
     }
 
-    fn commit_inbox(&mut self, agent: &AgentId, outcome: Outcome, now: Timestamp, plan: &mut Plan) {
+    fn commit_inbox(&mut self, agent: &AgentId, outcome: Outcome, plan: &mut Plan) {
         let draft = self.draft_in(inbox_events_log(agent), Some(*agent), outcome, Body::Empty);
-        self.commit(draft, None, now, plan);
+        self.commit(draft, None, plan);
     }
 
     fn set_waiting_deadline(&mut self, agent: &AgentId) {

@@ -21,68 +21,35 @@ impl Partition {
         text: &str,
         plan: &mut Plan,
     ) -> Answer {
-        let name =
-            VersionedName::parse(name, self.view.home()).map_err(|error| bad_name(&error))?;
+        let name = VersionedName::parse(name, self.view.home()).map_err(|error| bad_name(&error))?;
         self.check_authority(&name)?;
         self.decide_publish(caller, Some(&name), None)?;
-        let schema = self
-            .view
-            .catalog
-            .check_schema(&name, text.as_bytes())
-            .map_err(bad_definition)?;
+        let schema = self.view.catalog.check_schema(&name, text.as_bytes()).map_err(bad_definition)?;
         let pinned = schema.pinned().to_string();
         let known = self.view.catalog.schema(&schema.pinned().digest).is_some();
         let stored = String::from_utf8_lossy(schema.stored()).into_owned();
-        self.view
-            .catalog
-            .with_schema(schema)
-            .map_err(|error| conflict(&error))?;
+        self.view.catalog.with_schema(schema).map_err(|error| conflict(&error))?;
         if !known {
-            let outcome = Outcome::SchemaPublished {
-                name: pinned.clone(),
-            };
+            let outcome = Outcome::SchemaPublished { name: pinned.clone() };
             self.commit_administrative(caller, outcome, Body::Text(stored.clone()), plan);
         }
-        Ok(Some(Reply::Definition {
-            name: pinned,
-            stored,
-        }))
+        Ok(Some(Reply::Definition { name: pinned, stored }))
     }
 
-    pub(super) fn publish_protocol(
-        &mut self,
-        caller: Caller,
-        text: &str,
-        plan: &mut Plan,
-    ) -> Answer {
-        let checked = self
-            .view
-            .catalog
-            .check_protocol(text.as_bytes(), self.view.home());
+    pub(super) fn publish_protocol(&mut self, caller: Caller, text: &str, plan: &mut Plan) -> Answer {
+        let checked = self.view.catalog.check_protocol(text.as_bytes(), self.view.home());
         let (protocol, _) = checked.map_err(bad_definition)?;
         self.check_authority(&protocol.pinned().versioned)?;
         self.decide_publish(caller, None, Some(&protocol.pinned().versioned))?;
         let pinned = protocol.pinned().to_string();
-        let known = self
-            .view
-            .catalog
-            .protocol(&protocol.pinned().digest)
-            .is_some();
+        let known = self.view.catalog.protocol(&protocol.pinned().digest).is_some();
         let stored = String::from_utf8_lossy(protocol.stored()).into_owned();
-        self.view
-            .catalog
-            .with_protocol(protocol)
-            .map_err(|error| conflict(&error))?;
+        self.view.catalog.with_protocol(protocol).map_err(|error| conflict(&error))?;
         if !known {
-            let outcome = Outcome::ProtocolPublished {
-                name: pinned.clone(),
-            };
+            let outcome = Outcome::ProtocolPublished { name: pinned.clone() };
             self.commit_administrative(caller, outcome, Body::Text(stored.clone()), plan);
         }
-        Ok(Some(Reply::Definition {
-            name: pinned,
-            stored,
-        }))
+        Ok(Some(Reply::Definition { name: pinned, stored }))
     }
 
     pub(super) fn get_schema(&self, caller: Caller, name: &str) -> Answer {
@@ -90,13 +57,9 @@ impl Partition {
         let catalog = &self.view.catalog;
         let digest = match asked_digest(name) {
             Some(digest) => Some(digest),
-            None => catalog
-                .resolve(&self.asked_range(name)?)
-                .map(|pinned| pinned.digest),
+            None => catalog.resolve(&self.asked_range(name)?).map(|pinned| pinned.digest),
         };
-        let schema = digest
-            .and_then(|digest| catalog.schema(&digest))
-            .ok_or(Rejection::NotFound)?;
+        let schema = digest.and_then(|digest| catalog.schema(&digest)).ok_or(Rejection::NotFound)?;
         Ok(Some(definition(schema.pinned(), schema.stored())))
     }
 
@@ -105,13 +68,9 @@ impl Partition {
         let catalog = &self.view.catalog;
         let digest = match asked_digest(name) {
             Some(digest) => Some(digest),
-            None => catalog
-                .resolve_protocol(&self.asked_range(name)?)
-                .map(|pinned| pinned.digest),
+            None => catalog.resolve_protocol(&self.asked_range(name)?).map(|pinned| pinned.digest),
         };
-        let protocol = digest
-            .and_then(|digest| catalog.protocol(&digest))
-            .ok_or(Rejection::NotFound)?;
+        let protocol = digest.and_then(|digest| catalog.protocol(&digest)).ok_or(Rejection::NotFound)?;
         Ok(Some(definition(protocol.pinned(), protocol.stored())))
     }
 
@@ -123,16 +82,8 @@ impl Partition {
             })
             .to_string()
         };
-        let schemas = self
-            .view
-            .catalog
-            .schemas()
-            .map(|schema| row("schema", schema.pinned()));
-        let protocols = self
-            .view
-            .catalog
-            .protocols()
-            .map(|protocol| row("protocol", protocol.pinned()));
+        let schemas = self.view.catalog.schemas().map(|schema| row("schema", schema.pinned()));
+        let protocols = self.view.catalog.protocols().map(|protocol| row("protocol", protocol.pinned()));
         Ok(Some(Reply::Rows(schemas.chain(protocols).collect())))
     }
 
@@ -140,9 +91,7 @@ impl Partition {
     fn check_authority(&self, name: &VersionedName) -> Result<(), Rejection> {
         if name.name.authority != self.view.home() {
             let why = match name.name.authority {
-                Authority::OpenMesh => {
-                    "the namespaces mesh, fipa and market are reserved".to_owned()
-                }
+                Authority::OpenMesh => "the namespaces mesh, fipa and market are reserved".to_owned(),
                 Authority::Domain(domain) => format!("the authority {domain} is not this domain"),
             };
             return Err(Rejection::BadDefinition("name".to_owned(), why));
@@ -161,36 +110,24 @@ impl Partition {
         protocol: Option<&VersionedName>,
     ) -> Result<(), Rejection> {
         let context = self.context(caller, Action::PublishDefinition, None);
-        let request = openmesh_policy::StaticContext {
-            schema,
-            protocol,
-            ..context
-        };
+        let request = openmesh_policy::StaticContext { schema, protocol, ..context };
         self.decide_context(&request)
     }
 
     fn asked_range(&self, name: &str) -> Result<NameRange, Rejection> {
-        let text = if name.contains('@') {
-            name.to_owned()
-        } else {
-            format!("{name}@*")
-        };
+        let text = if name.contains('@') { name.to_owned() } else { format!("{name}@*") };
         NameRange::parse(&text, self.view.home()).map_err(|error| bad_name(&error))
     }
 }
 
 fn asked_digest(name: &str) -> Option<Digest> {
-    let text = name
-        .rsplit_once("#sha256-")
-        .map_or_else(|| name.strip_prefix("sha256-"), |(_, text)| Some(text))?;
+    let text =
+        name.rsplit_once("#sha256-").map_or_else(|| name.strip_prefix("sha256-"), |(_, text)| Some(text))?;
     text.parse().ok()
 }
 
 fn definition(pinned: &PinnedName, stored: &[u8]) -> Reply {
-    Reply::Definition {
-        name: pinned.to_string(),
-        stored: String::from_utf8_lossy(stored).into_owned(),
-    }
+    Reply::Definition { name: pinned.to_string(), stored: String::from_utf8_lossy(stored).into_owned() }
 }
 
 fn bad_name(error: &NameError) -> Rejection {

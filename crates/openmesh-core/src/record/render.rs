@@ -13,16 +13,7 @@ pub fn to_json(record: &Record) -> Value {
     row.insert("epoch".to_owned(), json!(header.position.epoch));
     row.insert("at".to_owned(), json!(header.at.to_string()));
     row.insert("kind".to_owned(), json!(header.outcome.kind()));
-    row.insert(
-        "logs".to_owned(),
-        json!(
-            header
-                .logs
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        ),
-    );
+    row.insert("logs".to_owned(), json!(header.logs.iter().map(ToString::to_string).collect::<Vec<_>>()));
     row.insert("sender".to_owned(), json!(header.sender));
     row.insert("policy_version".to_owned(), json!(header.policy_version));
     row.insert("outcome".to_owned(), outcome(&header.outcome));
@@ -31,10 +22,13 @@ pub fn to_json(record: &Record) -> Value {
             row.insert("message".to_owned(), message(envelope));
         }
         Body::Refused(refused) => {
-            row.insert("refused".to_owned(), json!({
-                "digest": refused.digest, "id": refused.id, "conversation": refused.conversation,
-                "performative": refused.performative, "detail": refused.detail,
-            }));
+            row.insert(
+                "refused".to_owned(),
+                json!({
+                    "digest": refused.digest, "id": refused.id, "conversation": refused.conversation,
+                    "performative": refused.performative, "detail": refused.detail,
+                }),
+            );
         }
         Body::Text(text) => {
             row.insert("text".to_owned(), json!(text));
@@ -46,11 +40,8 @@ pub fn to_json(record: &Record) -> Value {
 
 /// A message as one JSON object: its attributes, its payload, its digest and how it is proven.
 pub fn message(envelope: &Envelope) -> Value {
-    let attributes: Map<_, _> = envelope
-        .attributes
-        .iter()
-        .map(|(name, value)| (name.to_owned(), json!(value)))
-        .collect();
+    let attributes: Map<_, _> =
+        envelope.attributes.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
     let payload = match serde_json::from_slice::<Value>(&envelope.payload) {
         Ok(value) => value,
         Err(_) => json!(String::from_utf8_lossy(&envelope.payload)),
@@ -65,12 +56,7 @@ pub fn message(envelope: &Envelope) -> Value {
 
 fn outcome(outcome: &Outcome) -> Value {
     match outcome {
-        Outcome::Accepted(Accepted {
-            authenticity,
-            rule,
-            step: taken,
-            puts,
-        }) => json!({
+        Outcome::Accepted(Accepted { authenticity, rule, step: taken, puts }) => json!({
             "authenticity": authenticity.to_string(), "rule": rule, "step": taken.as_ref().map(step),
             "inboxes": puts.iter().map(|put| json!({"agent": put.agent, "number": put.number, "notice": put.notice})).collect::<Vec<_>>(),
         }),
@@ -79,19 +65,10 @@ fn outcome(outcome: &Outcome) -> Value {
             "step": step(taken),
             "inboxes": puts.iter().map(|put| json!({"agent": put.agent, "number": put.number, "notice": put.notice})).collect::<Vec<_>>(),
         }),
-        Outcome::Leased {
-            agent,
-            token,
-            until,
-            numbers,
-        } => {
+        Outcome::Leased { agent, token, until, numbers } => {
             json!({"agent": agent, "token": token, "until": until.to_string(), "numbers": numbers})
         }
-        Outcome::Extended {
-            agent,
-            token,
-            until,
-        } => {
+        Outcome::Extended { agent, token, until } => {
             json!({"agent": agent, "token": token, "until": until.to_string()})
         }
         Outcome::Settled { agent, settlement } => json!({
@@ -107,11 +84,7 @@ fn outcome(outcome: &Outcome) -> Value {
             json!({"pattern": pattern, "pinned": pinned})
         }
         Outcome::PolicyChanged { version } => json!({"version": version}),
-        Outcome::EpochBegun {
-            owner,
-            previous,
-            previous_chain,
-        } => json!({
+        Outcome::EpochBegun { owner, previous, previous_chain } => json!({
             "owner": owner, "previous": previous.map(|position| position.to_string()), "previous_chain": previous_chain,
         }),
     }

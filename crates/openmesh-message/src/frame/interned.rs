@@ -66,9 +66,7 @@ pub struct EncodeTable(BTreeMap<Box<str>, u32>);
 pub struct DecodeTable(Vec<Box<str>>);
 
 fn may_intern(name: &str, value: &str, entries: usize) -> bool {
-    entries < INTERNED_VALUES_MAX
-        && value.len() <= INTERNED_VALUE_BYTES_MAX
-        && REPEATING.contains(&name)
+    entries < INTERNED_VALUES_MAX && value.len() <= INTERNED_VALUE_BYTES_MAX && REPEATING.contains(&name)
 }
 
 pub(super) fn encode_envelope<W: Write>(
@@ -92,31 +90,20 @@ pub(super) fn encode_envelope<W: Write>(
             e.str(value)?;
         }
     }
-    e.bytes(&envelope.payload)?
-        .encode(&envelope.proof)?
-        .encode(&envelope.transit)?;
+    e.bytes(&envelope.payload)?.encode(&envelope.proof)?.encode(&envelope.transit)?;
     Ok(())
 }
 
-pub(super) fn decode_envelope(
-    d: &mut Decoder<'_>,
-    table: &mut DecodeTable,
-) -> Result<Envelope, DecodeError> {
-    let count = d
-        .array()?
-        .ok_or_else(|| DecodeError::message("attributes without their number"))?;
+pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
+    let count = d.array()?.ok_or_else(|| DecodeError::message("attributes without their number"))?;
     if count > ATTRIBUTES_MAX as u64 {
-        return Err(DecodeError::message(format!(
-            "more than {ATTRIBUTES_MAX} attributes"
-        )));
+        return Err(DecodeError::message(format!("more than {ATTRIBUTES_MAX} attributes")));
     }
     let mut attributes = Attributes::default();
     for _ in 0..count {
         let name = decode_name(d)?;
         let value = decode_value(d, &name, table)?;
-        attributes
-            .push(name, value)
-            .map_err(|error| DecodeError::message(error.to_string()))?;
+        attributes.push(name, value).map_err(|error| DecodeError::message(error.to_string()))?;
     }
     Ok(Envelope {
         attributes,
@@ -132,15 +119,10 @@ fn decode_name(d: &mut Decoder<'_>) -> Result<Box<str>, DecodeError> {
     }
     let number = d.u32()? as usize;
     let name = NAMES.get(number).copied();
-    name.map(Into::into)
-        .ok_or_else(|| DecodeError::message(format!("no attribute has number {number}")))
+    name.map(Into::into).ok_or_else(|| DecodeError::message(format!("no attribute has number {number}")))
 }
 
-fn decode_value(
-    d: &mut Decoder<'_>,
-    name: &str,
-    table: &mut DecodeTable,
-) -> Result<Box<str>, DecodeError> {
+fn decode_value(d: &mut Decoder<'_>, name: &str, table: &mut DecodeTable) -> Result<Box<str>, DecodeError> {
     match d.datatype()? {
         Type::String => Ok(d.str()?.into()),
         Type::Array => {
@@ -155,8 +137,7 @@ fn decode_value(
         _ => {
             let reference = d.u32()? as usize;
             let value = table.0.get(reference).cloned();
-            value
-                .ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
+            value.ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
         }
     }
 }
@@ -167,22 +148,14 @@ mod tests {
     use crate::{Attributes, Envelope, KeyPair, Proof, Transit};
     use proptest::prelude::{any, prop, proptest};
 
-    fn envelope(
-        entries: &std::collections::BTreeMap<String, String>,
-        payload: Vec<u8>,
-    ) -> Envelope {
+    fn envelope(entries: &std::collections::BTreeMap<String, String>, payload: Vec<u8>) -> Envelope {
         let mut attributes = Attributes::default();
         for (name, value) in entries {
             let _ = attributes.set(name, value);
         }
         let key = KeyPair::from_seed(&[1; 32]).unwrap();
         let proof = Some(Proof::sign(&key, &attributes.digest(&payload)));
-        Envelope {
-            attributes,
-            payload: payload.into(),
-            proof,
-            transit: Transit::default(),
-        }
+        Envelope { attributes, payload: payload.into(), proof, transit: Transit::default() }
     }
 
     #[test]
@@ -194,12 +167,7 @@ mod tests {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         encoder.encode_client(&frame, &mut first).unwrap();
         encoder.encode_client(&frame, &mut second).unwrap();
-        assert!(
-            second.len() + 290 < first.len(),
-            "{} {}",
-            first.len(),
-            second.len()
-        );
+        assert!(second.len() + 290 < first.len(), "{} {}", first.len(), second.len());
     }
 
     proptest! {
