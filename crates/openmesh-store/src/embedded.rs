@@ -107,10 +107,15 @@ impl EmbeddedLog {
     /// Makes sure that `bytes` (see `batch_bytes`) can be appended. Errors: `Full`, and then nothing has changed; `Io`.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
         self.check_running()?;
-        if self.at + bytes + MARKER_ROOM_BYTES <= self.active.header.file_bytes {
+        if self
+            .at
+            .saturating_add(bytes)
+            .saturating_add(MARKER_ROOM_BYTES)
+            <= self.active.header.file_bytes
+        {
             return Ok(());
         }
-        self.make_spare(bytes + MARKER_ROOM_BYTES)
+        self.make_spare(bytes.saturating_add(MARKER_ROOM_BYTES))
     }
 
     /// Writes one batch. Readers see it after the next `sync`. Errors: `OutOfOrder`, `TooLarge` and `Full` (nothing

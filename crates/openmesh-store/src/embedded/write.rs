@@ -16,6 +16,8 @@ use super::start::fresh_header;
 use crate::fault::{Cause, Fault};
 use crate::record::EncodedRecord;
 
+/// Larger files are asked of no file system; the disk is full long before.
+const FILE_BYTES_MAX: u64 = 1 << 60;
 /// Room made real ahead of small batches, so that few syncs have to write the file's layout too.
 const WARM_BYTES: u64 = 256 * 1024;
 /// Batches this large are not worth warming room for.
@@ -186,7 +188,11 @@ impl EmbeddedLog {
     }
 
     pub(super) fn make_spare(&mut self, bytes: u64) -> Result<(), Fault> {
-        let needed = self.config.segment_bytes.max(DATA_START + bytes);
+        let needed = self
+            .config
+            .segment_bytes
+            .max(DATA_START.saturating_add(bytes))
+            .min(FILE_BYTES_MAX);
         if self.spare.as_ref().is_none_or(|spare| spare.bytes < needed) {
             self.spare = None;
             self.spare = Some(Spare::make(

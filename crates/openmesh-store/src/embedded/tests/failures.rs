@@ -62,6 +62,10 @@ fn a_full_disk_is_said_before_anything_is_written_and_the_log_goes_on() {
     assert_eq!(log.next_seq(), 3);
     kept.extend(keep(&mut log, 1));
     fail(&disk, None);
+    assert!(matches!(
+        log.reserve(u64::MAX).unwrap_err(),
+        Fault::Full { .. }
+    ));
     log.reserve(4096).unwrap();
     fail(&disk, Some(Failing::Allocate));
     let batch = records(&log, 20);
