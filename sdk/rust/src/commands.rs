@@ -1,0 +1,205 @@
+//! What an agent asks of its node besides carrying messages: registry, definitions, topics, conversations, log.
+
+use crate::{Mesh, SdkError};
+use openmesh_message::frame::{Command, LogFilter, LogPage, Reply};
+use openmesh_message::{ConversationId, Digest, PinnedName, SignedReceipt};
+use serde_json::Value;
+use std::time::Duration;
+
+const PAGE_RECORDS: u32 = 256;
+
+/// A schema or protocol as the node keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name, version and digest.
+    pub name: PinnedName,
+    /// Its stored form: RFC 8785 JSON.
+    pub stored: String,
+}
+
+/// The pages of a question to the log.
+pub struct LogPages {
+    mesh: Mesh,
+    filter: LogFilter,
+    after_seq: Option<u64>,
+    page_records_max: u32,
+}
+
+impl Mesh {
+    /// Registers the agent under a name; the admin token is not needed where the domain is open.
+    pub async fn register(&self, name: &str, token: Option<&str>) -> Result<(), SdkError> {
+        let command = Command::Register { name: name.to_owned(), token: token.map(str::to_owned) };
+        self.do_command("register", command).await
+    }
+
+    /// The agents of the domain, one JSON object each.
+    pub async fn agents(&self) -> Result<Vec<Value>, SdkError> {
+        self.rows("agents", Command::ListAgents).await
+    }
+
+    /// Publishes a JSON Schema (2020-12) under `namespace/name@v1.0.0`.
+    pub async fn publish_schema(&self, name: &str, definition: &str) -> Result<Definition, SdkError> {
+        let command = Command::PublishSchema { name: name.to_owned(), definition: definition.to_owned() };
+        self.definition("publish_schema", command).await
+    }
+
+    /// Publishes a protocol (YAML or JSON); its name stands in it.
+    pub async fn publish_protocol(&self, definition: &str) -> Result<Definition, SdkError> {
+        let definition = definition.to_owned();
+        let command = Command::PublishProtocol { definition };
+        self.definition("publish_protocol", command).await
+    }
+
+    /// Fetches a schema by name, range (`market/rfp@^1`) or digest (`sha256-…`).
+    pub async fn get_schema(&self, name: &str) -> Result<Definition, SdkError> {
+        let name = name.to_owned();
+        self.definition("get_schema", Command::GetSchema { name }).await
+    }
+
+    /// Fetches a protocol by name, range (`market/negotiation@^1`) or digest (`sha256-…`).
+    pub async fn get_protocol(&self, name: &str) -> Result<Definition, SdkError> {
+        let name = name.to_owned();
+        self.definition("get_protocol", Command::GetProtocol { name }).await
+    }
+
+    /// The schemas and protocols of the domain, one JSON object each.
+    pub async fn definitions(&self) -> Result<Vec<Value>, SdkError> {
+        self.rows("definitions", Command::ListDefinitions).await
+    }
+
+    /// Makes the topics of a pattern pinned (their messages are kept) or ephemeral, before their first message;
+    /// the admin token is not needed where the domain is open.
+    pub async fn configure_topic(
+        &self,
+        pattern: &str,
+        pinned: bool,
+        token: Option<&str>,
+    ) -> Result<(), SdkError> {
+        let command = Command::ConfigureTopic {
+            topic: self.absolute_pattern(pattern)?,
+            pinned,
+            token: token.map(str::to_owned),
+        };
+        self.do_command("configure_topic", command).await
+    }
+
+    /// The conversations that the agent may read, one JSON object each.
+    pub async fn conversations(&self) -> Result<Vec<Value>, SdkError> {
+        self.rows("conversations", Command::ListConversations).await
+    }
+
+    /// A conversation: its state, who owes what, what the agent may do.
+    pub async fn show_conversation(&self, id: &ConversationId) -> Result<Value, SdkError> {
+        let conversation = id.to_string();
+        let command = Command::ShowConversation { conversation };
+        let mut rows = self.rows("show_conversation", command).await?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok(row),
+            _ => Err(SdkError::UnexpectedReply("show_conversation")),
+        }
+    }
+
+    /// A question to the log, answered page by page.
+    pub fn query_log(&self, filter: LogFilter) -> LogPages {
+        LogPages { mesh: self.clone(), filter, after_seq: Some(0), page_records_max: PAGE_RECORDS }
+    }
+
+    /// The receipt of an earlier send, by the digest and id of the message; `None` if the node has no such message.
+    pub async fn receipt(&self, message: &Digest, id: &str) -> Result<Option<SignedReceipt>, SdkError> {
+        let command = Command::GetReceipt { message: *message, id: id.to_owned() };
+        let Reply::Receipt(receipt) = self.ask("receipt", command).await? else {
+            return Err(SdkError::UnexpectedReply("receipt"));
+        };
+        let receipt = receipt.map(|receipt| *receipt);
+        let holds = receipt
+            .as_ref()
+            .is_none_or(|receipt| receipt.receipt.digest == *message && receipt.verifies(&self.node()));
+        if holds {
+            return Ok(receipt);
+        }
+        tracing::error!(%message, "a receipt is for another message or not signed by the node");
+        Err(SdkError::UnexpectedReply("receipt"))
+    }
+
+    /// Has the node read its policy file again.
+    pub async fn reload_policy(&self, token: &str) -> Result<(), SdkError> {
+        let token = token.to_owned();
+        self.do_command("reload_policy", Command::ReloadPolicy { token }).await
+    }
+
+    async fn do_command(&self, step: &'static str, command: Command) -> Result<(), SdkError> {
+        match self.ask(step, command).await? {
+            Reply::Done => Ok(()),
+            _ => Err(SdkError::UnexpectedReply(step)),
+        }
+    }
+
+    async fn definition(&self, step: &'static str, command: Command) -> Result<Definition, SdkError> {
+        match self.ask(step, command).await? {
+            Reply::Definition { name, stored } => Ok(Definition { name: name.parse()?, stored }),
+            _ => Err(SdkError::UnexpectedReply(step)),
+        }
+    }
+
+    async fn rows(&self, step: &'static str, command: Command) -> Result<Vec<Value>, SdkError> {
+        match self.ask(step, command).await? {
+            Reply::Rows(rows) => parse_rows(&rows),
+            _ => Err(SdkError::UnexpectedReply(step)),
+        }
+    }
+
+    async fn ask(&self, step: &'static str, command: Command) -> Result<Reply, SdkError> {
+        self.connection().command(step, command, Duration::ZERO).await
+    }
+}
+
+impl LogPages {
+    /// Begins after a record.
+    #[must_use]
+    pub const fn after(mut self, seq: u64) -> Self {
+        self.after_seq = Some(seq);
+        self
+    }
+
+    /// At most so many records a page.
+    #[must_use]
+    pub const fn page_records_max(mut self, records: u32) -> Self {
+        self.page_records_max = records;
+        self
+    }
+
+    /// The next page, one JSON object a record; `None` after the last.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Value>>, SdkError> {
+        let Some(after_seq) = self.after_seq else {
+            return Ok(None);
+        };
+        let command =
+            Command::QueryLog { filter: self.filter.clone(), after_seq, records_max: self.page_records_max };
+        let Reply::Log(page) = self.mesh.ask("query_log", command).await? else {
+            return Err(SdkError::UnexpectedReply("query_log"));
+        };
+        let LogPage { records, next_after_seq } = page;
+        if next_after_seq.is_some_and(|next| next <= after_seq) {
+            return Err(SdkError::UnexpectedReply("query_log"));
+        }
+        self.after_seq = next_after_seq;
+        Ok(Some(parse_rows(&records)?))
+    }
+
+    /// Reads pages until there are no more or `records_max` are read.
+    pub async fn collect(mut self, records_max: usize) -> Result<Vec<Value>, SdkError> {
+        let mut records = Vec::new();
+        while records.len() < records_max
+            && let Some(page) = self.next_page().await?
+        {
+            records.extend(page);
+        }
+        records.truncate(records_max);
+        Ok(records)
+    }
+}
+
+fn parse_rows(rows: &[String]) -> Result<Vec<Value>, SdkError> {
+    let parsed = rows.iter().map(|row| serde_json::from_str(row));
+    Ok(parsed.collect::<Result<_, _>>()?)
+}

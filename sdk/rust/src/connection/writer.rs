@@ -1,0 +1,169 @@
+//! The task that writes: takes all that waits, packs messages into as few frames as fit, writes them at once.
+//!
+//! No timer holds a lone message back: batches form while the one before is being written.
+
+use super::Connection;
+use crate::SdkError;
+use openmesh_message::Envelope;
+use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError};
+use openmesh_message::limits::FRAME_MESSAGES_MAX;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+
+/// Encoded bytes that are written before more is encoded.
+const WRITE_BYTES: usize = 256 * 1024;
+/// A frame's kind and count, a message's tag, proof and framing: more than they ever take.
+const ENVELOPE_OVERHEAD_BYTES: usize = 1_024;
+/// The framing of one attribute: more than it ever takes.
+const ATTRIBUTE_OVERHEAD_BYTES: usize = 24;
+
+/// What waits to be written.
+pub(super) enum Outgoing {
+    Send(u64, Envelope),
+    Command(u64, Command),
+    Ping(u64),
+    /// Nothing follows.
+    End,
+}
+
+pub(super) struct Writer {
+    connection: Arc<Connection>,
+    encoder: FrameEncoder,
+    batch: Vec<(u64, Envelope)>,
+    batch_bytes: usize,
+    bytes: Vec<u8>,
+}
+
+/// More bytes than a message takes in a frame of its own.
+pub(super) fn envelope_bytes_max(envelope: &Envelope) -> usize {
+    let transit = &envelope.transit;
+    let traces = [&transit.traceparent, &transit.tracestate];
+    let traces: usize = traces.iter().filter_map(|t| t.as_ref().map(String::len)).sum();
+    envelope.payload.len()
+        + envelope.attributes.bytes()
+        + envelope.attributes.iter().len() * ATTRIBUTE_OVERHEAD_BYTES
+        + traces
+        + ENVELOPE_OVERHEAD_BYTES
+}
+
+impl Writer {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self {
+            connection,
+            encoder: FrameEncoder::default(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, half: OwnedWriteHalf, waiting: mpsc::Receiver<Outgoing>) {
+        let mut ended = self.connection.ended.subscribe();
+        let connection = Arc::clone(&self.connection);
+        tokio::select! {
+            _ = ended.wait_for(Option::is_some) => {}
+            written = self.write_all(half, waiting) => {
+                if let Err(why) = written {
+                    connection.end(why);
+                }
+            }
+        }
+    }
+
+    async fn write_all(
+        &mut self,
+        mut half: OwnedWriteHalf,
+        mut waiting: mpsc::Receiver<Outgoing>,
+    ) -> Result<(), SdkError> {
+        let mut taken = Vec::with_capacity(FRAME_MESSAGES_MAX);
+        loop {
+            if waiting.recv_many(&mut taken, FRAME_MESSAGES_MAX).await == 0 {
+                return self.finish(&mut half).await;
+            }
+            for outgoing in taken.drain(..) {
+                if matches!(outgoing, Outgoing::End) {
+                    return self.finish(&mut half).await;
+                }
+                self.pack(outgoing)?;
+                if self.bytes.len() >= WRITE_BYTES {
+                    self.flush(&mut half).await?;
+                }
+            }
+            self.pack_batch()?;
+            self.flush(&mut half).await?;
+        }
+    }
+
+    fn pack(&mut self, outgoing: Outgoing) -> Result<(), SdkError> {
+        match outgoing {
+            Outgoing::Send(tag, envelope) => self.pack_message(tag, envelope),
+            Outgoing::Command(tag, command) => {
+                self.pack_batch()?;
+                match self.encode(&ClientFrame::Command(tag, command)) {
+                    Err(too_large @ SdkError::TooLarge { .. }) => {
+                        let mut awaited = self.connection.awaited();
+                        awaited.answer_command(tag, Err(too_large));
+                        Ok(())
+                    }
+                    encoded => encoded,
+                }
+            }
+            Outgoing::Ping(number) => {
+                self.pack_batch()?;
+                self.encode(&ClientFrame::Ping(number))
+            }
+            Outgoing::End => Ok(()),
+        }
+    }
+
+    fn pack_message(&mut self, tag: u64, envelope: Envelope) -> Result<(), SdkError> {
+        let bytes = envelope_bytes_max(&envelope);
+        let full = self.batch.len() == FRAME_MESSAGES_MAX
+            || self.batch_bytes + bytes > self.connection.frame_bytes_max;
+        if full {
+            self.pack_batch()?;
+        }
+        self.batch_bytes += bytes;
+        self.batch.push((tag, envelope));
+        Ok(())
+    }
+
+    fn pack_batch(&mut self) -> Result<(), SdkError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.batch_bytes = 0;
+        let frame = ClientFrame::Send(std::mem::take(&mut self.batch));
+        self.encode(&frame)
+    }
+
+    fn encode(&mut self, frame: &ClientFrame) -> Result<(), SdkError> {
+        let start = self.bytes.len();
+        let bytes_max = self.connection.frame_bytes_max;
+        let encoded = self.encoder.encode_client(frame, &mut self.bytes);
+        encoded.map_err(|error| match error {
+            FrameError::TooLarge(bytes) => SdkError::TooLarge { bytes, bytes_max },
+            FrameError::Malformed(why) => SdkError::Closed(why),
+        })?;
+        let bytes = self.bytes.len() - start;
+        if bytes > bytes_max {
+            self.bytes.truncate(start);
+            return Err(SdkError::TooLarge { bytes, bytes_max });
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self, half: &mut OwnedWriteHalf) -> Result<(), SdkError> {
+        let written = half.write_all(&self.bytes).await;
+        self.bytes.clear();
+        written.map_err(|error| SdkError::Closed(error.to_string()))
+    }
+
+    async fn finish(&mut self, half: &mut OwnedWriteHalf) -> Result<(), SdkError> {
+        self.pack_batch()?;
+        self.flush(half).await?;
+        half.shutdown().await.map_err(|error| SdkError::Closed(error.to_string()))
+    }
+}
