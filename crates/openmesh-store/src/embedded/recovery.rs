@@ -115,6 +115,8 @@ struct Reading<'a> {
     synced_seq: u64,
     /// Damage that no whole frame has followed yet.
     pending: Option<(u64, u64, &'static str)>,
+    /// Looked up at the first damage.
+    claims: Option<Claims>,
     /// What the batch under way said it would hold: its end.
     promised_end: u64,
 }
@@ -138,6 +140,7 @@ impl<'a> Reading<'a> {
             tail,
             synced_seq: header.first_seq.saturating_sub(1),
             pending: None,
+            claims: None,
             promised_end: DATA_START,
         }
     }
@@ -179,7 +182,11 @@ impl<'a> Reading<'a> {
     /// Damage or a gap lies before the frame at `at`. What was synced is lost and the log goes on with this frame;
     /// else the log ends before the damage.
     fn cross(&mut self, at: u64, first_seq: u64) -> io::Result<bool> {
-        let claims = self.look_ahead(at)?;
+        // What stands before later damage cannot claim anything after it: one look is enough.
+        let claims = match self.claims {
+            Some(claims) => claims,
+            None => *self.claims.insert(self.look_ahead(at)?),
+        };
         self.synced_seq = self.synced_seq.max(claims.synced_seq);
         let (from_byte, to_byte, what) =
             self.pending
