@@ -20,14 +20,7 @@ struct Campaign {
 const CAMPAIGNS: &[Campaign] = &[Campaign {
     name: "policy-laws",
     what: "the laws of policies on 100,000 generated ones each",
-    arguments: &[
-        "test",
-        "-p",
-        "openmesh-policy",
-        "--test",
-        "policy",
-        "properties",
-    ],
+    arguments: &["test", "-p", "openmesh-policy", "--test", "policy", "properties"],
     environment: &[("PROPTEST_CASES", "100000")],
 }];
 

@@ -37,21 +37,15 @@ impl Step {
     pub(crate) fn new<A: AsRef<str>>(program: impl Into<PathBuf>, arguments: &[A]) -> Self {
         Self {
             program: program.into(),
-            arguments: arguments
-                .iter()
-                .map(|one| one.as_ref().to_owned())
-                .collect(),
+            arguments: arguments.iter().map(|one| one.as_ref().to_owned()).collect(),
             environment: Vec::new(),
         }
     }
 
     /// The command as a person would type it.
     pub(crate) fn shown(&self) -> String {
-        let mut words: Vec<String> = self
-            .environment
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
+        let mut words: Vec<String> =
+            self.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let name = self.program.file_name().map(|name| name.to_string_lossy());
         words.extend(name.map(|name| name.into_owned()));
         words.extend(self.arguments.iter().cloned());
@@ -62,16 +56,9 @@ impl Step {
     ///
     /// # Errors
     /// When the program cannot be started or waited for.
-    pub(crate) fn stream(
-        &self,
-        folder: &Path,
-        limit: Duration,
-        on_line: impl FnMut(&str),
-    ) -> Result<Ended> {
-        let mut child = self
-            .command(folder)
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.shown()))?;
+    pub(crate) fn stream(&self, folder: &Path, limit: Duration, on_line: impl FnMut(&str)) -> Result<Ended> {
+        let mut child =
+            self.command(folder).spawn().with_context(|| format!("cannot start {}", self.shown()))?;
         let lines = read_lines(&mut child);
         follow(&mut child, &lines, limit, on_line)
     }
@@ -189,9 +176,7 @@ mod tests {
     fn both_outputs_are_read_and_the_exit_code_counts() {
         let mut lines = Vec::new();
         let ended = shell("echo out; echo err >&2; exit 3")
-            .stream(Path::new("."), Duration::from_secs(60), |line| {
-                lines.push(line.to_owned())
-            })
+            .stream(Path::new("."), Duration::from_secs(60), |line| lines.push(line.to_owned()))
             .unwrap();
         lines.sort();
         assert_eq!(lines, ["err", "out"]);
@@ -200,9 +185,8 @@ mod tests {
 
     #[test]
     fn a_program_over_its_limit_is_ended() {
-        let ended = shell("exec sleep 60")
-            .stream(Path::new("."), Duration::from_millis(300), |_| {})
-            .unwrap();
+        let ended =
+            shell("exec sleep 60").stream(Path::new("."), Duration::from_millis(300), |_| {}).unwrap();
         assert!(ended.timed_out && !ended.success);
         assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
     }

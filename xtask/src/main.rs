@@ -1,8 +1,5 @@
 //! Every developer command: `cargo xtask --help`. Each subcommand is a file of its own.
-#![expect(
-    clippy::print_stdout,
-    reason = "a command line tool speaks on its standard output"
-)]
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
 
 mod campaign;
 mod command;
@@ -83,11 +80,7 @@ fn main() -> ExitCode {
 /// Tells whether everything passed.
 fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Test {
-            suites,
-            no_install,
-            test_data,
-        } => test_run::run(&suites, !no_install, test_data),
+        Command::Test { suites, no_install, test_data } => test_run::run(&suites, !no_install, test_data),
         Command::Check => test_run::run(&suites::quick_names(), false, None),
         Command::Tidy => tidy::run(),
         Command::Simulate { seed, count } => campaign::simulate(seed, count),

@@ -1,6 +1,5 @@
 //! The table of suites that `cargo xtask test` runs, one row each. A further suite is a further row.
 
-use crate::tally::Counting;
 use std::time::Duration;
 
 /// One row.
@@ -8,7 +7,6 @@ pub(crate) struct Suite {
     pub(crate) name: &'static str,
     /// Cold, on two cores; twice as long is a failure.
     pub(crate) budget: Duration,
-    pub(crate) counting: Counting,
     pub(crate) work: Work,
     /// Whether `cargo xtask check` runs it.
     pub(crate) quick: bool,
@@ -23,6 +21,8 @@ pub(crate) enum Work {
     Xtask(&'static [&'static str]),
     /// cargo-deny with these arguments, installed when it is not there.
     Deny(&'static [&'static str]),
+    /// Cargo with these arguments, its tests counted by libtest's lines.
+    Libtest(&'static [&'static str]),
     /// Every test of the workspace: by nextest where it is installed.
     Tests,
 }
@@ -35,57 +35,18 @@ const TOTAL_BUDGET: Duration = Duration::from_secs(45 * 60);
 pub(crate) const SUITES: &[Suite] = &[
     quick("format", 30, Work::Cargo(&["fmt", "--all", "--check"])),
     quick("tidy", 30, Work::Xtask(&["tidy"])),
-    slow(
-        "dependencies",
-        90,
-        Counting::Whole,
-        Work::Deny(&[
-            "check",
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources",
-        ]),
-    ),
-    quick(
-        "lints",
-        480,
-        Work::Cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    ),
-    slow("tests", 1_800, Counting::Tests, Work::Tests),
-    slow(
-        "doc-tests",
-        240,
-        Counting::Tests,
-        Work::Cargo(&["test", "--workspace", "--doc"]),
-    ),
+    slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
+    quick("lints", 480, Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    slow("tests", 1_800, Work::Tests),
+    slow("doc-tests", 240, Work::Libtest(&["test", "--workspace", "--doc"])),
 ];
 
 const fn quick(name: &'static str, budget_s: u64, work: Work) -> Suite {
-    Suite {
-        name,
-        budget: Duration::from_secs(budget_s),
-        counting: Counting::Whole,
-        work,
-        quick: true,
-    }
+    Suite { name, budget: Duration::from_secs(budget_s), work, quick: true }
 }
 
-const fn slow(name: &'static str, budget_s: u64, counting: Counting, work: Work) -> Suite {
-    Suite {
-        name,
-        budget: Duration::from_secs(budget_s),
-        counting,
-        work,
-        quick: false,
-    }
+const fn slow(name: &'static str, budget_s: u64, work: Work) -> Suite {
+    Suite { name, budget: Duration::from_secs(budget_s), work, quick: false }
 }
 
 /// The names of the suites of `cargo xtask check`.
@@ -103,11 +64,7 @@ mod tests {
     fn the_docs_name_every_suite() {
         let page = std::fs::read_to_string(root().join("docs/contributing/testing.md")).unwrap();
         for suite in SUITES {
-            assert!(
-                page.contains(&format!("| `{}` |", suite.name)),
-                "{}",
-                suite.name
-            );
+            assert!(page.contains(&format!("| `{}` |", suite.name)), "{}", suite.name);
         }
     }
 

@@ -8,8 +8,10 @@ pub(crate) const NOT_RUN: &str = "not run:";
 pub(crate) enum Counting {
     /// The suite as a whole is one test.
     Whole,
-    /// By the summary lines of its test runner.
-    Tests,
+    /// By nextest's summary line; what a failed test printed may hold libtest's.
+    Nextest,
+    /// By libtest's line for each test program.
+    Libtest,
 }
 
 /// Counts of a suite or of everything.
@@ -30,8 +32,8 @@ impl Tally {
         let line = line.trim();
         if line.starts_with(NOT_RUN) {
             self.note_not_run(line);
-        } else if counting == Counting::Tests {
-            self.read_summary(line);
+        } else {
+            self.read_summary(line, counting);
         }
     }
 
@@ -54,10 +56,7 @@ impl Tally {
 
     /// The closing line.
     pub(crate) fn closing_line(&self) -> String {
-        format!(
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 
     fn note_not_run(&mut self, line: &str) {
@@ -67,14 +66,16 @@ impl Tally {
         }
     }
 
-    fn read_summary(&mut self, line: &str) {
-        let counts = if let Some(libtest) = line.strip_prefix("test result: ") {
-            libtest.split_once(". ").map(|(_, counts)| counts)
-        } else if line.starts_with("Summary [") {
-            line.split_once(" run: ").map(|(_, counts)| counts)
-        } else {
-            None
+    fn read_summary(&mut self, line: &str, counting: Counting) {
+        let counts = match counting {
+            Counting::Whole => None,
+            Counting::Nextest if line.starts_with("Summary [") => line.split_once(" run: "),
+            Counting::Nextest => None,
+            Counting::Libtest => {
+                line.strip_prefix("test result: ").and_then(|result| result.split_once(". "))
+            }
         };
+        let counts = counts.map(|(_, counts)| counts);
         for count in without_brackets(counts.unwrap_or_default()).split([',', ';']) {
             self.count(count.trim());
         }
@@ -130,10 +131,10 @@ fn without_brackets(text: &str) -> String {
 mod tests {
     use super::{Counting, Tally};
 
-    fn tally(lines: &[&str]) -> (u64, u64, u64) {
+    fn tally(counting: Counting, lines: &[&str]) -> (u64, u64, u64) {
         let mut tally = Tally::default();
         for line in lines {
-            tally.read(line, Counting::Tests);
+            tally.read(line, counting);
         }
         (tally.passed, tally.failed, tally.skipped)
     }
@@ -141,10 +142,10 @@ mod tests {
     #[test]
     fn reads_both_runners() {
         let nextest = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.185s] 16/20 tests run: 12 passed (1 slow, 2 flaky), 3 failed, 1 timed out, 2 skipped";
-        assert_eq!(tally(&[nextest]), (12, 4, 2));
         let libtest = "test result: FAILED. 5 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.1s";
-        assert_eq!(tally(&[libtest, libtest]), (10, 2, 4));
-        assert_eq!(tally(&["test a ... ok", "Summary of 3 passed"]), (0, 0, 0));
+        assert_eq!(tally(Counting::Nextest, &[nextest, libtest]), (12, 4, 2));
+        assert_eq!(tally(Counting::Libtest, &[libtest, libtest]), (10, 2, 4));
+        assert_eq!(tally(Counting::Libtest, &["test a ... ok", "Summary of 3 passed"]), (0, 0, 0));
     }
 
     #[test]

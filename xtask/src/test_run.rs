@@ -16,11 +16,7 @@ const BUDGETS_MAX: u32 = 2;
 ///
 /// The last line printed is `N passed, N failed, N skipped`.
 pub(crate) fn run(names: &[String], install: bool, test_data: Option<PathBuf>) -> Result<bool> {
-    let run = Run {
-        root: root(),
-        install,
-        test_data,
-    };
+    let run = Run { root: root(), install, test_data };
     let suites = chosen(names)?;
     run.print_plan(&suites);
     let begun = Instant::now();
@@ -44,8 +40,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
     if let Some(unknown) = names.iter().find(|name| !known().contains(&name.as_str())) {
         bail!("no suite `{unknown}`; there are {}", known().join(", "));
     }
-    let is_chosen =
-        |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let is_chosen = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
     Ok(SUITES.iter().filter(is_chosen).collect())
 }
 
@@ -66,23 +61,13 @@ impl Run {
     fn print_plan(&self, suites: &[&Suite]) {
         println!("plan (budgets are for a cold build on two cores; twice a budget fails)");
         for suite in suites {
-            println!(
-                "  {:<14}{:>6}  {}",
-                suite.name,
-                clock(suite.budget),
-                describe(suite.work)
-            );
+            println!("  {:<14}{:>6}  {}", suite.name, clock(suite.budget), describe(suite.work));
         }
         let total = suites.iter().map(|suite| suite.budget).sum();
         println!("  {:<14}{:>6}", "in all", clock(total));
-        let wants_deny = suites
-            .iter()
-            .any(|suite| matches!(suite.work, Work::Deny(_)));
+        let wants_deny = suites.iter().any(|suite| matches!(suite.work, Work::Deny(_)));
         if wants_deny && self.install && find_deny().is_none() {
-            println!(
-                "  {}; --no-install leaves the machine alone",
-                describe_deny_install()
-            );
+            println!("  {}; --no-install leaves the machine alone", describe_deny_install());
         }
         match &self.test_data {
             Some(folder) => println!("  foreign test data: {}", folder.display()),
@@ -102,7 +87,7 @@ impl Run {
             }
         };
         let late = begun.elapsed() > suite.budget * BUDGETS_MAX;
-        settle(&mut tally, suite.counting, outcome, late);
+        settle(&mut tally, counting_of(suite.work), outcome, late);
         println!(
             "== {}: {} in {} of {}{}",
             suite.name,
@@ -130,32 +115,27 @@ impl Run {
         };
         if let Some(folder) = &self.test_data {
             let folder = std::path::absolute(folder)?;
-            step.environment
-                .push(("OPENMESH_TEST_DATA".into(), folder.display().to_string()));
+            step.environment.push(("OPENMESH_TEST_DATA".into(), folder.display().to_string()));
         }
         println!("   {}", step.shown());
         let kept = self.kept_output()?;
         if kept.exists() {
             std::fs::remove_file(&kept)?;
         }
-        let limit = suite.budget * BUDGETS_MAX;
-        let ended = step.stream(&self.root, limit, |line| tally.read(line, suite.counting))?;
+        let (limit, counting) = (suite.budget * BUDGETS_MAX, counting_of(suite.work));
+        let ended = step.stream(&self.root, limit, |line| tally.read(line, counting))?;
         if kept.exists() {
             tally.read_kept(&std::fs::read_to_string(&kept)?);
         }
         if ended.timed_out {
             println!("ended after {}", clock(ended.took));
         }
-        Ok(if ended.success {
-            Outcome::Passed
-        } else {
-            Outcome::Failed
-        })
+        Ok(if ended.success { Outcome::Passed } else { Outcome::Failed })
     }
 
     fn ready(&self, work: Work) -> Result<Ready> {
         Ok(match work {
-            Work::Cargo(arguments) => Ready::Run(Step::new(cargo(), arguments)),
+            Work::Cargo(arguments) | Work::Libtest(arguments) => Ready::Run(Step::new(cargo(), arguments)),
             Work::Xtask(arguments) => Ready::Run(Step::new(std::env::current_exe()?, arguments)),
             Work::Tests => Ready::Run(Step::new(cargo(), test_arguments())),
             Work::Deny(arguments) => match self.deny()? {
@@ -207,29 +187,32 @@ fn settle(tally: &mut Tally, counting: Counting, outcome: Outcome, late: bool) {
 
 fn describe(work: Work) -> String {
     match work {
-        Work::Cargo(arguments) => format!("cargo {}", arguments.join(" ")),
+        Work::Cargo(arguments) | Work::Libtest(arguments) => format!("cargo {}", arguments.join(" ")),
         Work::Xtask(arguments) => format!("cargo xtask {}", arguments.join(" ")),
         Work::Deny(arguments) => format!("cargo deny {}", arguments.join(" ")),
         Work::Tests => format!("cargo {}", test_arguments().join(" ")),
     }
 }
 
+fn counting_of(work: Work) -> Counting {
+    match work {
+        Work::Tests if has_nextest() => Counting::Nextest,
+        Work::Tests | Work::Libtest(_) => Counting::Libtest,
+        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) => Counting::Whole,
+    }
+}
+
 /// Without nextest the tests' own output is shown, since nothing else keeps their `not run:` lines.
 fn test_arguments() -> &'static [&'static str] {
-    if on_path("cargo-nextest").is_some() {
+    if has_nextest() {
         &["nextest", "run", "--workspace"]
     } else {
-        &[
-            "test",
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--no-fail-fast",
-            "--",
-            "--show-output",
-        ]
+        &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--show-output"]
     }
+}
+
+fn has_nextest() -> bool {
+    on_path("cargo-nextest").is_some()
 }
 
 /// Minutes and seconds.
@@ -250,9 +233,9 @@ mod tests {
             settle(&mut tally, counting, outcome, late);
             (tally.passed, tally.failed)
         };
-        assert_eq!(counted(Outcome::Failed, false, Counting::Tests), (0, 1));
+        assert_eq!(counted(Outcome::Failed, false, Counting::Nextest), (0, 1));
         assert_eq!(counted(Outcome::Failed, false, Counting::Whole), (0, 1));
-        assert_eq!(counted(Outcome::Passed, true, Counting::Tests), (0, 1));
+        assert_eq!(counted(Outcome::Passed, true, Counting::Nextest), (0, 1));
         assert_eq!(counted(Outcome::Passed, false, Counting::Whole), (1, 0));
         assert_eq!(counted(Outcome::NotRun, false, Counting::Whole), (0, 0));
     }

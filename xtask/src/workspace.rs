@@ -45,13 +45,7 @@ pub(crate) fn cargo() -> PathBuf {
 
 /// Every file that is tracked or could be, relative to the root, sorted.
 pub(crate) fn files(root: &Path) -> Result<Vec<String>> {
-    let list = [
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "-z",
-    ];
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
     let mut listed: Vec<String> = output(root, Path::new("git"), &list)?
         .split('\0')
         .filter(|path| !path.is_empty() && root.join(path).is_file())

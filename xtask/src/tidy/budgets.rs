@@ -28,10 +28,7 @@ pub(super) fn check(tidy: &mut Tidy) {
     }
     for (folder, count) in folders {
         if count > FOLDER_FILES_MAX {
-            tidy.find(
-                &folder,
-                format!("{count} files, at most {FOLDER_FILES_MAX} a folder"),
-            );
+            tidy.find(&folder, format!("{count} files, at most {FOLDER_FILES_MAX} a folder"));
         }
     }
     for (path, _) in EXCEPTIONS {
@@ -52,10 +49,7 @@ fn check_file(tidy: &mut Tidy, path: &str, lines: usize) {
     if lines > most {
         tidy.find(path, format!("{lines} lines, at most {most}"));
     } else if excepted.is_some() && lines < most {
-        tidy.find(
-            path,
-            format!("{lines} lines: lower its exception of {most}, or remove it"),
-        );
+        tidy.find(path, format!("{lines} lines: lower its exception of {most}, or remove it"));
     } else if lines > FILE_LINES_WARN {
         tidy.warn(path, format!("{lines} lines, aim for 300"));
     }
@@ -67,9 +61,7 @@ fn lines_without_tests(text: &str) -> usize {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         let opens_tests = line == "#[cfg(test)]"
-            && lines
-                .peek()
-                .is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
+            && lines.peek().is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
         if opens_tests {
             lines.by_ref().find(|line| *line == "}");
         } else {

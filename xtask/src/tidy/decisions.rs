@@ -7,10 +7,7 @@ const FOLDER: &str = "docs/decisions/";
 pub(super) fn check(tidy: &mut Tidy) {
     let mut expected = 1;
     for (path, _) in tidy.with_ending(".md") {
-        let Some(name) = path
-            .strip_prefix(FOLDER)
-            .filter(|name| *name != "README.md")
-        else {
+        let Some(name) = path.strip_prefix(FOLDER).filter(|name| *name != "README.md") else {
             continue;
         };
         match number_of(name) {

@@ -10,22 +10,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("openmesh-message", &[]),
     ("openmesh-schema", &["openmesh-message"]),
     ("openmesh-policy", &["openmesh-message"]),
-    (
-        "openmesh-core",
-        &["openmesh-message", "openmesh-schema", "openmesh-policy"],
-    ),
+    ("openmesh-core", &["openmesh-message", "openmesh-schema", "openmesh-policy"]),
     ("openmesh-adapter", &["openmesh-message", "openmesh-core"]),
     ("openmesh-store", ADAPTER),
     ("openmesh-listeners", ADAPTER),
-    (
-        "openmesh-simulator",
-        &[
-            "openmesh-message",
-            "openmesh-schema",
-            "openmesh-policy",
-            "openmesh-core",
-        ],
-    ),
+    ("openmesh-simulator", &["openmesh-message", "openmesh-schema", "openmesh-policy", "openmesh-core"]),
     ("openmesh-sdk", &["openmesh-message", "openmesh-schema"]),
     (
         "openmesh-node",
@@ -47,25 +36,13 @@ const EDGES: &[(&str, &[&str])] = &[
 const ADAPTER: &[&str] = &["openmesh-message", "openmesh-core", "openmesh-adapter"];
 
 /// Crates that reach the world, which a pure crate has no use for but in its tests.
-const WORLDLY: [&str; 8] = [
-    "tokio",
-    "getrandom",
-    "rand",
-    "rustix",
-    "libc",
-    "mio",
-    "socket2",
-    "tempfile",
-];
+const WORLDLY: [&str; 8] = ["tokio", "getrandom", "rand", "rustix", "libc", "mio", "socket2", "tempfile"];
 
 pub(super) fn check(tidy: &mut Tidy) -> Result<()> {
     for package in metadata(&tidy.root)?.packages {
         match EDGES.iter().find(|(name, _)| *name == package.name) {
             Some((_, allowed)) => check_package(tidy, &package, allowed),
-            None => tidy.find(
-                &package.name,
-                "is not in the table of crates (xtask/src/tidy/edges.rs)",
-            ),
+            None => tidy.find(&package.name, "is not in the table of crates (xtask/src/tidy/edges.rs)"),
         }
     }
     Ok(())
@@ -81,10 +58,7 @@ fn check_package(tidy: &mut Tidy, package: &Package, allowed: &[&str]) {
         }
         let in_tests = dependency.kind.as_deref() == Some("dev");
         if is_pure && !in_tests && WORLDLY.contains(&name) {
-            tidy.find(
-                &package.name,
-                format!("is pure and may not depend on {name}"),
-            );
+            tidy.find(&package.name, format!("is pure and may not depend on {name}"));
         }
     }
 }
@@ -101,10 +75,7 @@ mod tests {
         let (_, allowed) = EDGES.iter().find(|(name, _)| *name == package).unwrap();
         let package = Package {
             name: package.to_owned(),
-            dependencies: vec![Dependency {
-                name: dependency.to_owned(),
-                kind: kind.map(str::to_owned),
-            }],
+            dependencies: vec![Dependency { name: dependency.to_owned(), kind: kind.map(str::to_owned) }],
         };
         check_package(&mut tidy, &package, allowed);
         tidy.findings.len()
@@ -113,10 +84,7 @@ mod tests {
     #[test]
     fn edges_outside_the_table_are_found() {
         assert_eq!(findings("openmesh-store", "openmesh-listeners", None), 1);
-        assert_eq!(
-            findings("openmesh-store", "openmesh-listeners", Some("dev")),
-            1
-        );
+        assert_eq!(findings("openmesh-store", "openmesh-listeners", Some("dev")), 1);
         assert_eq!(findings("openmesh-core", "tokio", None), 1);
         assert_eq!(findings("openmesh-core", "tempfile", Some("dev")), 0);
         assert_eq!(findings("openmesh-core", "openmesh-policy", None), 0);

@@ -12,10 +12,7 @@ pub(super) fn check(tidy: &mut Tidy) {
             let leads_out = ELSEWHERE.iter().any(|start| target.starts_with(start));
             let file = target.split('#').next().unwrap_or(&target);
             if !leads_out && !tidy.root.join(folder).join(file).exists() {
-                tidy.find(
-                    &format!("{path}:{line}"),
-                    format!("`{target}` leads nowhere"),
-                );
+                tidy.find(&format!("{path}:{line}"), format!("`{target}` leads nowhere"));
             }
         }
     }

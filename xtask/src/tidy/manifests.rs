@@ -15,10 +15,7 @@ pub(super) fn check(tidy: &mut Tidy) {
                 in_dependencies = line.ends_with("dependencies]");
             } else if in_dependencies && line.contains('=') && !line.contains("workspace = true") {
                 let place = format!("{path}:{}", index + 1);
-                tidy.find(
-                    &place,
-                    "take it from [workspace.dependencies]: `name.workspace = true`",
-                );
+                tidy.find(&place, "take it from [workspace.dependencies]: `name.workspace = true`");
             }
         }
     }

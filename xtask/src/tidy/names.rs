@@ -51,10 +51,7 @@ fn check_types(tidy: &mut Tidy, path: &str, text: &str) {
         };
         let mut words = words_of(name).into_iter();
         if words.any(|word| BANNED.contains(&word.as_str())) {
-            tidy.find(
-                &format!("{path}:{}", index + 1),
-                format!("`{name}` holds a word that says nothing"),
-            );
+            tidy.find(&format!("{path}:{}", index + 1), format!("`{name}` holds a word that says nothing"));
         }
     }
 }
@@ -65,11 +62,8 @@ fn declared_name(line: &str) -> Option<&str> {
     let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
     let line = line.strip_prefix("pub(super) ").unwrap_or(line);
     let line = line.strip_prefix("pub ").unwrap_or(line);
-    let rest = DECLARES
-        .iter()
-        .find_map(|keyword| line.strip_prefix(keyword))?;
-    rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .next()
+    let rest = DECLARES.iter().find_map(|keyword| line.strip_prefix(keyword))?;
+    rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()
 }
 
 /// `LogReader` and `log_reader` as `log`, `reader`.

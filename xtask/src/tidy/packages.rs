@@ -8,15 +8,7 @@ use std::collections::BTreeSet;
 /// Most packages in the default build; raised only with a reason in docs/decisions.
 const DEFAULT_BUILD_MAX: usize = 300;
 
-const TREE: [&str; 7] = [
-    "tree",
-    "--package",
-    "openmesh-node",
-    "--edges",
-    "normal,build",
-    "--prefix",
-    "none",
-];
+const TREE: [&str; 7] = ["tree", "--package", "openmesh-node", "--edges", "normal,build", "--prefix", "none"];
 
 pub(super) fn check(tidy: &mut Tidy) -> Result<()> {
     let tree = output(&tidy.root, &cargo(), &TREE)?;
@@ -44,9 +36,6 @@ mod tests {
 
     #[test]
     fn repeats_are_one_package_and_versions_are_two() {
-        assert_eq!(
-            count_packages("a v1.0.0 (/x)\nb v1.0.0\nb v1.0.0 (*)\nb v2.0.0\n\n"),
-            3
-        );
+        assert_eq!(count_packages("a v1.0.0 (/x)\nb v1.0.0\nb v1.0.0 (*)\nb v2.0.0\n\n"), 3);
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn check(tidy: &mut Tidy) {
 fn names_machine(line: &str) -> bool {
     MACHINE_FOLDERS.iter().any(|folder| {
         let needle = format!("/{folder}/");
-        line.match_indices(&needle)
-            .any(|(at, _)| begins_path(line, at))
+        line.match_indices(&needle).any(|(at, _)| begins_path(line, at))
     })
 }
 
@@ -53,10 +52,7 @@ fn begins_path(line: &str, at: usize) -> bool {
 
 fn names_registry(path: &str, line: &str) -> bool {
     let line = line.trim();
-    let value = |key: &str| {
-        line.strip_prefix(key)
-            .map(|rest| rest.trim_matches(['"', ',', ' ']))
-    };
+    let value = |key: &str| line.strip_prefix(key).map(|rest| rest.trim_matches(['"', ',', ' ']));
     if path.ends_with("Cargo.lock") {
         return value("source = ").is_some_and(|source| source != CARGO_SOURCE);
     }
