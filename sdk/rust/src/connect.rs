@@ -123,7 +123,7 @@ async fn await_entry(stream: &mut TcpStream, decoder: &mut FrameDecoder) -> Resu
     stream.read_exact(&mut body).await.map_err(lost)?;
     match decoder.decode_server(&body) {
         Ok(ServerFrame::Pong(0)) => Ok(()),
-        Ok(ServerFrame::Goodbye(problem)) => Err(SdkError::Goodbye(problem)),
+        Ok(ServerFrame::Goodbye(problem)) => Err(SdkError::Goodbye(Box::new(problem))),
         Ok(_) => Err(malformed("the first frame is neither a welcome nor a goodbye".to_owned())),
         Err(error) => Err(malformed(error.to_string())),
     }

@@ -36,16 +36,19 @@ pub enum SdkError {
     Handshake(#[from] HandshakeError),
     /// The node ended the connection.
     #[error("the node said goodbye: {0}")]
-    Goodbye(Problem),
+    Goodbye(Box<Problem>),
     /// The node refused a command.
     #[error("the node refused: {0}")]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// The node refused a message.
     #[error("the message was rejected: {0}")]
-    Rejected(Problem),
+    Rejected(Box<Problem>),
     /// Nobody can say whether a message was taken in.
     #[error("whether the message was taken in is unknown: send the same envelope again (`send_until_known`)")]
     OutcomeUnknown,
+    /// A message went through an ephemeral topic.
+    #[error("ephemeral topics give no receipts: make the topic pinned, or do not ask for one")]
+    NoReceipt,
     /// The connection is gone.
     #[error("the connection is closed ({0}): call `reconnect`, then subscribe again")]
     Closed(String),

@@ -52,7 +52,7 @@ impl Mesh {
         let connection = Arc::clone(&exchange.connection);
         let sent = timeout_at(until, async { Ok(connection.submit(envelope).await?.await) });
         match sent.await {
-            Ok(Ok(Sent::Rejected(problem))) => Err(SdkError::Rejected(problem)),
+            Ok(Ok(Sent::Rejected(problem))) => Err(SdkError::Rejected(Box::new(problem))),
             Ok(Err(not_sent)) => Err(not_sent),
             // Whoever got it will answer, whether or not the node could say so.
             Ok(Ok(_)) | Err(_) => Ok(exchange),

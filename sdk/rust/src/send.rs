@@ -146,12 +146,13 @@ impl Sent {
         matches!(self, Self::Accepted(_))
     }
 
-    /// The receipt, or why there is none. A message that passed through an ephemeral topic has none.
+    /// The receipt, or why there is none.
     pub fn accepted(self) -> Result<SignedReceipt, SdkError> {
         match self {
             Self::Accepted(receipt) => Ok(receipt),
-            Self::Rejected(problem) => Err(SdkError::Rejected(problem)),
-            Self::Passed | Self::Unknown => Err(SdkError::OutcomeUnknown),
+            Self::Rejected(problem) => Err(SdkError::Rejected(Box::new(problem))),
+            Self::Passed => Err(SdkError::NoReceipt),
+            Self::Unknown => Err(SdkError::OutcomeUnknown),
         }
     }
 }

@@ -104,12 +104,12 @@ impl Reader {
         match frame {
             ServerFrame::Outcomes(outcomes) => self.settle(outcomes),
             ServerFrame::Reply(tag, reply) => {
-                let reply = reply.map_err(SdkError::Refused);
+                let reply = reply.map_err(|problem| SdkError::Refused(Box::new(problem)));
                 self.connection.awaited().answer_command(tag, reply);
             }
             ServerFrame::Deliver(deliveries) => self.deliver(deliveries),
             ServerFrame::Pong(number) => self.connection.awaited().answer_ping(number),
-            ServerFrame::Goodbye(problem) => return Err(SdkError::Goodbye(problem)),
+            ServerFrame::Goodbye(problem) => return Err(SdkError::Goodbye(Box::new(problem))),
         }
         Ok(())
     }

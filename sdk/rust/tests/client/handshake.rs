@@ -79,6 +79,6 @@ async fn a_goodbye_ends_the_connection_and_says_why() {
     let (mesh, mut connection) = peer.connect().await;
     let problem = Problem::new("agent.revoked", "the agent was revoked");
     connection.say(ServerFrame::Goodbye(problem.clone())).await;
-    assert_eq!(mesh.ping().await, Err(SdkError::Goodbye(problem)));
+    assert_eq!(mesh.ping().await, Err(SdkError::Goodbye(problem.into())));
     assert!(!mesh.is_connected());
 }

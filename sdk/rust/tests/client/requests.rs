@@ -112,7 +112,7 @@ async fn a_rejected_request_says_why() {
         connection.settle(tag, rejected).await;
     };
     let (reply, ()) = tokio::join!(mesh.request(question(&mesh), LONG), node);
-    assert_eq!(reply, Err(SdkError::Rejected(problem)));
+    assert_eq!(reply, Err(SdkError::Rejected(problem.into())));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn each_outcome_reaches_the_sender() {
     let problem = Problem::new("policy.denied", "no");
     let rejected = |_: &Peer, _| SendOutcome::Rejected(Problem::new("policy.denied", "no"));
     let rejected = outcome_of(&peer, &mesh, c, rejected).await;
-    assert_eq!(rejected.accepted(), Err(SdkError::Rejected(problem)));
+    assert_eq!(rejected.accepted(), Err(SdkError::Rejected(problem.into())));
     let unknown = outcome_of(&peer, &mesh, c, |_, _| SendOutcome::Unknown).await;
     assert_eq!(unknown, Sent::Unknown);
 }

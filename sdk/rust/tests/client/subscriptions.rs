@@ -118,7 +118,7 @@ async fn a_refused_subscription_says_why() {
     let problem = Problem::new("policy.denied", "strangers read nothing");
     let answered = connection.answer_command(Err(problem.clone()));
     let (refused, _) = tokio::join!(mesh.subscribe("topic:a", Start::Next), answered);
-    assert_eq!(refused.err(), Some(SdkError::Refused(problem)));
+    assert_eq!(refused.err(), Some(SdkError::Refused(problem.into())));
     let refused = mesh.subscribe("topic:a*", Start::Next).await;
     assert!(matches!(refused.err(), Some(SdkError::Topic(_))));
 }
