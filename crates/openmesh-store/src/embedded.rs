@@ -54,20 +54,14 @@ pub struct LogConfig {
 impl LogConfig {
     /// Segments of 64 MiB and a cache of 16 MiB.
     pub const fn new(partition: PartitionId) -> Self {
-        Self {
-            partition,
-            segment_bytes: 64 * 1024 * 1024,
-            cache_bytes: 16 * 1024 * 1024,
-        }
+        Self { partition, segment_bytes: 64 * 1024 * 1024, cache_bytes: 16 * 1024 * 1024 }
     }
 }
 
 /// An upper bound of what a batch of so many records takes on disk, their headers and bodies being `payload_bytes`
 /// together.
 pub fn batch_bytes(records: usize, payload_bytes: u64) -> u64 {
-    BATCH_HEAD_BYTES as u64
-        + payload_bytes
-        + records as u64 * (frame_bytes(0) + frame::ALIGNMENT as u64)
+    BATCH_HEAD_BYTES as u64 + payload_bytes + records as u64 * (frame_bytes(0) + frame::ALIGNMENT as u64)
 }
 
 /// The single writer of a log. After a failed write or sync it has stopped: every call returns the same fault.
@@ -107,12 +101,7 @@ impl EmbeddedLog {
     /// Makes sure that `bytes` (see `batch_bytes`) can be appended. Errors: `Full`, and then nothing has changed; `Io`.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
         self.check_running()?;
-        if self
-            .at
-            .saturating_add(bytes)
-            .saturating_add(MARKER_ROOM_BYTES)
-            <= self.active.header.file_bytes
-        {
+        if self.at.saturating_add(bytes).saturating_add(MARKER_ROOM_BYTES) <= self.active.header.file_bytes {
             return Ok(());
         }
         self.make_spare(bytes.saturating_add(MARKER_ROOM_BYTES))
@@ -131,10 +120,7 @@ impl EmbeddedLog {
         self.warm(batch.bytes.len() as u64)?;
         self.write(&batch.bytes)?;
         for (start, record) in batch.starts.iter().zip(records) {
-            self.active.add_mark(Mark {
-                seq: record.position.seq,
-                at: batch.at + u64::from(*start),
-            });
+            self.active.add_mark(Mark { seq: record.position.seq, at: batch.at + u64::from(*start) });
         }
         self.next_seq += records.len() as u64;
         self.published.remember(batch);
@@ -148,10 +134,7 @@ impl EmbeddedLog {
         if self.unsynced {
             if let Err(error) = self.disk.sync_content(&self.active.file) {
                 let cause = Cause::from(&error);
-                return Err(self.stop(Fault::SyncFailed {
-                    segment: self.active.name.clone(),
-                    cause,
-                }));
+                return Err(self.stop(Fault::SyncFailed { segment: self.active.name.clone(), cause }));
             }
             self.unsynced = false;
             self.synced_to = self.at;

@@ -23,10 +23,7 @@ impl std::fmt::Display for Cause {
 
 impl From<&io::Error> for Cause {
     fn from(error: &io::Error) -> Self {
-        Self {
-            errno: error.raw_os_error(),
-            text: error.to_string(),
-        }
+        Self { errno: error.raw_os_error(), text: error.to_string() }
     }
 }
 
@@ -138,17 +135,10 @@ impl Fault {
 
     /// True when the same call may succeed later without a change by the caller.
     pub fn retry_helps(&self) -> bool {
-        matches!(
-            self,
-            Self::Locked { .. } | Self::Full { .. } | Self::Io { .. } | Self::SnapshotAhead { .. }
-        )
+        matches!(self, Self::Locked { .. } | Self::Full { .. } | Self::Io { .. } | Self::SnapshotAhead { .. })
     }
 
     pub(crate) fn io(doing: &'static str, path: &Path, error: &io::Error) -> Self {
-        Self::Io {
-            doing,
-            path: path.to_owned(),
-            cause: Cause::from(error),
-        }
+        Self::Io { doing, path: path.to_owned(), cause: Cause::from(error) }
     }
 }

@@ -7,9 +7,9 @@ mod record;
 mod report;
 
 pub use embedded::{
-    Commitment, EmbeddedLog, FIRST_SEQ, Finding, Flaw, LogConfig, LogReader, Opened, Page,
-    PageLimit, RECORD_BYTES_MAX, ReadOnlyReport, Records, SnapshotFolder, VerifyOptions,
-    VerifyReport, batch_bytes, open_read_only, verify,
+    Commitment, EmbeddedLog, FIRST_SEQ, Finding, Flaw, LogConfig, LogReader, Opened, Page, PageLimit,
+    RECORD_BYTES_MAX, ReadOnlyReport, Records, SnapshotFolder, VerifyOptions, VerifyReport, batch_bytes,
+    open_read_only, verify,
 };
 pub use fault::{Cause, Fault};
 pub use record::{EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};

@@ -24,28 +24,17 @@ impl std::fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut lines: Vec<String> = Vec::new();
         lines.extend(self.dropped.iter().map(|dropped| {
-            let DroppedRange {
-                segment,
-                from_byte,
-                to_byte,
-                reason,
-            } = dropped;
+            let DroppedRange { segment, from_byte, to_byte, reason } = dropped;
             format!("dropped a torn tail: {segment} bytes {from_byte}..{to_byte}: {reason}")
         }));
         lines.extend(self.corrupt.iter().map(|corrupt| {
-            let lost = corrupt
-                .lost
-                .map_or_else(|| "no record".to_owned(), |lost| lost.to_string());
+            let lost = corrupt.lost.map_or_else(|| "no record".to_owned(), |lost| lost.to_string());
             format!(
                 "corrupt: {} bytes {}..{}: {lost} lost",
                 corrupt.segment, corrupt.from_byte, corrupt.to_byte
             )
         }));
-        lines.extend(
-            self.bad_snapshots
-                .iter()
-                .map(|bad| format!("skipped {}: {}", bad.file, bad.reason)),
-        );
+        lines.extend(self.bad_snapshots.iter().map(|bad| format!("skipped {}: {}", bad.file, bad.reason)));
         f.write_str(&lines.join("\n"))
     }
 }

@@ -19,12 +19,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
     }
 
     pub(crate) fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
@@ -36,9 +31,7 @@ impl Disk {
     pub(crate) fn write_zeros(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
         let mut at = from;
         while at < to {
-            let piece = usize::try_from(to - at)
-                .unwrap_or(usize::MAX)
-                .min(ZERO_PIECE.len());
+            let piece = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_PIECE.len());
             self.write_at(file, ZERO_PIECE.get(..piece).unwrap_or_default(), at)?;
             at += piece as u64;
         }
@@ -66,9 +59,7 @@ impl Disk {
         #[cfg(test)]
         self.trouble().before_allocate()?;
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Err(rustix::io::Errno::OPNOTSUPP) => {
-                self.write_zeros(file, file.metadata()?.len(), bytes)
-            }
+            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(file, file.metadata()?.len(), bytes),
             done => done.map_err(io::Error::from),
         }
     }

@@ -159,11 +159,7 @@ impl RecordHead {
             return None;
         }
         Some(StoredRecord {
-            position: Position {
-                partition,
-                epoch: self.epoch,
-                seq: self.seq,
-            },
+            position: Position { partition, epoch: self.epoch, seq: self.seq },
             header: frame.slice(RECORD_HEAD_BYTES..header_end),
             salt: self.salt,
             body: frame.slice(header_end..body_end),
@@ -211,11 +207,7 @@ pub(crate) const fn frame_bytes(payload_bytes: u64) -> u64 {
 
 /// The next value of the chain over headers.
 pub(crate) fn chain_after(chain: &[u8; 32], header: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(chain)
-        .chain_update(header)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(chain).chain_update(header).finalize().into()
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -32,15 +32,11 @@ impl FolderLock {
         for _ in 0..TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::WouldBlock) => {
-                    std::thread::sleep(Duration::from_millis(PAUSE_MS))
-                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(PAUSE_MS)),
                 Err(TryLockError::Error(error)) => return Err(Fault::io("lock", &path, &error)),
             }
         }
-        Err(Fault::Locked {
-            folder: folder.to_owned(),
-        })
+        Err(Fault::Locked { folder: folder.to_owned() })
     }
 
     /// True when a writer has the folder.

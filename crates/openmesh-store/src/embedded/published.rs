@@ -28,11 +28,7 @@ impl Published {
         head_seq: u64,
         cache_bytes: usize,
     ) -> Self {
-        let recent = Recent {
-            batches: VecDeque::new(),
-            bytes: 0,
-            bytes_max: cache_bytes,
-        };
+        let recent = Recent { batches: VecDeque::new(), bytes: 0, bytes_max: cache_bytes };
         Self {
             partition,
             segments: RwLock::new(segments),
@@ -50,17 +46,12 @@ impl Published {
     }
 
     pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
-        self.segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(segment);
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
     pub(crate) fn first_seq(&self) -> u64 {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments
-            .first()
-            .map_or(u64::MAX, |segment| segment.header.first_seq)
+        segments.first().map_or(u64::MAX, |segment| segment.header.first_seq)
     }
 
     /// The segment that holds `seq` and the last seq it can hold.
@@ -68,24 +59,16 @@ impl Published {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let after = segments.partition_point(|segment| segment.header.first_seq <= seq);
         let segment = segments.get(after.checked_sub(1)?)?;
-        let last = segments
-            .get(after)
-            .map_or(u64::MAX, |next| next.header.first_seq - 1);
+        let last = segments.get(after).map_or(u64::MAX, |next| next.header.first_seq - 1);
         Some((Arc::clone(segment), last))
     }
 
     pub(crate) fn remember(&self, batch: RecentBatch) {
-        self.recent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(batch);
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
     }
 
     pub(crate) fn recent_batch(&self, seq: u64) -> Option<Arc<RecentBatch>> {
-        self.recent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .find(seq)
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).find(seq)
     }
 }
 

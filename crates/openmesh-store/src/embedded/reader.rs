@@ -34,10 +34,7 @@ pub struct PageLimit {
 
 impl Default for PageLimit {
     fn default() -> Self {
-        Self {
-            records: 1024,
-            bytes: 1024 * 1024,
-        }
+        Self { records: 1024, bytes: 1024 * 1024 }
     }
 }
 
@@ -74,28 +71,16 @@ impl LogReader {
         if let Some(batch) = self.published.recent_batch(seq) {
             return Ok(batch.get(seq, self.published.partition));
         }
-        let page = self.scan_to(
-            seq,
-            seq,
-            PageLimit {
-                records: 1,
-                bytes: usize::MAX,
-            },
-        )?;
+        let page = self.scan_to(seq, seq, PageLimit { records: 1, bytes: usize::MAX })?;
         match page.records.into_iter().next() {
             Some(record) => Ok(Some(record)),
-            None => Err(Fault::Damaged {
-                file: self.file_of(seq),
-                seq: Some(seq),
-            }),
+            None => Err(Fault::Damaged { file: self.file_of(seq), seq: Some(seq) }),
         }
     }
 
     /// One record, or none also when it has another epoch or partition. Errors: as `get`.
     pub fn get_at(&self, position: Position) -> Result<Option<StoredRecord>, Fault> {
-        Ok(self
-            .get(position.seq)?
-            .filter(|record| record.position == position))
+        Ok(self.get(position.seq)?.filter(|record| record.position == position))
     }
 
     /// The records from `from_seq` on, up to the limit or the head. Errors: `Io`.
@@ -105,16 +90,8 @@ impl LogReader {
 
     /// Every record from `from_seq` to the head of this moment, page by page.
     pub fn records(&self, from_seq: u64) -> Records {
-        let page = Page {
-            next_seq: from_seq,
-            ..Page::default()
-        };
-        Records {
-            reader: self.clone(),
-            head_seq: self.head_seq(),
-            rest: Vec::new().into_iter(),
-            page,
-        }
+        let page = Page { next_seq: from_seq, ..Page::default() };
+        Records { reader: self.clone(), head_seq: self.head_seq(), rest: Vec::new().into_iter(), page }
     }
 
     fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
@@ -124,10 +101,7 @@ impl LogReader {
                 ..Page::default()
             },
             last_seq,
-            limit: PageLimit {
-                records: limit.records.max(1),
-                ..limit
-            },
+            limit: PageLimit { records: limit.records.max(1), ..limit },
             bytes: 0,
         };
         while !filling.is_full() {
@@ -189,9 +163,7 @@ impl LogReader {
     }
 
     fn file_of(&self, seq: u64) -> String {
-        self.published
-            .segment_of(seq)
-            .map_or_else(String::new, |(segment, _)| segment.name.clone())
+        self.published.segment_of(seq).map_or_else(String::new, |(segment, _)| segment.name.clone())
     }
 }
 
@@ -210,19 +182,14 @@ impl Filling {
     }
 
     fn push(&mut self, record: StoredRecord) {
-        self.bytes = self
-            .bytes
-            .saturating_add(record.header.len() + record.body.len());
+        self.bytes = self.bytes.saturating_add(record.header.len() + record.body.len());
         self.page.next_seq = record.position.seq + 1;
         self.page.records.push(record);
     }
 
     fn lose_through(&mut self, last: u64) {
         if self.page.next_seq <= last {
-            self.page.lost.push(SeqRange {
-                first: self.page.next_seq,
-                last,
-            });
+            self.page.lost.push(SeqRange { first: self.page.next_seq, last });
             self.page.next_seq = last + 1;
         }
     }
@@ -247,10 +214,7 @@ impl Iterator for Records {
         if self.page.next_seq > self.head_seq {
             return None;
         }
-        match self
-            .reader
-            .scan_to(self.page.next_seq, self.head_seq, PageLimit::default())
-        {
+        match self.reader.scan_to(self.page.next_seq, self.head_seq, PageLimit::default()) {
             Ok(page) => self.take_page(page),
             Err(fault) => {
                 self.page.next_seq = u64::MAX;
@@ -264,25 +228,11 @@ impl Records {
     fn take_page(&mut self, mut page: Page) -> Option<Result<StoredRecord, Fault>> {
         let mut items: Vec<(u64, Result<StoredRecord, Fault>)> = Vec::new();
         for seq in page.lost.iter().flat_map(|lost| lost.first..=lost.last) {
-            items.push((
-                seq,
-                Err(Fault::Damaged {
-                    file: self.reader.file_of(seq),
-                    seq: Some(seq),
-                }),
-            ));
+            items.push((seq, Err(Fault::Damaged { file: self.reader.file_of(seq), seq: Some(seq) })));
         }
-        items.extend(
-            page.records
-                .drain(..)
-                .map(|record| (record.position.seq, Ok(record))),
-        );
+        items.extend(page.records.drain(..).map(|record| (record.position.seq, Ok(record))));
         items.sort_by_key(|(seq, _)| *seq);
-        self.rest = items
-            .into_iter()
-            .map(|(_, item)| item)
-            .collect::<Vec<_>>()
-            .into_iter();
+        self.rest = items.into_iter().map(|(_, item)| item).collect::<Vec<_>>().into_iter();
         self.page = page;
         self.rest.next()
     }
@@ -320,25 +270,8 @@ pub fn open_read_only(folder: &Path) -> Result<(LogReader, ReadOnlyReport), Faul
     let segments = segments.into_iter().map(Arc::new).collect();
     let head_seq = tail.next_seq - 1;
     let reader = LogReader::new(Arc::new(Published::new(partition, segments, head_seq, 0)));
-    let mut report = RecoveryReport {
-        dropped: tail.dropped,
-        corrupt,
-        bad_snapshots: Vec::new(),
-    };
+    let mut report = RecoveryReport { dropped: tail.dropped, corrupt, bad_snapshots: Vec::new() };
     let snapshot = load_newest(folder, &reader, &mut report)?;
-    let head = (head_seq > 0).then_some(Position {
-        partition,
-        epoch: tail.head_epoch,
-        seq: head_seq,
-    });
-    Ok((
-        reader,
-        ReadOnlyReport {
-            writer_running,
-            clean: tail.closed,
-            head,
-            report,
-            snapshot,
-        },
-    ))
+    let head = (head_seq > 0).then_some(Position { partition, epoch: tail.head_epoch, seq: head_seq });
+    Ok((reader, ReadOnlyReport { writer_running, clean: tail.closed, head, report, snapshot }))
 }

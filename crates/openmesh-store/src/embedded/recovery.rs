@@ -41,10 +41,7 @@ pub(crate) fn open_segments(
         let name = segment_name(*number);
         match Segment::open(folder, &name, writable) {
             Ok((segment, bad)) => {
-                corrupt.extend(
-                    bad.iter()
-                        .map(|(from, to)| framing_damage(&name, *from, *to)),
-                );
+                corrupt.extend(bad.iter().map(|(from, to)| framing_damage(&name, *from, *to)));
                 segments.push(segment);
             }
             Err(Fault::Damaged { .. }) if index + 1 < numbers.len() => {
@@ -63,10 +60,7 @@ pub(crate) fn open_segments(
 
 /// The numbers of the segments in the folder, in order. Errors: `Io`.
 pub(crate) fn segment_numbers(folder: &Path) -> Result<Vec<u64>, Fault> {
-    let mut numbers: Vec<u64> = file_names(folder)?
-        .iter()
-        .filter_map(|name| segment_number(name))
-        .collect();
+    let mut numbers: Vec<u64> = file_names(folder)?.iter().filter_map(|name| segment_number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -76,13 +70,7 @@ pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, Fault> {
     let fault = |error: io::Error| Fault::io("list", folder, &error);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fault)? {
-        names.push(
-            entry
-                .map_err(fault)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        names.push(entry.map_err(fault)?.file_name().to_string_lossy().into_owned());
     }
     names.sort_unstable();
     Ok(names)
@@ -173,9 +161,7 @@ impl<'a> Reading<'a> {
     }
 
     fn add_damage(&mut self, from: u64, to: u64, what: &'static str) {
-        let (from, what) = self
-            .pending
-            .map_or((from, what), |(first, _, what)| (first, what));
+        let (from, what) = self.pending.map_or((from, what), |(first, _, what)| (first, what));
         self.pending = Some((from, to, what));
     }
 
@@ -188,15 +174,10 @@ impl<'a> Reading<'a> {
             None => *self.claims.insert(self.look_ahead(at)?),
         };
         self.synced_seq = self.synced_seq.max(claims.synced_seq);
-        let (from_byte, to_byte, what) =
-            self.pending
-                .take()
-                .unwrap_or((at, at, "records are missing"));
+        let (from_byte, to_byte, what) = self.pending.take().unwrap_or((at, at, "records are missing"));
         let last_lost = self.synced_seq.min(first_seq - 1);
-        let lost = (self.tail.next_seq <= last_lost).then_some(SeqRange {
-            first: self.tail.next_seq,
-            last: last_lost,
-        });
+        let lost = (self.tail.next_seq <= last_lost)
+            .then_some(SeqRange { first: self.tail.next_seq, last: last_lost });
         if from_byte < claims.synced_bytes {
             self.tail.next_seq = self.tail.next_seq.max(last_lost + 1);
             self.tail.corrupt.push(CorruptRange {
@@ -216,12 +197,7 @@ impl<'a> Reading<'a> {
     }
 
     fn look_ahead(&self, at: u64) -> io::Result<Claims> {
-        let mut claims = Claims {
-            synced_seq: 0,
-            synced_bytes: 0,
-            epoch: 0,
-            end: at,
-        };
+        let mut claims = Claims { synced_seq: 0, synced_bytes: 0, epoch: 0, end: at };
         let mut walker = self.segment.walk(at, CHUNK_BYTES);
         while let Some(item) = walker.next()? {
             match item {
@@ -271,24 +247,14 @@ impl<'a> Reading<'a> {
             self.drop_from(self.tail.end, self.promised_end, "a batch ends early");
         }
         if self.tail.next_seq <= self.synced_seq {
-            let lost = SeqRange {
-                first: self.tail.next_seq,
-                last: self.synced_seq,
-            };
+            let lost = SeqRange { first: self.tail.next_seq, last: self.synced_seq };
             let (from_byte, to_byte) = self
                 .tail
                 .dropped
                 .as_ref()
-                .map_or((self.tail.end, self.tail.end), |range| {
-                    (range.from_byte, range.to_byte)
-                });
+                .map_or((self.tail.end, self.tail.end), |range| (range.from_byte, range.to_byte));
             let segment = self.segment.name.clone();
-            self.tail.corrupt.push(CorruptRange {
-                segment,
-                from_byte,
-                to_byte,
-                lost: Some(lost),
-            });
+            self.tail.corrupt.push(CorruptRange { segment, from_byte, to_byte, lost: Some(lost) });
             self.tail.next_seq = self.synced_seq + 1;
         }
         self.tail.closed &= self.tail.dropped.is_none();
@@ -297,10 +263,5 @@ impl<'a> Reading<'a> {
 }
 
 fn framing_damage(segment: &str, from_byte: u64, to_byte: u64) -> CorruptRange {
-    CorruptRange {
-        segment: segment.to_owned(),
-        from_byte,
-        to_byte,
-        lost: None,
-    }
+    CorruptRange { segment: segment.to_owned(), from_byte, to_byte, lost: None }
 }

@@ -69,8 +69,7 @@ impl SegmentHeader {
     }
 
     fn decode_fields(copy: &[u8]) -> Option<Self> {
-        let whole =
-            crc32c::crc32c(copy.get(..COPY_CHECKSUM_AT)?) == u32_at(copy, COPY_CHECKSUM_AT)?;
+        let whole = crc32c::crc32c(copy.get(..COPY_CHECKSUM_AT)?) == u32_at(copy, COPY_CHECKSUM_AT)?;
         if !whole || copy.get(..8)? != MAGIC {
             return None;
         }
@@ -97,8 +96,7 @@ pub(crate) fn prologue(magic: [u8; 8], version: u32) -> Vec<u8> {
 /// The version of a file that is certainly newer than `supported`.
 pub(crate) fn newer_version(bytes: &[u8], magic: [u8; 8], supported: u32) -> Option<u32> {
     let version = u32_at(bytes, 8)?;
-    (version > supported && bytes.get(..PROLOGUE_BYTES)? == prologue(magic, version))
-        .then_some(version)
+    (version > supported && bytes.get(..PROLOGUE_BYTES)? == prologue(magic, version)).then_some(version)
 }
 
 /// A place in a segment where a record begins.
@@ -122,30 +120,19 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn new(name: String, header: SegmentHeader, file: File) -> Self {
         let seal = Seal::new(&header.identity, header.partition, header.number);
-        Self {
-            name,
-            header,
-            seal,
-            file: Arc::new(file),
-            marks: RwLock::new(None),
-        }
+        Self { name, header, seal, file: Arc::new(file), marks: RwLock::new(None) }
     }
 
     /// Opens an existing file. The second value lists damaged copies of the header as byte ranges.
     /// Errors: `Newer`, `Damaged` (both copies), `Io`.
-    pub(crate) fn open(
-        folder: &Path,
-        name: &str,
-        writable: bool,
-    ) -> Result<(Self, Vec<(u64, u64)>), Fault> {
+    pub(crate) fn open(folder: &Path, name: &str, writable: bool) -> Result<(Self, Vec<(u64, u64)>), Fault> {
         let path = folder.join(name);
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(writable)
             .open(&path)
             .map_err(|error| Fault::io("open", &path, &error))?;
-        let bytes = read_up_to(&file, 0, COPY_BYTES * 2)
-            .map_err(|error| Fault::io("read", &path, &error))?;
+        let bytes = read_up_to(&file, 0, COPY_BYTES * 2).map_err(|error| Fault::io("read", &path, &error))?;
         let (first, second) = bytes.split_at(bytes.len().min(COPY_BYTES));
         let copies = [SegmentHeader::decode(first), SegmentHeader::decode(second)];
         let copy_bytes = COPY_BYTES as u64;
@@ -155,19 +142,12 @@ impl Segment {
             match copy {
                 Ok(header) => good = good.or(Some(header)),
                 Err(CopyFlaw::Newer(found)) => {
-                    return Err(Fault::Newer {
-                        file: name.to_owned(),
-                        found,
-                        supported: FORMAT_VERSION,
-                    });
+                    return Err(Fault::Newer { file: name.to_owned(), found, supported: FORMAT_VERSION });
                 }
                 Err(CopyFlaw::Damaged) => bad.push((from, from + copy_bytes)),
             }
         }
-        let header = good.ok_or_else(|| Fault::Damaged {
-            file: name.to_owned(),
-            seq: None,
-        })?;
+        let header = good.ok_or_else(|| Fault::Damaged { file: name.to_owned(), seq: None })?;
         Ok((Self::new(name.to_owned(), header, file), bad))
     }
 
@@ -178,10 +158,7 @@ impl Segment {
         spare: Spare,
         header: SegmentHeader,
     ) -> io::Result<Self> {
-        let header = SegmentHeader {
-            file_bytes: spare.bytes,
-            ..header
-        };
+        let header = SegmentHeader { file_bytes: spare.bytes, ..header };
         let name = segment_name(header.number);
         disk.write_at(&spare.file, &header.encode(), 0)?;
         disk.sync_file(&spare.file)?;
@@ -193,13 +170,7 @@ impl Segment {
     }
 
     pub(crate) fn walk(&self, from: u64, chunk_bytes: usize) -> Walker {
-        Walker::new(
-            Arc::clone(&self.file),
-            self.seal,
-            from,
-            self.header.file_bytes,
-            chunk_bytes,
-        )
+        Walker::new(Arc::clone(&self.file), self.seal, from, self.header.file_bytes, chunk_bytes)
     }
 
     pub(crate) fn fault(&self, doing: &'static str, error: &io::Error) -> Fault {
@@ -211,24 +182,14 @@ impl Segment {
     }
 
     pub(crate) fn add_mark(&self, mark: Mark) {
-        if let Some(marks) = self
-            .marks
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
+        if let Some(marks) = self.marks.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
             push_mark(marks, mark);
         }
     }
 
     /// Where to begin looking for `seq`. Reads the whole segment the first time. Errors: reading failed.
     pub(crate) fn seek(&self, seq: u64) -> io::Result<u64> {
-        if let Some(marks) = self
-            .marks
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-        {
+        if let Some(marks) = self.marks.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             return Ok(mark_before(marks, seq));
         }
         let marks = self.read_marks()?;
@@ -251,9 +212,7 @@ impl Segment {
 
 /// Keeps a mark if it is far enough from the last.
 pub(crate) fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
-    let far = marks
-        .last()
-        .is_none_or(|last| mark.at >= last.at + MARK_EVERY_BYTES && mark.seq > last.seq);
+    let far = marks.last().is_none_or(|last| mark.at >= last.at + MARK_EVERY_BYTES && mark.seq > last.seq);
     if far {
         marks.push(mark);
     }
@@ -261,10 +220,7 @@ pub(crate) fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
 
 fn mark_before(marks: &[Mark], seq: u64) -> u64 {
     let after = marks.partition_point(|mark| mark.seq <= seq);
-    after
-        .checked_sub(1)
-        .and_then(|index| marks.get(index))
-        .map_or(DATA_START, |mark| mark.at)
+    after.checked_sub(1).and_then(|index| marks.get(index)).map_or(DATA_START, |mark| mark.at)
 }
 
 /// Room on disk that will become a segment.
@@ -278,12 +234,8 @@ impl Spare {
     /// Errors: `Full` (and nothing is left behind), `Io`.
     pub(crate) fn make(disk: &Disk, folder: &Path, bytes: u64) -> Result<Self, Fault> {
         let path = folder.join(SPARE_NAME);
-        let file = disk
-            .create(&path)
-            .map_err(|error| room_fault(folder, &path, bytes, &error))?;
-        let made = disk
-            .allocate(&file, bytes)
-            .and_then(|()| disk.sync_file(&file));
+        let file = disk.create(&path).map_err(|error| room_fault(folder, &path, bytes, &error))?;
+        let made = disk.allocate(&file, bytes).and_then(|()| disk.sync_file(&file));
         if let Err(error) = made {
             drop(file);
             let _ = std::fs::remove_file(&path);
@@ -294,17 +246,9 @@ impl Spare {
 }
 
 /// `Full` where the disk is, else `Io`.
-pub(crate) fn room_fault(
-    folder: &Path,
-    path: &Path,
-    needed_bytes: u64,
-    error: &io::Error,
-) -> Fault {
+pub(crate) fn room_fault(folder: &Path, path: &Path, needed_bytes: u64, error: &io::Error) -> Fault {
     if is_full(error) {
-        Fault::Full {
-            folder: folder.to_owned(),
-            needed_bytes,
-        }
+        Fault::Full { folder: folder.to_owned(), needed_bytes }
     } else {
         Fault::io("make room in", path, error)
     }
@@ -317,10 +261,6 @@ pub(crate) fn segment_name(number: u64) -> String {
 
 /// The number in a segment's file name, if it is one.
 pub(crate) fn segment_number(name: &str) -> Option<u64> {
-    let number = name
-        .strip_prefix("segment-")?
-        .strip_suffix(".log")?
-        .parse()
-        .ok()?;
+    let number = name.strip_prefix("segment-")?.strip_suffix(".log")?.parse().ok()?;
     (segment_name(number) == name).then_some(number)
 }

@@ -36,12 +36,7 @@ pub struct SnapshotFolder {
 
 impl SnapshotFolder {
     pub(crate) fn new(folder: PathBuf, disk: Disk, reader: LogReader) -> Self {
-        Self {
-            folder,
-            disk,
-            reader,
-            writing: Arc::new(Mutex::new(())),
-        }
+        Self { folder, disk, reader, writing: Arc::new(Mutex::new(())) }
     }
 
     /// Writes the state as of `at`, which must be synced, and removes all but the last two. The log is not touched.
@@ -50,29 +45,19 @@ impl SnapshotFolder {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let head_seq = self.reader.head_seq();
         if at.seq > head_seq {
-            return Err(Fault::SnapshotAhead {
-                seq: at.seq,
-                head_seq,
-            });
+            return Err(Fault::SnapshotAhead { seq: at.seq, head_seq });
         }
         let record = self.reader.get(at.seq)?;
         let Some(record) = record.filter(|record| record.position == at) else {
-            return Err(Fault::OutOfOrder {
-                expected: Position {
-                    seq: head_seq,
-                    ..at
-                },
-                found: at,
-            });
+            return Err(Fault::OutOfOrder { expected: Position { seq: head_seq, ..at }, found: at });
         };
         let bytes = encode(at, &record.chain, state);
         let unfinished = self.folder.join(UNFINISHED_NAME);
         let finished = self.folder.join(snapshot_name(at.seq));
-        self.write_whole(&unfinished, &finished, &bytes)
-            .map_err(|error| {
-                let _ = std::fs::remove_file(&unfinished);
-                room_fault(&self.folder, &finished, bytes.len() as u64, &error)
-            })?;
+        self.write_whole(&unfinished, &finished, &bytes).map_err(|error| {
+            let _ = std::fs::remove_file(&unfinished);
+            room_fault(&self.folder, &finished, bytes.len() as u64, &error)
+        })?;
         self.remove_old()
     }
 
@@ -101,14 +86,10 @@ pub(crate) fn load_newest(
     report: &mut RecoveryReport,
 ) -> Result<Option<LoadedSnapshot>, Fault> {
     for (_, file) in snapshot_files(folder)? {
-        let checked =
-            load(folder, &file, reader.partition())?.and_then(|snapshot| agree(snapshot, reader));
+        let checked = load(folder, &file, reader.partition())?.and_then(|snapshot| agree(snapshot, reader));
         match checked {
             Ok(snapshot) => return Ok(Some(snapshot)),
-            Err(reason) => report.bad_snapshots.push(BadSnapshot {
-                file,
-                reason: reason.to_owned(),
-            }),
+            Err(reason) => report.bad_snapshots.push(BadSnapshot { file, reason: reason.to_owned() }),
         }
     }
     Ok(None)
@@ -123,11 +104,7 @@ pub(crate) fn load(
     let path = folder.join(file);
     let bytes = std::fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
     if let Some(found) = newer_version(&bytes, MAGIC, SNAPSHOT_VERSION) {
-        return Err(Fault::Newer {
-            file: file.to_owned(),
-            found,
-            supported: SNAPSHOT_VERSION,
-        });
+        return Err(Fault::Newer { file: file.to_owned(), found, supported: SNAPSHOT_VERSION });
     }
     let Some(snapshot) = decode(&bytes) else {
         return Ok(Err("its bytes do not match its digest"));
@@ -143,21 +120,15 @@ pub(crate) fn load(
 
 /// The snapshots in the folder, newest first. Errors: `Io`.
 pub(crate) fn snapshot_files(folder: &Path) -> Result<Vec<(u64, String)>, Fault> {
-    let mut files: Vec<(u64, String)> = file_names(folder)?
-        .into_iter()
-        .filter_map(|name| Some((snapshot_seq(&name)?, name)))
-        .collect();
+    let mut files: Vec<(u64, String)> =
+        file_names(folder)?.into_iter().filter_map(|name| Some((snapshot_seq(&name)?, name))).collect();
     files.sort_unstable_by(|one, other| other.cmp(one));
     Ok(files)
 }
 
 /// The seq in a snapshot's file name, if it is one.
 pub(crate) fn snapshot_seq(name: &str) -> Option<u64> {
-    let seq = name
-        .strip_prefix("snapshot-")?
-        .strip_suffix(".state")?
-        .parse()
-        .ok()?;
+    let seq = name.strip_prefix("snapshot-")?.strip_suffix(".state")?.parse().ok()?;
     (snapshot_name(seq) == name).then_some(seq)
 }
 
@@ -166,9 +137,7 @@ fn agree(snapshot: LoadedSnapshot, reader: &LogReader) -> Result<LoadedSnapshot,
         return Err("it is ahead of the log");
     }
     match reader.get(snapshot.position.seq) {
-        Ok(Some(record))
-            if record.position != snapshot.position || record.chain != snapshot.chain =>
-        {
+        Ok(Some(record)) if record.position != snapshot.position || record.chain != snapshot.chain => {
             Err("its chain value is not the log's")
         }
         _ => Ok(snapshot),
@@ -187,11 +156,7 @@ fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&at.seq.to_le_bytes());
     bytes.extend_from_slice(chain.as_bytes());
     bytes.extend_from_slice(&(state.len() as u64).to_le_bytes());
-    let digest: [u8; 32] = Sha256::new()
-        .chain_update(&bytes)
-        .chain_update(state)
-        .finalize()
-        .into();
+    let digest: [u8; 32] = Sha256::new().chain_update(&bytes).chain_update(state).finalize().into();
     bytes.extend_from_slice(&digest);
     bytes.extend_from_slice(state);
     bytes
@@ -199,22 +164,15 @@ fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Option<LoadedSnapshot> {
     let state = bytes.get(STATE_AT..)?;
-    let digest: [u8; 32] = Sha256::new()
-        .chain_update(bytes.get(..DIGEST_AT)?)
-        .chain_update(state)
-        .finalize()
-        .into();
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(bytes.get(..DIGEST_AT)?).chain_update(state).finalize().into();
     let whole = digest == array_at(bytes, DIGEST_AT)? && u64_at(bytes, 64)? == state.len() as u64;
     if !whole || !bytes.starts_with(&prologue(MAGIC, SNAPSHOT_VERSION)) {
         return None;
     }
     let partition = PartitionId(u32_at(bytes, 16)?);
     Some(LoadedSnapshot {
-        position: Position {
-            partition,
-            epoch: u32_at(bytes, 20)?,
-            seq: u64_at(bytes, 24)?,
-        },
+        position: Position { partition, epoch: u32_at(bytes, 20)?, seq: u64_at(bytes, 24)? },
         chain: Digest::from_bytes(array_at(bytes, 32)?),
         state: state.to_vec(),
     })

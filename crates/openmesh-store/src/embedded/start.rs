@@ -39,11 +39,7 @@ pub struct Opened {
 }
 
 impl EmbeddedLog {
-    pub(crate) fn open_on(
-        disk: Disk,
-        folder: &Path,
-        config: &LogConfig,
-    ) -> Result<(Self, Opened), Fault> {
+    pub(crate) fn open_on(disk: Disk, folder: &Path, config: &LogConfig) -> Result<(Self, Opened), Fault> {
         make_folder(folder)?;
         let lock = FolderLock::take(folder)?;
         remove_unfinished(folder)?;
@@ -52,20 +48,11 @@ impl EmbeddedLog {
         if fresh {
             segments.push(first_segment(&disk, folder, config)?);
         }
-        if let Some(other) = segments
-            .iter()
-            .find(|segment| segment.header.partition != config.partition)
-        {
-            return Err(Fault::WrongPartition {
-                expected: config.partition,
-                found: other.header.partition,
-            });
+        if let Some(other) = segments.iter().find(|segment| segment.header.partition != config.partition) {
+            return Err(Fault::WrongPartition { expected: config.partition, found: other.header.partition });
         }
         let Some(active) = segments.pop() else {
-            return Err(Fault::Damaged {
-                file: folder.display().to_string(),
-                seq: None,
-            });
+            return Err(Fault::Damaged { file: folder.display().to_string(), seq: None });
         };
         let mut tail = read_tail(&active).map_err(|error| active.fault("read", &error))?;
         active.set_marks(std::mem::take(&mut tail.marks));
@@ -73,23 +60,13 @@ impl EmbeddedLog {
         let active = Arc::new(active);
         let mut shared: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         shared.push(Arc::clone(&active));
-        let found = Found {
-            segments: shared,
-            active,
-            lock,
-            fresh,
-        };
+        let found = Found { segments: shared, active, lock, fresh };
         Self::resume(disk, folder, config, found, &tail).run(tail, corrupt, fresh)
     }
 
     fn resume(disk: Disk, folder: &Path, config: &LogConfig, found: Found, tail: &Tail) -> Self {
         let synced_seq = tail.next_seq - 1;
-        let published = Published::new(
-            config.partition,
-            found.segments,
-            synced_seq,
-            config.cache_bytes,
-        );
+        let published = Published::new(config.partition, found.segments, synced_seq, config.cache_bytes);
         let published = Arc::new(published);
         let reader = LogReader::new(Arc::clone(&published));
         let grows = !tail.closed && !found.fresh;
@@ -114,28 +91,16 @@ impl EmbeddedLog {
         }
     }
 
-    fn run(
-        mut self,
-        tail: Tail,
-        corrupt: Vec<CorruptRange>,
-        fresh: bool,
-    ) -> Result<(Self, Opened), Fault> {
+    fn run(mut self, tail: Tail, corrupt: Vec<CorruptRange>, fresh: bool) -> Result<(Self, Opened), Fault> {
         self.settle(&tail)?;
         // Two copies: the epoch must outlive damage to either of them.
         self.write_marker(BatchKind::Opened, 2)?;
-        let mut report = RecoveryReport {
-            dropped: tail.dropped,
-            corrupt,
-            bad_snapshots: Vec::new(),
-        };
+        let mut report = RecoveryReport { dropped: tail.dropped, corrupt, bad_snapshots: Vec::new() };
         let snapshot = load_newest(&self.folder, &self.reader(), &mut report)?;
         let head_seq = self.next_seq - 1;
         let partition = self.config.partition;
-        let head = (head_seq >= FIRST_SEQ).then_some(Position {
-            partition,
-            epoch: tail.head_epoch,
-            seq: head_seq,
-        });
+        let head =
+            (head_seq >= FIRST_SEQ).then_some(Position { partition, epoch: tail.head_epoch, seq: head_seq });
         let opened = Opened {
             epoch: self.epoch,
             unclean: !tail.closed && !fresh,
@@ -158,16 +123,12 @@ impl EmbeddedLog {
                 self.disk.allocate(&segment.file, file_bytes)?;
             }
             if let Some(dropped) = &tail.dropped {
-                self.disk
-                    .write_zeros(&segment.file, tail.end, dropped.to_byte.min(file_bytes))?;
+                self.disk.write_zeros(&segment.file, tail.end, dropped.to_byte.min(file_bytes))?;
             }
             self.disk.sync_file(&segment.file)
         };
         settled().map_err(|error| {
-            self.stop(Fault::WriteFailed {
-                segment: segment.name.clone(),
-                cause: Cause::from(&error),
-            })
+            self.stop(Fault::WriteFailed { segment: segment.name.clone(), cause: Cause::from(&error) })
         })
     }
 }
@@ -185,11 +146,7 @@ struct Found {
 pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
     let mut identity = [0; 16];
     getrandom::fill(&mut identity).map_err(|error| {
-        Fault::io(
-            "draw an identity for",
-            Path::new("a segment"),
-            &io::Error::other(error.to_string()),
-        )
+        Fault::io("draw an identity for", Path::new("a segment"), &io::Error::other(error.to_string()))
     })?;
     Ok(SegmentHeader {
         number: 1,
@@ -203,10 +160,7 @@ pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
 }
 
 fn first_segment(disk: &Disk, folder: &Path, config: &LogConfig) -> Result<Segment, Fault> {
-    let bytes = config
-        .segment_bytes
-        .max(DATA_START + 2 * MARKER_ROOM_BYTES)
-        .next_multiple_of(8);
+    let bytes = config.segment_bytes.max(DATA_START + 2 * MARKER_ROOM_BYTES).next_multiple_of(8);
     let spare = Spare::make(disk, folder, bytes)?;
     Segment::create(disk, folder, spare, fresh_header(config)?)
         .map_err(|error| Fault::io("make a segment in", folder, &error))
@@ -219,13 +173,8 @@ fn make_folder(folder: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     std::fs::create_dir_all(folder).map_err(fault)?;
-    match folder
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        Some(parent) => File::open(parent)
-            .and_then(|parent| parent.sync_all())
-            .map_err(fault),
+    match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent).and_then(|parent| parent.sync_all()).map_err(fault),
         None => Ok(()),
     }
 }

@@ -22,49 +22,25 @@ pub(crate) const PARTITION: PartitionId = PartitionId(7);
 
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        TempDir::new_in(memory).unwrap()
-    } else {
-        TempDir::new().unwrap()
-    }
+    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
 }
 
 pub(crate) fn small(segment_bytes: u64) -> LogConfig {
-    LogConfig {
-        segment_bytes,
-        ..LogConfig::new(PARTITION)
-    }
+    LogConfig { segment_bytes, ..LogConfig::new(PARTITION) }
 }
 
 /// A record whose content follows from its position; the header begins with the commitment.
 pub(crate) fn record(epoch: u32, seq: u64) -> EncodedRecord {
     let salt = [u8::try_from(seq % 251).unwrap(); 16];
-    let body = format!("body of {seq} in {epoch}")
-        .repeat(usize::try_from(seq % 3 + 1).unwrap())
-        .into_bytes();
-    let commitment: [u8; 32] = Sha256::new()
-        .chain_update(salt)
-        .chain_update(&body)
-        .finalize()
-        .into();
+    let body = format!("body of {seq} in {epoch}").repeat(usize::try_from(seq % 3 + 1).unwrap()).into_bytes();
+    let commitment: [u8; 32] = Sha256::new().chain_update(salt).chain_update(&body).finalize().into();
     let mut header = commitment.to_vec();
     header.extend_from_slice(format!("header {seq}").as_bytes());
-    EncodedRecord {
-        position: Position {
-            partition: PARTITION,
-            epoch,
-            seq,
-        },
-        header,
-        salt,
-        body,
-    }
+    EncodedRecord { position: Position { partition: PARTITION, epoch, seq }, header, salt, body }
 }
 
 pub(crate) fn records(log: &EmbeddedLog, count: u64) -> Vec<EncodedRecord> {
-    (log.next_seq()..log.next_seq() + count)
-        .map(|seq| record(log.epoch(), seq))
-        .collect()
+    (log.next_seq()..log.next_seq() + count).map(|seq| record(log.epoch(), seq)).collect()
 }
 
 /// Appends and syncs one batch.
@@ -90,23 +66,11 @@ pub(crate) fn same(stored: &StoredRecord, record: &EncodedRecord) -> bool {
 pub(crate) fn read_all(reader: &LogReader) -> (Vec<StoredRecord>, Vec<u64>) {
     let (mut all, mut lost, mut seq) = (Vec::new(), Vec::new(), 1);
     while seq <= reader.head_seq() {
-        let page = reader
-            .scan(
-                seq,
-                crate::PageLimit {
-                    records: 3,
-                    bytes: 1000,
-                },
-            )
-            .unwrap();
+        let page = reader.scan(seq, crate::PageLimit { records: 3, bytes: 1000 }).unwrap();
         assert!(page.next_seq > seq, "a page makes no progress");
         seq = page.next_seq;
         all.extend(page.records);
-        lost.extend(
-            page.lost
-                .iter()
-                .flat_map(|SeqRange { first, last }| *first..=*last),
-        );
+        lost.extend(page.lost.iter().flat_map(|SeqRange { first, last }| *first..=*last));
     }
     (all, lost)
 }
@@ -116,25 +80,13 @@ pub(crate) fn assert_holds(reader: &LogReader, expected: &[EncodedRecord]) {
     assert_eq!(lost, Vec::<u64>::new());
     assert_eq!(all.len(), expected.len());
     for (stored, record) in all.iter().zip(expected) {
-        assert!(
-            same(stored, record),
-            "{:?} is not {:?}",
-            stored.position,
-            record.position
-        );
+        assert!(same(stored, record), "{:?} is not {:?}", stored.position, record.position);
     }
 }
 
 pub(crate) fn verified(folder: &Path) -> VerifyReport {
     let commitment = |header: &[u8]| Some(Digest::from_bytes(header.get(..32)?.try_into().ok()?));
-    verify(
-        folder,
-        &mut VerifyOptions {
-            commitment: Some(&commitment),
-            progress: None,
-        },
-    )
-    .unwrap()
+    verify(folder, &mut VerifyOptions { commitment: Some(&commitment), progress: None }).unwrap()
 }
 
 pub(crate) fn assert_verifies(folder: &Path) -> VerifyReport {
@@ -150,10 +102,7 @@ impl Frozen {
     pub(crate) fn of(folder: &Path) -> Self {
         let names = super::recovery::file_names(folder).unwrap();
         Self(
-            names
-                .into_iter()
-                .map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()))
-                .collect(),
+            names.into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect(),
         )
     }
 

@@ -42,10 +42,7 @@ impl std::fmt::Debug for VerifyOptions<'_> {
 pub fn verify(folder: &Path, options: &mut VerifyOptions<'_>) -> Result<VerifyReport, Fault> {
     let mut run = Run {
         folder,
-        report: VerifyReport {
-            writer_running: FolderLock::is_taken(folder),
-            ..VerifyReport::default()
-        },
+        report: VerifyReport { writer_running: FolderLock::is_taken(folder), ..VerifyReport::default() },
         bytes_total: 0,
         snapshots: BTreeMap::new(),
         partition: None,
@@ -77,16 +74,13 @@ impl Run<'_> {
     fn check_names(&mut self) -> Result<(), Fault> {
         for name in file_names(self.folder)? {
             let path = self.folder.join(&name);
-            let about = std::fs::symlink_metadata(&path)
-                .map_err(|error| Fault::io("look at", &path, &error))?;
+            let about =
+                std::fs::symlink_metadata(&path).map_err(|error| Fault::io("look at", &path, &error))?;
             let ours = segment_number(&name).is_some() || snapshot_seq(&name).is_some();
             if about.is_file() && ours {
                 self.bytes_total += about.len();
             } else if about.is_file() && name == LOCK_NAME {
-                self.find_if(
-                    about.len() > 0,
-                    Finding::new(&name, 0, None, Flaw::UnusedSpace),
-                );
+                self.find_if(about.len() > 0, Finding::new(&name, 0, None, Flaw::UnusedSpace));
             } else if ![SPARE_NAME, UNFINISHED_NAME].contains(&name.as_str()) || !about.is_file() {
                 self.find(Finding::new(&name, 0, None, Flaw::ForeignFile));
             }
@@ -97,24 +91,17 @@ impl Run<'_> {
     fn read_snapshots(&mut self) -> Result<(), Fault> {
         for (seq, file) in snapshot_files(self.folder)? {
             let path = self.folder.join(&file);
-            self.report.bytes += std::fs::metadata(&path)
-                .map_err(|error| Fault::io("look at", &path, &error))?
-                .len();
+            self.report.bytes +=
+                std::fs::metadata(&path).map_err(|error| Fault::io("look at", &path, &error))?.len();
             self.report.snapshots += 1;
             let Some(partition) = self.partition else {
                 continue;
             };
             match load(self.folder, &file, partition)? {
                 Ok(snapshot) => {
-                    self.snapshots
-                        .insert(seq, (file, snapshot.position, snapshot.chain));
+                    self.snapshots.insert(seq, (file, snapshot.position, snapshot.chain));
                 }
-                Err(reason) => self.find(Finding::new(
-                    &file,
-                    0,
-                    Some(seq),
-                    Flaw::SnapshotDamaged(reason),
-                )),
+                Err(reason) => self.find(Finding::new(&file, 0, Some(seq), Flaw::SnapshotDamaged(reason))),
             }
         }
         Ok(())
@@ -124,10 +111,7 @@ impl Run<'_> {
     fn compare_snapshot(&mut self, position: Position, chain: Digest) {
         if let Some((file, at, expected)) = self.snapshots.remove(&position.seq) {
             let differs = at != position || expected != chain;
-            self.find_if(
-                differs,
-                Finding::new(&file, 0, Some(at.seq), Flaw::SnapshotDisagrees),
-            );
+            self.find_if(differs, Finding::new(&file, 0, Some(at.seq), Flaw::SnapshotDisagrees));
         }
     }
 
@@ -135,10 +119,7 @@ impl Run<'_> {
     fn compare_snapshots(&mut self) {
         let head_seq = self.report.head.map_or(0, |head| head.seq);
         for (seq, (file, _, _)) in std::mem::take(&mut self.snapshots) {
-            self.find_if(
-                seq > head_seq,
-                Finding::new(&file, 0, Some(seq), Flaw::SnapshotDisagrees),
-            );
+            self.find_if(seq > head_seq, Finding::new(&file, 0, Some(seq), Flaw::SnapshotDisagrees));
         }
     }
 
@@ -155,9 +136,7 @@ impl Run<'_> {
     fn segment_name_and_length(&self, number: u64) -> Result<(String, u64), Fault> {
         let name = segment_name(number);
         let path = self.folder.join(&name);
-        let length = std::fs::metadata(&path)
-            .map_err(|error| Fault::io("look at", &path, &error))?
-            .len();
+        let length = std::fs::metadata(&path).map_err(|error| Fault::io("look at", &path, &error))?.len();
         Ok((name, length))
     }
 }

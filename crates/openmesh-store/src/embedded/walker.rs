@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::frame::{
-    ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES,
-    RECORD_MAGIC, RecordHead, Seal, frame_bytes,
+    ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RECORD_MAGIC,
+    RecordHead, Seal, frame_bytes,
 };
 
 /// How much is read ahead when a whole segment is walked.
@@ -20,20 +20,9 @@ const BLOCK_BYTES: usize = 4096;
 /// One thing found in a segment.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Batch {
-        at: u64,
-        head: BatchHead,
-    },
-    Record {
-        at: u64,
-        head: RecordHead,
-        frame: Bytes,
-    },
-    Bad {
-        from: u64,
-        to: u64,
-        what: &'static str,
-    },
+    Batch { at: u64, head: BatchHead },
+    Record { at: u64, head: RecordHead, frame: Bytes },
+    Bad { from: u64, to: u64, what: &'static str },
 }
 
 /// Goes from item to item; ends where only zeros remain.
@@ -47,17 +36,7 @@ pub(crate) struct Walker {
 impl Walker {
     /// `at` must be where an item begins, `end` is the segment's length, `chunk_bytes` the read-ahead.
     pub(crate) fn new(file: Arc<File>, seal: Seal, at: u64, end: u64, chunk_bytes: usize) -> Self {
-        Self {
-            window: Window {
-                file,
-                end,
-                chunk: Bytes::new(),
-                chunk_at: 0,
-                chunk_bytes,
-            },
-            seal,
-            at,
-        }
+        Self { window: Window { file, end, chunk: Bytes::new(), chunk_at: 0, chunk_bytes }, seal, at }
     }
 
     /// Where the next item begins, and everything before has been read.
@@ -77,21 +56,14 @@ impl Walker {
         }
         let to = self.next_valid(from + ALIGNMENT as u64)?;
         self.at = to;
-        Ok(Some(Item::Bad {
-            from,
-            to,
-            what: "neither a batch head nor a record",
-        }))
+        Ok(Some(Item::Bad { from, to, what: "neither a batch head nor a record" }))
     }
 
     /// The item at `at` and its length, if there is one.
     fn parse(&mut self, at: u64) -> io::Result<Option<(Item, u64)>> {
         let head = self.window.get(at, BATCH_HEAD_BYTES)?;
         if let Some(batch) = BatchHead::decode(&head, self.seal, at) {
-            return Ok(Some((
-                Item::Batch { at, head: batch },
-                BATCH_HEAD_BYTES as u64,
-            )));
+            return Ok(Some((Item::Batch { at, head: batch }, BATCH_HEAD_BYTES as u64)));
         }
         let Some(record) = RecordHead::decode(&head, self.seal, at) else {
             return Ok(None);
@@ -100,29 +72,13 @@ impl Walker {
         if bytes > frame_bytes(RECORD_BYTES_MAX) || at.saturating_add(bytes) > self.window.end {
             return Ok(None);
         }
-        let frame = self
-            .window
-            .get(at, usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        let frame = self.window.get(at, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         let payload = frame.get(RECORD_HEAD_BYTES..).unwrap_or_default();
         if frame.len() as u64 == bytes && record.covers(payload, self.seal, at) {
-            return Ok(Some((
-                Item::Record {
-                    at,
-                    head: record,
-                    frame,
-                },
-                bytes,
-            )));
+            return Ok(Some((Item::Record { at, head: record, frame }, bytes)));
         }
         let what = "the checksum of a record's content does not match";
-        Ok(Some((
-            Item::Bad {
-                from: at,
-                to: at + bytes,
-                what,
-            },
-            bytes,
-        )))
+        Ok(Some((Item::Bad { from: at, to: at + bytes, what }, bytes)))
     }
 
     /// Where the next item after damage begins; where none does, the end of what is not zero.
@@ -142,9 +98,7 @@ impl Walker {
             }
             block_at += block.len() as u64;
         }
-        Ok(used_end
-            .next_multiple_of(ALIGNMENT as u64)
-            .min(self.window.end.max(from)))
+        Ok(used_end.next_multiple_of(ALIGNMENT as u64).min(self.window.end.max(from)))
     }
 
     fn valid_within(&mut self, block: &Bytes, block_at: u64) -> io::Result<Option<u64>> {
@@ -175,15 +129,11 @@ struct Window {
 impl Window {
     /// Up to `len` bytes at `at`; fewer only at the end.
     fn get(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
-        let len = usize::try_from(self.end.saturating_sub(at))
-            .unwrap_or(usize::MAX)
-            .min(len);
+        let len = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(len);
         if let Some(bytes) = self.cut(at, len) {
             return Ok(bytes);
         }
-        let ahead = usize::try_from(self.end.saturating_sub(at))
-            .unwrap_or(usize::MAX)
-            .min(self.chunk_bytes);
+        let ahead = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(self.chunk_bytes);
         self.chunk = zero_padded(read_up_to(&self.file, at, ahead.max(len))?, ahead.max(len));
         self.chunk_at = at;
         Ok(self.cut(at, len).unwrap_or_else(|| self.chunk.clone()))
@@ -224,9 +174,7 @@ fn zero_padded(bytes: Bytes, len: usize) -> Bytes {
 /// True when every byte is zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
-    bytes
-        .chunks(BLOCK_BYTES)
-        .all(|block| ZEROS.get(..block.len()) == Some(block))
+    bytes.chunks(BLOCK_BYTES).all(|block| ZEROS.get(..block.len()) == Some(block))
 }
 
 /// Reads `len` bytes, or fewer where the file ends.

@@ -7,8 +7,7 @@ use openmesh_message::Position;
 
 use super::EmbeddedLog;
 use super::frame::{
-    BATCH_HEAD_BYTES, BatchHead, BatchKind, RECORD_BYTES_MAX, chain_after, encode_record,
-    frame_bytes,
+    BATCH_HEAD_BYTES, BatchHead, BatchKind, RECORD_BYTES_MAX, chain_after, encode_record, frame_bytes,
 };
 use super::published::RecentBatch;
 use super::segment::{DATA_START, Segment, SegmentHeader, Spare, segment_name};
@@ -26,35 +25,23 @@ const WARM_BATCH_BYTES_MAX: u64 = 64 * 1024;
 impl EmbeddedLog {
     /// The bytes of the records' frames.
     pub(super) fn check_records(&self, records: &[EncodedRecord]) -> Result<u64, Fault> {
-        let mut expected = Position {
-            partition: self.config.partition,
-            epoch: self.epoch,
-            seq: self.next_seq,
-        };
+        let mut expected =
+            Position { partition: self.config.partition, epoch: self.epoch, seq: self.next_seq };
         let mut bytes = 0;
         for record in records {
             if record.position != expected {
-                return Err(Fault::OutOfOrder {
-                    expected,
-                    found: record.position,
-                });
+                return Err(Fault::OutOfOrder { expected, found: record.position });
             }
             let payload = record.header.len() as u64 + record.body.len() as u64;
             if payload > RECORD_BYTES_MAX {
-                return Err(Fault::TooLarge {
-                    bytes: payload,
-                    bytes_max: RECORD_BYTES_MAX,
-                });
+                return Err(Fault::TooLarge { bytes: payload, bytes_max: RECORD_BYTES_MAX });
             }
             bytes += frame_bytes(payload);
             expected.seq += 1;
         }
         // Starts within a batch are kept in 32 bits.
         if bytes > u64::from(u32::MAX) / 2 {
-            return Err(Fault::TooLarge {
-                bytes,
-                bytes_max: u64::from(u32::MAX) / 2,
-            });
+            return Err(Fault::TooLarge { bytes, bytes_max: u64::from(u32::MAX) / 2 });
         }
         Ok(bytes)
     }
@@ -75,21 +62,9 @@ impl EmbeddedLog {
             let start = bytes.len();
             self.chain = chain_after(&self.chain, &record.header);
             starts.push(u32::try_from(start).unwrap_or(u32::MAX));
-            encode_record(
-                record,
-                &self.chain,
-                seal,
-                self.at + start as u64,
-                &mut bytes,
-            );
+            encode_record(record, &self.chain, seal, self.at + start as u64, &mut bytes);
         }
-        RecentBatch {
-            first_seq: self.next_seq,
-            seal,
-            at: self.at,
-            bytes: Bytes::from(bytes),
-            starts,
-        }
+        RecentBatch { first_seq: self.next_seq, seal, at: self.at, bytes: Bytes::from(bytes), starts }
     }
 
     fn marker(&self, kind: BatchKind) -> BatchHead {
@@ -122,10 +97,7 @@ impl EmbeddedLog {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if let Err(error) = self.disk.write_at(&self.active.file, bytes, self.at) {
             let cause = Cause::from(&error);
-            return Err(self.stop(Fault::WriteFailed {
-                segment: self.active.name.clone(),
-                cause,
-            }));
+            return Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }));
         }
         self.at += bytes.len() as u64;
         self.unsynced = true;
@@ -142,10 +114,7 @@ impl EmbeddedLog {
         let to = (self.at + bytes + WARM_BYTES).min(self.active.header.file_bytes);
         if let Err(error) = self.disk.write_zeros(&self.active.file, from, to) {
             let cause = Cause::from(&error);
-            return Err(self.stop(Fault::WriteFailed {
-                segment: self.active.name.clone(),
-                cause,
-            }));
+            return Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }));
         }
         self.warm_to = to;
         Ok(())
@@ -179,27 +148,16 @@ impl EmbeddedLog {
             }
             Err(error) => {
                 let segment = segment_name(self.active.header.number + 1);
-                Err(self.stop(Fault::WriteFailed {
-                    segment,
-                    cause: Cause::from(&error),
-                }))
+                Err(self.stop(Fault::WriteFailed { segment, cause: Cause::from(&error) }))
             }
         }
     }
 
     pub(super) fn make_spare(&mut self, bytes: u64) -> Result<(), Fault> {
-        let needed = self
-            .config
-            .segment_bytes
-            .max(DATA_START.saturating_add(bytes))
-            .min(FILE_BYTES_MAX);
+        let needed = self.config.segment_bytes.max(DATA_START.saturating_add(bytes)).min(FILE_BYTES_MAX);
         if self.spare.as_ref().is_none_or(|spare| spare.bytes < needed) {
             self.spare = None;
-            self.spare = Some(Spare::make(
-                &self.disk,
-                &self.folder,
-                needed.next_multiple_of(8),
-            )?);
+            self.spare = Some(Spare::make(&self.disk, &self.folder, needed.next_multiple_of(8))?);
         }
         Ok(())
     }

@@ -53,9 +53,7 @@ impl Model {
     fn append(&mut self, log: &mut EmbeddedLog, count: u64) -> Result<(), Fault> {
         let batch = records(log, count);
         for record in &batch {
-            let fresh = self
-                .handed_out
-                .insert((record.position.epoch, record.position.seq));
+            let fresh = self.handed_out.insert((record.position.epoch, record.position.seq));
             assert!(fresh, "{:?} was used before", record.position);
         }
         // Counted before it is tried: a failed append may still be on disk.
@@ -72,12 +70,7 @@ impl Model {
     /// The log was opened: checks what came back and takes it over.
     fn check(&mut self, log: &EmbeddedLog, opened: &crate::Opened, clean: bool) {
         let found = usize::try_from(opened.next_seq - 1).unwrap();
-        assert!(
-            found >= self.synced,
-            "{found} of {} synced records: {:?}",
-            self.synced,
-            opened.report
-        );
+        assert!(found >= self.synced, "{found} of {} synced records: {:?}", self.synced, opened.report);
         assert!(found <= self.appended.len());
         assert!(opened.report.corrupt.is_empty(), "{:?}", opened.report);
         self.appended.truncate(found);
@@ -193,11 +186,7 @@ fn a_crash_at_any_write_or_sync_also_during_recovery_keeps_what_was_synced() {
             for recovery_crash in 0..8 {
                 disk.trouble.lock().unwrap().cut_power(lose_by(bits));
                 disk.trouble.lock().unwrap().crash_after = Some(recovery_crash);
-                drop(EmbeddedLog::open_on(
-                    disk.clone(),
-                    home.path(),
-                    &small(SEGMENT_BYTES),
-                ));
+                drop(EmbeddedLog::open_on(disk.clone(), home.path(), &small(SEGMENT_BYTES)));
             }
             disk.trouble.lock().unwrap().cut_power(lose_by(bits));
             disk.trouble.lock().unwrap().crash_after = None;

@@ -55,24 +55,15 @@ fn a_full_disk_is_said_before_anything_is_written_and_the_log_goes_on() {
     fail(&disk, Some(Failing::Allocate));
     let fault = log.reserve(4096).unwrap_err();
     assert!(matches!(fault, Fault::Full { .. }) && fault.retry_helps() && !fault.stops_log());
-    assert!(matches!(
-        log.append(&records(&log, 30)).unwrap_err(),
-        Fault::Full { .. }
-    ));
+    assert!(matches!(log.append(&records(&log, 30)).unwrap_err(), Fault::Full { .. }));
     assert_eq!(log.next_seq(), 3);
     kept.extend(keep(&mut log, 1));
     fail(&disk, None);
-    assert!(matches!(
-        log.reserve(u64::MAX).unwrap_err(),
-        Fault::Full { .. }
-    ));
+    assert!(matches!(log.reserve(u64::MAX).unwrap_err(), Fault::Full { .. }));
     log.reserve(4096).unwrap();
     fail(&disk, Some(Failing::Allocate));
     let batch = records(&log, 20);
-    let payload = batch
-        .iter()
-        .map(|record| (record.header.len() + record.body.len()) as u64)
-        .sum();
+    let payload = batch.iter().map(|record| (record.header.len() + record.body.len()) as u64).sum();
     assert!(batch_bytes(batch.len(), payload) < 4096 * 2);
     log.append(&records(&log, 12)).unwrap();
     kept.extend(records(&log, 0));
@@ -91,10 +82,7 @@ fn what_was_reserved_fits() {
         let (mut log, _) = EmbeddedLog::open_on(disk.clone(), home.path(), &small(4096)).unwrap();
         keep(&mut log, 3);
         let batch = records(&log, count);
-        let payload = batch
-            .iter()
-            .map(|record| (record.header.len() + record.body.len()) as u64)
-            .sum();
+        let payload = batch.iter().map(|record| (record.header.len() + record.body.len()) as u64).sum();
         log.reserve(batch_bytes(batch.len(), payload)).unwrap();
         fail(&disk, Some(Failing::Allocate));
         log.append(&batch).unwrap();
@@ -127,24 +115,14 @@ fn a_newer_version_is_refused_in_segments_and_snapshots() {
     log.write_snapshot(kept[1].position, b"state").unwrap();
     log.close().unwrap();
     let snapshot = "snapshot-00000000000000000002.state";
-    for (name, magic) in [
-        (snapshot, *b"OMSNAPSH"),
-        ("segment-0000000001.log", *b"OMLOGSEG"),
-    ] {
+    for (name, magic) in [(snapshot, *b"OMSNAPSH"), ("segment-0000000001.log", *b"OMLOGSEG")] {
         let path = home.path().join(name);
         let whole = std::fs::read(&path).unwrap();
         let mut bytes = whole.clone();
         bytes[..16].copy_from_slice(&prologue(magic, 2));
         std::fs::write(&path, bytes).unwrap();
-        let newer = Fault::Newer {
-            file: name.to_owned(),
-            found: 2,
-            supported: 1,
-        };
-        assert_eq!(
-            EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap_err(),
-            newer
-        );
+        let newer = Fault::Newer { file: name.to_owned(), found: 2, supported: 1 };
+        assert_eq!(EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap_err(), newer);
         assert_eq!(open_read_only(home.path()).unwrap_err(), newer);
         let options = &mut crate::VerifyOptions::default();
         assert_eq!(crate::verify(home.path(), options).unwrap_err(), newer);
@@ -157,27 +135,15 @@ fn wrong_positions_sizes_and_partitions_write_nothing() {
     let home = folder();
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     for wrong in [record(1, 2), record(2, 1), record(1, 0)] {
-        assert!(matches!(
-            log.append(&[wrong]).unwrap_err(),
-            Fault::OutOfOrder { .. }
-        ));
+        assert!(matches!(log.append(&[wrong]).unwrap_err(), Fault::OutOfOrder { .. }));
     }
     let mut stranger = record(1, 1);
     stranger.position.partition = PartitionId(PARTITION.0 + 1);
-    assert!(matches!(
-        log.append(&[stranger]).unwrap_err(),
-        Fault::OutOfOrder { .. }
-    ));
-    assert!(matches!(
-        log.append(&[record(1, 1), record(1, 3)]).unwrap_err(),
-        Fault::OutOfOrder { .. }
-    ));
+    assert!(matches!(log.append(&[stranger]).unwrap_err(), Fault::OutOfOrder { .. }));
+    assert!(matches!(log.append(&[record(1, 1), record(1, 3)]).unwrap_err(), Fault::OutOfOrder { .. }));
     let mut large = record(1, 1);
     large.body = vec![0; usize::try_from(RECORD_BYTES_MAX).unwrap()];
-    assert!(matches!(
-        log.append(&[large]).unwrap_err(),
-        Fault::TooLarge { .. }
-    ));
+    assert!(matches!(log.append(&[large]).unwrap_err(), Fault::TooLarge { .. }));
     assert!(matches!(
         log.write_snapshot(record(1, 1).position, b"").unwrap_err(),
         Fault::SnapshotAhead { .. }
@@ -187,8 +153,5 @@ fn wrong_positions_sizes_and_partitions_write_nothing() {
     log.close().unwrap();
     let mut other = small(16 * 1024);
     other.partition = PartitionId(PARTITION.0 + 1);
-    assert!(matches!(
-        EmbeddedLog::open(home.path(), &other).unwrap_err(),
-        Fault::WrongPartition { .. }
-    ));
+    assert!(matches!(EmbeddedLog::open(home.path(), &other).unwrap_err(), Fault::WrongPartition { .. }));
 }

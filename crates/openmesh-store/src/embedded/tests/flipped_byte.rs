@@ -22,21 +22,16 @@ fn closed() -> Case {
     kept.extend(keep(&mut log, 3));
     log.write_quiet_marker().unwrap();
     kept.extend(keep(&mut log, 1));
-    log.write_snapshot(kept[2].position, b"state as of three")
-        .unwrap();
+    log.write_snapshot(kept[2].position, b"state as of three").unwrap();
     log.close().unwrap();
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(SEGMENT_BYTES)).unwrap();
     for count in [1, 4, 1, 2] {
         kept.extend(keep(&mut log, count));
     }
-    log.write_snapshot(kept[8].position, b"state as of nine")
-        .unwrap();
+    log.write_snapshot(kept[8].position, b"state as of nine").unwrap();
     log.close().unwrap();
     assert_eq!(assert_verifies(home.path()).records, kept.len() as u64);
-    Case {
-        frozen: Frozen::of(home.path()),
-        kept,
-    }
+    Case { frozen: Frozen::of(home.path()), kept }
 }
 
 fn flip(folder: &Path, name: &str, bytes: &[u8], at: usize) {
@@ -61,18 +56,10 @@ fn survivors(case: &Case, home: &Path, about: &str) -> Vec<u64> {
         assert!(log.reader().get(*seq).is_err(), "{about}");
     }
     let added = keep(&mut log, 1);
-    assert!(
-        same(&log.reader().get(next).unwrap().unwrap(), &added[0]),
-        "{about}"
-    );
+    assert!(same(&log.reader().get(next).unwrap().unwrap(), &added[0]), "{about}");
     log.close().unwrap();
     let (log, opened) = EmbeddedLog::open(home, &small(SEGMENT_BYTES)).unwrap();
-    assert_eq!(
-        (opened.next_seq, opened.unclean),
-        (next + 1, false),
-        "{about}: {:?}",
-        opened.report
-    );
+    assert_eq!((opened.next_seq, opened.unclean), (next + 1, false), "{about}: {:?}", opened.report);
     let (again, _) = read_all(&log.reader());
     assert_eq!(again.len(), all.len() + 1, "{about}");
     lost
@@ -83,11 +70,7 @@ fn any_flipped_byte_is_reported_and_costs_at_most_its_record() {
     let case = closed();
     let home = folder();
     let mut lost_in_total = 0;
-    let logs = case
-        .frozen
-        .files()
-        .iter()
-        .filter(|(name, _)| name != "lock");
+    let logs = case.frozen.files().iter().filter(|(name, _)| name != "lock");
     let mut segments = 0;
     for (name, bytes) in logs {
         segments += usize::from(name.starts_with("segment"));
@@ -96,10 +79,7 @@ fn any_flipped_byte_is_reported_and_costs_at_most_its_record() {
             case.frozen.thaw(home.path());
             flip(home.path(), name, bytes, at);
             let report = verified(home.path());
-            assert!(
-                report.findings.iter().any(|finding| finding.file == *name),
-                "{about}: not found"
-            );
+            assert!(report.findings.iter().any(|finding| finding.file == *name), "{about}: not found");
             let (reader, _) = open_read_only(home.path()).unwrap();
             assert_eq!(reader.head_seq(), case.kept.len() as u64, "{about}");
             let lost = survivors(&case, home.path(), &about);
@@ -108,10 +88,7 @@ fn any_flipped_byte_is_reported_and_costs_at_most_its_record() {
         }
     }
     assert!(segments >= 3);
-    assert!(
-        lost_in_total > 500,
-        "flips in records lose them: {lost_in_total}"
-    );
+    assert!(lost_in_total > 500, "flips in records lose them: {lost_in_total}");
 }
 
 #[test]
@@ -129,20 +106,14 @@ fn damage_below_the_synced_head_is_corruption_not_a_torn_tail() {
     let (_log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     assert_eq!((opened.next_seq, opened.epoch), (3, 2));
     assert_eq!(opened.report.dropped, None);
-    assert_eq!(
-        opened.report.corrupt[0]
-            .lost
-            .map(|lost| (lost.first, lost.last)),
-        Some((2, 2))
-    );
+    assert_eq!(opened.report.corrupt[0].lost.map(|lost| (lost.first, lost.last)), Some((2, 2)));
 }
 
 #[test]
 fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
-    for (part, expected) in [
-        ("header 2", "the chain is broken"),
-        ("body of 2", "not what the header commits to"),
-    ] {
+    for (part, expected) in
+        [("header 2", "the chain is broken"), ("body of 2", "not what the header commits to")]
+    {
         let home = folder();
         let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
         keep(&mut log, 3);
@@ -150,24 +121,17 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
         log.close().unwrap();
         let path = home.path().join(&active.name);
         let mut bytes = std::fs::read(&path).unwrap();
-        let at = bytes
-            .windows(part.len())
-            .position(|window| window == part.as_bytes())
-            .unwrap();
+        let at = bytes.windows(part.len()).position(|window| window == part.as_bytes()).unwrap();
         bytes[at] ^= 1;
         let mut walker = active.walk(super::super::segment::DATA_START, 65536);
         while walker.at() < end {
-            let crate::embedded::walker::Item::Record { at, head, frame } =
-                walker.next().unwrap().unwrap()
+            let crate::embedded::walker::Item::Record { at, head, frame } = walker.next().unwrap().unwrap()
             else {
                 continue;
             };
             let from = usize::try_from(at).unwrap();
             let mut forged = head
-                .cut(
-                    &bytes::Bytes::copy_from_slice(&bytes[from..from + frame.len()]),
-                    super::PARTITION,
-                )
+                .cut(&bytes::Bytes::copy_from_slice(&bytes[from..from + frame.len()]), super::PARTITION)
                 .unwrap();
             forged.position = head.cut(&frame, super::PARTITION).unwrap().position;
             let record = EncodedRecord {
@@ -183,10 +147,7 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
         std::fs::write(&path, bytes).unwrap();
         let report = verified(home.path());
         assert!(
-            report
-                .findings
-                .iter()
-                .any(|finding| finding.to_string().contains(expected)),
+            report.findings.iter().any(|finding| finding.to_string().contains(expected)),
             "{:?}",
             report.findings
         );
@@ -209,12 +170,9 @@ fn what_does_not_belong_is_reported() {
     check(&|folder| std::fs::remove_file(folder.join("segment-0000000002.log")).unwrap());
     check(&|folder| std::fs::remove_file(folder.join("segment-0000000001.log")).unwrap());
     check(&|folder| {
-        std::fs::copy(
-            folder.join("segment-0000000001.log"),
-            folder.join("segment-0000000002.log"),
-        )
-        .map(drop)
-        .unwrap();
+        std::fs::copy(folder.join("segment-0000000001.log"), folder.join("segment-0000000002.log"))
+            .map(drop)
+            .unwrap();
     });
     check(&|folder| {
         let path = folder.join("segment-0000000003.log");
@@ -253,11 +211,7 @@ fn a_frame_inside_a_body_does_not_pass_for_a_record() {
     let at = log.at + (BATCH_HEAD_BYTES + RECORD_HEAD_BYTES) as u64;
     let mut forged = Vec::new();
     super::super::frame::encode_record(&super::record(1, 2), &[0; 32], seal, at, &mut forged);
-    let carrier = EncodedRecord {
-        header: Vec::new(),
-        body: forged,
-        ..super::record(1, 2)
-    };
+    let carrier = EncodedRecord { header: Vec::new(), body: forged, ..super::record(1, 2) };
     let damaged_at = usize::try_from(at).unwrap() - 30;
     log.append(&[carrier]).unwrap();
     log.sync().unwrap();
@@ -269,4 +223,19 @@ fn a_frame_inside_a_body_does_not_pass_for_a_record() {
     let (log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     assert_eq!(opened.next_seq, 3);
     assert_eq!(read_all(&log.reader()).1, [2]);
+}
+
+#[test]
+fn bytes_after_a_clean_close_make_it_unclean() {
+    let home = folder();
+    let (mut log, _) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    keep(&mut log, 1);
+    log.close().unwrap();
+    let path = home.path().join("segment-0000000001.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4000] = 1;
+    std::fs::write(&path, bytes).unwrap();
+    let (_log, opened) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    assert_eq!((opened.epoch, opened.unclean), (2, true));
+    assert_eq!(opened.report.dropped.map(|dropped| dropped.to_byte), Some(4008));
 }

@@ -8,15 +8,9 @@ use crate::embedded::{EmbeddedLog, LogConfig, PageLimit, open_read_only};
 fn records_come_back_over_many_segments_from_cache_and_from_disk() {
     for cache_bytes in [0, 2000, 1 << 20] {
         let home = folder();
-        let config = LogConfig {
-            cache_bytes,
-            ..small(4096)
-        };
+        let config = LogConfig { cache_bytes, ..small(4096) };
         let (mut log, opened) = EmbeddedLog::open(home.path(), &config).unwrap();
-        assert_eq!(
-            (opened.epoch, opened.unclean, opened.next_seq, opened.head),
-            (1, false, 1, None)
-        );
+        assert_eq!((opened.epoch, opened.unclean, opened.next_seq, opened.head), (1, false, 1, None));
         let mut kept = Vec::new();
         for count in [1, 7, 2, 1, 30, 1, 1, 5, 9, 1] {
             kept.extend(keep(&mut log, count));
@@ -24,43 +18,23 @@ fn records_come_back_over_many_segments_from_cache_and_from_disk() {
         }
         let reader = log.reader();
         for record in &kept {
-            assert!(same(
-                &reader.get(record.position.seq).unwrap().unwrap(),
-                record
-            ));
+            assert!(same(&reader.get(record.position.seq).unwrap().unwrap(), record));
             assert!(reader.get_at(record.position).unwrap().is_some());
         }
         let mut elsewhere = kept[0].position;
         elsewhere.epoch += 1;
         assert_eq!(reader.get_at(elsewhere).unwrap(), None);
-        assert_eq!(
-            (
-                reader.get(0).unwrap(),
-                reader.get(kept.len() as u64 + 1).unwrap()
-            ),
-            (None, None)
-        );
+        assert_eq!((reader.get(0).unwrap(), reader.get(kept.len() as u64 + 1).unwrap()), (None, None));
         let walked: Vec<_> = reader.records(10).map(Result::unwrap).collect();
-        assert!(
-            walked
-                .iter()
-                .zip(&kept[9..])
-                .all(|(stored, record)| same(stored, record))
-        );
+        assert!(walked.iter().zip(&kept[9..]).all(|(stored, record)| same(stored, record)));
         assert_eq!(walked.len(), kept.len() - 9);
         let head_chain = log.head_chain();
         log.close().unwrap();
         let report = assert_verifies(home.path());
         assert!(report.clean && report.segments > 3);
-        assert_eq!(
-            (report.records, report.head_chain),
-            (kept.len() as u64, head_chain)
-        );
+        assert_eq!((report.records, report.head_chain), (kept.len() as u64, head_chain));
         let (log, opened) = EmbeddedLog::open(home.path(), &config).unwrap();
-        assert_eq!(
-            (opened.epoch, opened.unclean, opened.head_chain),
-            (1, false, head_chain)
-        );
+        assert_eq!((opened.epoch, opened.unclean, opened.head_chain), (1, false, head_chain));
         assert_eq!(opened.head, kept.last().map(|record| record.position));
         assert_holds(&log.reader(), &kept);
     }
@@ -73,13 +47,7 @@ fn readers_see_nothing_before_its_sync() {
     let reader = log.reader();
     log.append(&records(&log, 4)).unwrap();
     assert_eq!((reader.head_seq(), reader.get(1).unwrap()), (0, None));
-    assert!(
-        reader
-            .scan(1, PageLimit::default())
-            .unwrap()
-            .records
-            .is_empty()
-    );
+    assert!(reader.scan(1, PageLimit::default()).unwrap().records.is_empty());
     log.sync().unwrap();
     assert_eq!(reader.head_seq(), 4);
     assert!(reader.get(4).unwrap().is_some());
@@ -108,36 +76,12 @@ fn one_sync_covers_many_appends_and_none_is_skipped() {
 #[test]
 fn pages_are_bounded_and_continue() {
     let home = folder();
-    let (mut log, _) = EmbeddedLog::open(
-        home.path(),
-        &LogConfig {
-            cache_bytes: 0,
-            ..small(1 << 20)
-        },
-    )
-    .unwrap();
+    let (mut log, _) =
+        EmbeddedLog::open(home.path(), &LogConfig { cache_bytes: 0, ..small(1 << 20) }).unwrap();
     keep(&mut log, 50);
-    let page = log
-        .reader()
-        .scan(
-            5,
-            PageLimit {
-                records: 7,
-                bytes: usize::MAX,
-            },
-        )
-        .unwrap();
+    let page = log.reader().scan(5, PageLimit { records: 7, bytes: usize::MAX }).unwrap();
     assert_eq!((page.records.len(), page.next_seq), (7, 12));
-    let page = log
-        .reader()
-        .scan(
-            5,
-            PageLimit {
-                records: 100,
-                bytes: 1,
-            },
-        )
-        .unwrap();
+    let page = log.reader().scan(5, PageLimit { records: 100, bytes: 1 }).unwrap();
     assert_eq!((page.records.len(), page.next_seq), (1, 6));
     let page = log.reader().scan(51, PageLimit::default()).unwrap();
     assert_eq!((page.records.len(), page.next_seq), (0, 51));
@@ -156,12 +100,7 @@ fn a_batch_larger_than_a_segment_gets_one_of_its_own() {
     log.close().unwrap();
     assert_eq!(kept.len(), 41);
     let report = super::verified(home.path());
-    assert_eq!(
-        report.findings.len(),
-        1,
-        "only the commitment this test broke: {:?}",
-        report.findings
-    );
+    assert_eq!(report.findings.len(), 1, "only the commitment this test broke: {:?}", report.findings);
     let (reader, _) = open_read_only(home.path()).unwrap();
     assert_holds(&reader, &kept);
 }
@@ -169,14 +108,8 @@ fn a_batch_larger_than_a_segment_gets_one_of_its_own() {
 #[test]
 fn readers_follow_a_writer_on_another_thread() {
     let home = folder();
-    let (mut log, _) = EmbeddedLog::open(
-        home.path(),
-        &LogConfig {
-            cache_bytes: 5000,
-            ..small(8192)
-        },
-    )
-    .unwrap();
+    let (mut log, _) =
+        EmbeddedLog::open(home.path(), &LogConfig { cache_bytes: 5000, ..small(8192) }).unwrap();
     let reader = log.reader();
     let follower = std::thread::spawn(move || {
         let mut seq = 1;
@@ -201,24 +134,15 @@ fn the_last_two_snapshots_are_kept_and_the_newest_is_loaded() {
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     let kept = keep(&mut log, 6);
     for seq in [2_usize, 4, 6] {
-        log.write_snapshot(kept[seq - 1].position, format!("as of {seq}").as_bytes())
-            .unwrap();
+        log.write_snapshot(kept[seq - 1].position, format!("as of {seq}").as_bytes()).unwrap();
     }
-    log.snapshots()
-        .write(kept[5].position, b"again as of 6")
-        .unwrap();
+    log.snapshots().write(kept[5].position, b"again as of 6").unwrap();
     drop(log);
     let names = crate::embedded::snapshot::snapshot_files(home.path()).unwrap();
-    assert_eq!(
-        names.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
-        [6, 4]
-    );
+    assert_eq!(names.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [6, 4]);
     let (log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     let snapshot = opened.snapshot.unwrap();
-    assert_eq!(
-        (snapshot.position, snapshot.state.as_slice()),
-        (kept[5].position, &b"again as of 6"[..])
-    );
+    assert_eq!((snapshot.position, snapshot.state.as_slice()), (kept[5].position, &b"again as of 6"[..]));
     assert_eq!(snapshot.chain, log.reader().get(6).unwrap().unwrap().chain);
     drop(log);
     let path = home.path().join(&names[0].1);
@@ -226,10 +150,7 @@ fn the_last_two_snapshots_are_kept_and_the_newest_is_loaded() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(path, bytes).unwrap();
     let (_log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
-    assert_eq!(
-        opened.snapshot.map(|snapshot| snapshot.state),
-        Some(b"as of 4".to_vec())
-    );
+    assert_eq!(opened.snapshot.map(|snapshot| snapshot.state), Some(b"as of 4".to_vec()));
     assert_eq!(opened.report.bad_snapshots.len(), 1);
     assert!(!verified_snapshots_clean(home.path()));
 }
@@ -246,10 +167,7 @@ fn verification_tells_how_far_it_is() {
     log.close().unwrap();
     let mut told = Vec::new();
     let mut progress = |done, total| told.push((done, total));
-    let mut options = crate::VerifyOptions {
-        commitment: None,
-        progress: Some(&mut progress),
-    };
+    let mut options = crate::VerifyOptions { commitment: None, progress: Some(&mut progress) };
     let report = crate::verify(home.path(), &mut options).unwrap();
     assert_eq!(told.last(), Some(&(report.bytes, report.bytes)));
     assert!(told.windows(2).all(|pair| pair[0].0 <= pair[1].0));

@@ -47,13 +47,7 @@ fn unclosed(one_batch: bool) -> Case {
     }
     assert_eq!(log.at, end as u64);
     drop(log);
-    Case {
-        frozen: Frozen::of(home.path()),
-        kept,
-        ends,
-        from,
-        one_batch,
-    }
+    Case { frozen: Frozen::of(home.path()), kept, ends, from, one_batch }
 }
 
 fn tear(folder: &Path, cut: usize, end: usize, left: Left) -> bool {
@@ -63,10 +57,9 @@ fn tear(folder: &Path, cut: usize, end: usize, left: Left) -> bool {
     match left {
         Left::Nothing => bytes.truncate(cut),
         Left::Zeros => bytes[cut..].fill(0),
-        Left::Garbage => bytes[cut..end]
-            .iter_mut()
-            .enumerate()
-            .for_each(|(at, byte)| *byte ^= (at % 255) as u8 + 1),
+        Left::Garbage => {
+            bytes[cut..end].iter_mut().enumerate().for_each(|(at, byte)| *byte ^= (at % 255) as u8 + 1)
+        }
     }
     std::fs::write(&path, &bytes).unwrap();
     bytes.resize(whole.len(), 0);
@@ -80,39 +73,23 @@ fn try_cut(case: &Case, home: &Path, cut: usize, left: Left) {
     let changed = tear(home, cut, end, left);
     let mut torn = std::fs::read(home.join(SEGMENT)).unwrap();
     torn.resize(original.len(), 0);
-    let whole = case
-        .ends
-        .iter()
-        .filter(|end| torn[..**end] == original[..**end])
-        .count();
+    let whole = case.ends.iter().filter(|end| torn[..**end] == original[..**end]).count();
     let mut kept = case.kept[..case.kept.len() - 3 + whole].to_vec();
 
     let (mut log, opened) = EmbeddedLog::open(home, &small(16 * 1024)).unwrap();
     let about = format!("cut at {cut}, {left:?}, {:?}", opened.report);
     assert_eq!((opened.epoch, opened.unclean), (2, true), "{about}");
     assert_eq!(opened.next_seq, kept.len() as u64 + 1, "{about}");
-    assert_eq!(
-        opened.head.map(|head| head.seq),
-        Some(kept.len() as u64),
-        "{about}"
-    );
+    assert_eq!(opened.head.map(|head| head.seq), Some(kept.len() as u64), "{about}");
     assert!(opened.report.corrupt.is_empty(), "{about}");
     // A cut between batches leaves no trace.
-    let kept_end = whole
-        .checked_sub(1)
-        .map_or(case.from, |last| case.ends[last]);
-    let traceless =
-        (!case.one_batch || cut <= case.from) && torn[kept_end..].iter().all(|byte| *byte == 0);
+    let kept_end = whole.checked_sub(1).map_or(case.from, |last| case.ends[last]);
+    let traceless = (!case.one_batch || cut <= case.from) && torn[kept_end..].iter().all(|byte| *byte == 0);
     if changed && !traceless {
-        let dropped = opened
-            .report
-            .dropped
-            .as_ref()
-            .unwrap_or_else(|| panic!("nothing dropped: {about}"));
+        let dropped = opened.report.dropped.as_ref().unwrap_or_else(|| panic!("nothing dropped: {about}"));
         assert_eq!(dropped.segment, SEGMENT, "{about}");
         assert!(
-            dropped.from_byte <= (cut as u64).next_multiple_of(8)
-                && dropped.to_byte > dropped.from_byte,
+            dropped.from_byte <= (cut as u64).next_multiple_of(8) && dropped.to_byte > dropped.from_byte,
             "{about}"
         );
     }
@@ -148,10 +125,7 @@ fn a_batch_that_ends_between_its_records_is_reported() {
     tear(home.path(), case.ends[0], case.ends[2], Left::Zeros);
     let (_log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     let dropped = opened.report.dropped.unwrap();
-    assert_eq!(
-        (dropped.from_byte, dropped.to_byte),
-        (case.ends[0] as u64, case.ends[2] as u64)
-    );
+    assert_eq!((dropped.from_byte, dropped.to_byte), (case.ends[0] as u64, case.ends[2] as u64));
 }
 
 #[test]
@@ -165,10 +139,7 @@ fn a_hole_in_an_unsynced_tail_drops_what_follows_and_its_seqs_get_another_epoch(
     std::fs::write(&path, bytes).unwrap();
 
     let (mut log, opened) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
-    assert_eq!(
-        (opened.next_seq, opened.epoch),
-        (case.kept.len() as u64 - 1, 2)
-    );
+    assert_eq!((opened.next_seq, opened.epoch), (case.kept.len() as u64 - 1, 2));
     let mut kept = case.kept[..case.kept.len() - 2].to_vec();
     kept.extend(keep(&mut log, 1));
     drop(log);

@@ -50,8 +50,7 @@ impl Trouble {
         }
         self.syncs += 1;
         let inode = file.metadata()?.ino();
-        self.undo
-            .retain(|(other, _, _)| other.metadata().map(|meta| meta.ino()).unwrap_or(0) != inode);
+        self.undo.retain(|(other, _, _)| other.metadata().map(|meta| meta.ino()).unwrap_or(0) != inode);
         Ok(())
     }
 

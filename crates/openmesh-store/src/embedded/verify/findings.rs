@@ -58,12 +58,7 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn new(file: &str, offset: u64, seq: Option<u64>, flaw: Flaw) -> Self {
-        Self {
-            file: file.to_owned(),
-            offset,
-            seq,
-            flaw,
-        }
+        Self { file: file.to_owned(), offset, seq, flaw }
     }
 }
 

@@ -63,18 +63,9 @@ impl FrameCheck {
 
     /// The segment has ended; `last` when the log has, too.
     pub(super) fn leave(&mut self, run: &mut Run<'_>, last: bool) {
-        if let Some(Pending {
-            from,
-            to: to_byte,
-            what,
-        }) = self.pending.take()
-        {
+        if let Some(Pending { from, to: to_byte, what }) = self.pending.take() {
             let seq = self.known.as_ref().map(|known| known.next_seq);
-            let flaw = if last {
-                Flaw::Torn { to_byte, what }
-            } else {
-                Flaw::Damaged { to_byte, what }
-            };
+            let flaw = if last { Flaw::Torn { to_byte, what } } else { Flaw::Damaged { to_byte, what } };
             run.find(Finding::new(&self.file, from, seq, flaw));
             run.report.clean = false;
         }
@@ -83,12 +74,7 @@ impl FrameCheck {
         }
     }
 
-    pub(super) fn take(
-        &mut self,
-        run: &mut Run<'_>,
-        item: Item,
-        commitment: Option<&Commitment<'_>>,
-    ) {
+    pub(super) fn take(&mut self, run: &mut Run<'_>, item: Item, commitment: Option<&Commitment<'_>>) {
         match item {
             Item::Bad { from, to, what } => self.add_damage(from, to, what),
             Item::Batch { at, head } => self.take_batch(run, at, head),
@@ -106,10 +92,7 @@ impl FrameCheck {
     }
 
     fn add_damage(&mut self, from: u64, to: u64, what: &'static str) {
-        let (from, what) = self
-            .pending
-            .as_ref()
-            .map_or((from, what), |pending| (pending.from, pending.what));
+        let (from, what) = self.pending.as_ref().map_or((from, what), |pending| (pending.from, pending.what));
         self.pending = Some(Pending { from, to, what });
         self.headless = true;
         if let Some(batch) = &mut self.batch {
@@ -135,13 +118,7 @@ impl FrameCheck {
         run.find_if(unfit, Finding::new(&self.file, at, seq, Flaw::Batch));
         known.synced_seq = known.synced_seq.max(head.synced_seq);
         run.report.clean = head.kind == BatchKind::Closed;
-        self.batch = Some(OpenBatch {
-            file: self.file.clone(),
-            at,
-            head,
-            met: 0,
-            excused: false,
-        });
+        self.batch = Some(OpenBatch { file: self.file.clone(), at, head, met: 0, excused: false });
         self.headless = false;
     }
 
@@ -150,27 +127,13 @@ impl FrameCheck {
         let Some(batch) = self.batch.take() else {
             return;
         };
-        let after_crash = next
-            .is_some_and(|next| next.kind == BatchKind::Opened && next.epoch > batch.head.epoch);
+        let after_crash =
+            next.is_some_and(|next| next.kind == BatchKind::Opened && next.epoch > batch.head.epoch);
         let short = batch.met < batch.head.count && !batch.excused && !after_crash;
-        run.find_if(
-            short,
-            Finding::new(
-                &batch.file,
-                batch.at,
-                Some(batch.head.first_seq),
-                Flaw::Batch,
-            ),
-        );
+        run.find_if(short, Finding::new(&batch.file, batch.at, Some(batch.head.first_seq), Flaw::Batch));
     }
 
-    fn take_record(
-        &mut self,
-        run: &mut Run<'_>,
-        at: u64,
-        head: &RecordHead,
-        record: &StoredRecord,
-    ) -> bool {
+    fn take_record(&mut self, run: &mut Run<'_>, at: u64, head: &RecordHead, record: &StoredRecord) -> bool {
         let after_damage = self.pending.is_some();
         if !self.continues(run, at, head.seq, head.epoch) {
             return false;
@@ -178,20 +141,12 @@ impl FrameCheck {
         let Some(known) = &mut self.known else {
             return false;
         };
-        let broken = known
-            .chain
-            .is_some_and(|chain| chain_after(&chain, &record.header) != head.chain);
-        run.find_if(
-            broken,
-            Finding::new(&self.file, at, Some(head.seq), Flaw::Chain),
-        );
+        let broken = known.chain.is_some_and(|chain| chain_after(&chain, &record.header) != head.chain);
+        run.find_if(broken, Finding::new(&self.file, at, Some(head.seq), Flaw::Chain));
         known.chain = Some(head.chain);
         known.next_seq = head.seq + 1;
         let unfit = !self.fits_batch(at + head.frame_bytes(), head.epoch) && !after_damage;
-        run.find_if(
-            unfit,
-            Finding::new(&self.file, at, Some(head.seq), Flaw::Batch),
-        );
+        run.find_if(unfit, Finding::new(&self.file, at, Some(head.seq), Flaw::Batch));
         run.take_record(record.position, record.chain);
         true
     }
@@ -219,31 +174,13 @@ impl FrameCheck {
             run.find(Finding::new(&self.file, at, Some(seq), Flaw::GoesBack));
             return false;
         }
-        let lost = (seq > known.next_seq).then_some(SeqRange {
-            first: known.next_seq,
-            last: seq - 1,
-        });
+        let lost = (seq > known.next_seq).then_some(SeqRange { first: known.next_seq, last: seq - 1 });
         let first_lost = lost.map(|lost| lost.first);
-        if let Some(Pending {
-            from,
-            to: to_byte,
-            what,
-        }) = self.pending.take()
-        {
-            run.find(Finding::new(
-                &self.file,
-                from,
-                first_lost,
-                Flaw::Damaged { to_byte, what },
-            ));
+        if let Some(Pending { from, to: to_byte, what }) = self.pending.take() {
+            run.find(Finding::new(&self.file, from, first_lost, Flaw::Damaged { to_byte, what }));
         }
         if let Some(lost) = lost {
-            run.find(Finding::new(
-                &self.file,
-                at,
-                first_lost,
-                Flaw::Missing(lost),
-            ));
+            run.find(Finding::new(&self.file, at, first_lost, Flaw::Missing(lost)));
             known.chain = None;
         }
         known.epoch = epoch;
@@ -255,11 +192,8 @@ impl FrameCheck {
 /// True when the body is the one the header commits to, or the header commits to none.
 fn is_kept(commitment: &Commitment<'_>, record: &StoredRecord) -> bool {
     commitment(&record.header).is_none_or(|committed| {
-        let digest: [u8; 32] = Sha256::new()
-            .chain_update(record.salt)
-            .chain_update(&record.body)
-            .finalize()
-            .into();
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(record.salt).chain_update(&record.body).finalize().into();
         committed == Digest::from_bytes(digest)
     })
 }

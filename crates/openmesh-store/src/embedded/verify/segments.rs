@@ -24,20 +24,11 @@ pub(super) struct SegmentCheck<'o, 'a> {
 
 impl<'o, 'a> SegmentCheck<'o, 'a> {
     pub(super) fn new(options: &'o mut VerifyOptions<'a>) -> Self {
-        Self {
-            options,
-            frames: FrameCheck::default(),
-            last_number: 0,
-            told_bytes: 0,
-        }
+        Self { options, frames: FrameCheck::default(), last_number: 0, told_bytes: 0 }
     }
 
     /// The partition of the first readable segment. Errors: `Newer`, `Io`.
-    pub(super) fn partition_of(
-        &self,
-        folder: &Path,
-        numbers: &[u64],
-    ) -> Result<Option<PartitionId>, Fault> {
+    pub(super) fn partition_of(&self, folder: &Path, numbers: &[u64]) -> Result<Option<PartitionId>, Fault> {
         for number in numbers {
             match Segment::open(folder, &segment_name(*number), false) {
                 Ok((segment, _)) => return Ok(Some(segment.header.partition)),
@@ -49,12 +40,7 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
     }
 
     /// Errors: `Newer`, `Io`.
-    pub(super) fn segment(
-        &mut self,
-        run: &mut Run<'_>,
-        number: u64,
-        last: bool,
-    ) -> Result<(), Fault> {
+    pub(super) fn segment(&mut self, run: &mut Run<'_>, number: u64, last: bool) -> Result<(), Fault> {
         let (name, length) = run.segment_name_and_length(number)?;
         run.report.segments += 1;
         match Segment::open(run.folder, &name, false) {
@@ -63,8 +49,7 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
                     run.find(Finding::new(&name, *from, None, Flaw::HeaderCopy));
                 }
                 self.check_header(run, &segment, number, length);
-                self.walk(run, &segment, last)
-                    .map_err(|error| segment.fault("read", &error))?;
+                self.walk(run, &segment, last).map_err(|error| segment.fault("read", &error))?;
             }
             Err(Fault::Damaged { .. }) => run.find(Finding::new(&name, 0, None, Flaw::Header)),
             Err(fault) => return Err(fault),
@@ -82,26 +67,14 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
     fn check_header(&mut self, run: &mut Run<'_>, segment: &Segment, number: u64, length: u64) {
         let header = &segment.header;
         let name = &segment.name;
-        let flaw = Flaw::FileLength {
-            expected: header.file_bytes,
-            found: length,
-        };
-        run.find_if(
-            length != header.file_bytes,
-            Finding::new(name, 0, None, flaw),
-        );
-        run.find_if(
-            copies_differ(segment),
-            Finding::new(name, 0, None, Flaw::HeaderCopiesDiffer),
-        );
+        let flaw = Flaw::FileLength { expected: header.file_bytes, found: length };
+        run.find_if(length != header.file_bytes, Finding::new(name, 0, None, flaw));
+        run.find_if(copies_differ(segment), Finding::new(name, 0, None, Flaw::HeaderCopiesDiffer));
         let foreign = header.number != number || Some(header.partition) != run.partition;
         let jumps = number != self.last_number + 1;
         let goes_on = match &self.frames.known {
             Some(known) => {
-                let missing = SeqRange {
-                    first: known.next_seq,
-                    last: header.first_seq.saturating_sub(1),
-                };
+                let missing = SeqRange { first: known.next_seq, last: header.first_seq.saturating_sub(1) };
                 let gap = missing.first <= missing.last;
                 let finding = Finding::new(name, 0, Some(missing.first), Flaw::Missing(missing));
                 run.find_if(gap, finding);
@@ -110,25 +83,13 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
             }
             None => header.first_seq == FIRST_SEQ,
         };
-        run.find_if(
-            foreign || jumps || !goes_on,
-            Finding::new(name, 0, None, Flaw::NotContinuing),
-        );
+        run.find_if(foreign || jumps || !goes_on, Finding::new(name, 0, None, Flaw::NotContinuing));
         self.last_number = number;
         self.frames.known = Some(Known {
             next_seq: header.first_seq,
             chain: Some(header.chain),
-            epoch: self
-                .frames
-                .known
-                .as_ref()
-                .map_or(0, |known| known.epoch)
-                .max(header.epoch),
-            synced_seq: self
-                .frames
-                .known
-                .as_ref()
-                .map_or(0, |known| known.synced_seq),
+            epoch: self.frames.known.as_ref().map_or(0, |known| known.epoch).max(header.epoch),
+            synced_seq: self.frames.known.as_ref().map_or(0, |known| known.synced_seq),
         });
     }
 
@@ -161,8 +122,5 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
 fn copies_differ(segment: &Segment) -> bool {
     let copies = read_up_to(&segment.file, 0, COPY_BYTES * 2).unwrap_or_default();
     let (first, second) = copies.split_at(copies.len().min(COPY_BYTES));
-    first != second
-        && [first, second]
-            .iter()
-            .all(|copy| SegmentHeader::decode(copy).is_ok())
+    first != second && [first, second].iter().all(|copy| SegmentHeader::decode(copy).is_ok())
 }
