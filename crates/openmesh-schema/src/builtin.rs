@@ -5,22 +5,10 @@ use openmesh_message::{Authority, VersionedName};
 use std::sync::LazyLock;
 
 const SCHEMAS: &[(&str, &str)] = &[
-    (
-        "market/rfp@v1.0.0",
-        include_str!("../definitions/market/rfp.json"),
-    ),
-    (
-        "market/proposal@v1.0.0",
-        include_str!("../definitions/market/proposal.json"),
-    ),
-    (
-        "market/contract@v2.0.1",
-        include_str!("../definitions/market/contract.json"),
-    ),
-    (
-        "mesh/notice@v1.0.0",
-        include_str!("../definitions/mesh/notice.json"),
-    ),
+    ("market/rfp@v1.0.0", include_str!("../definitions/market/rfp.json")),
+    ("market/proposal@v1.0.0", include_str!("../definitions/market/proposal.json")),
+    ("market/contract@v2.0.1", include_str!("../definitions/market/contract.json")),
+    ("mesh/notice@v1.0.0", include_str!("../definitions/mesh/notice.json")),
 ];
 
 const PROTOCOLS: &[&str] = &[
@@ -34,14 +22,10 @@ const PROTOCOLS: &[&str] = &[
 /// Every built-in definition; built once.
 pub(crate) fn catalog() -> Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
-        let schemas = SCHEMAS
-            .iter()
-            .fold(Catalog::empty(), |catalog, (name, body)| {
-                with_schema(&catalog, name, body).unwrap_or(catalog)
-            });
-        PROTOCOLS.iter().fold(schemas, |catalog, body| {
-            with_protocol(&catalog, body).unwrap_or(catalog)
-        })
+        let schemas = SCHEMAS.iter().fold(Catalog::empty(), |catalog, (name, body)| {
+            with_schema(&catalog, name, body).unwrap_or(catalog)
+        });
+        PROTOCOLS.iter().fold(schemas, |catalog, body| with_protocol(&catalog, body).unwrap_or(catalog))
     });
     CATALOG.clone()
 }
@@ -54,9 +38,7 @@ fn with_schema(catalog: &Catalog, name: &str, body: &str) -> Option<Catalog> {
 }
 
 fn with_protocol(catalog: &Catalog, body: &str) -> Option<Catalog> {
-    let (protocol, _) = catalog
-        .check_protocol(body.as_bytes(), Authority::OpenMesh)
-        .ok()?;
+    let (protocol, _) = catalog.check_protocol(body.as_bytes(), Authority::OpenMesh).ok()?;
     catalog.with_protocol(protocol).ok()
 }
 
@@ -76,12 +58,7 @@ mod tests {
         for body in PROTOCOLS {
             let checked = built.check_protocol(body.as_bytes(), Authority::OpenMesh);
             let (protocol, report) = checked.unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(
-                report.warnings,
-                Vec::<String>::new(),
-                "{}",
-                protocol.pinned()
-            );
+            assert_eq!(report.warnings, Vec::<String>::new(), "{}", protocol.pinned());
             built = built.with_protocol(protocol).unwrap();
         }
         let shipped = catalog();

@@ -46,11 +46,7 @@ impl Catalog {
     }
 
     /// Checks and compiles a schema; publishes nothing.
-    pub fn check_schema(
-        &self,
-        name: &VersionedName,
-        body: &[u8],
-    ) -> Result<Arc<Schema>, DefinitionError> {
+    pub fn check_schema(&self, name: &VersionedName, body: &[u8]) -> Result<Arc<Schema>, DefinitionError> {
         Schema::compile(name, body).map(Arc::new)
     }
 
@@ -107,16 +103,12 @@ impl Catalog {
 
     /// The newest schema in a range.
     pub fn resolve(&self, range: &NameRange) -> Option<PinnedName> {
-        self.schemas
-            .newest(range)
-            .map(|schema| schema.pinned().clone())
+        self.schemas.newest(range).map(|schema| schema.pinned().clone())
     }
 
     /// The newest protocol in a range.
     pub fn resolve_protocol(&self, range: &NameRange) -> Option<PinnedName> {
-        self.protocols
-            .newest(range)
-            .map(|protocol| protocol.pinned().clone())
+        self.protocols.newest(range).map(|protocol| protocol.pinned().clone())
     }
 
     /// Every schema, by name and version.
@@ -136,8 +128,7 @@ impl Published for Catalog {
     }
 
     fn has(&self, pinned: &PinnedName) -> bool {
-        self.schema_named(&pinned.versioned)
-            .is_some_and(|schema| schema.pinned() == pinned)
+        self.schema_named(&pinned.versioned).is_some_and(|schema| schema.pinned() == pinned)
     }
 }
 
@@ -157,29 +148,20 @@ impl<T> Shelf<T> {
         }
         let mut by_digest = self.by_digest.clone();
         let mut by_name = self.by_name.clone();
-        by_digest
-            .entry(pinned.digest)
-            .or_insert_with(|| Arc::clone(&item));
+        by_digest.entry(pinned.digest).or_insert_with(|| Arc::clone(&item));
         by_name.insert(pinned.versioned.clone(), item);
         Ok(Self { by_digest, by_name })
     }
 
     fn newest(&self, range: &NameRange) -> Option<&Arc<T>> {
-        let fitting = self
-            .by_name
-            .iter()
-            .rev()
-            .find(|(name, _)| range.contains(name));
+        let fitting = self.by_name.iter().rev().find(|(name, _)| range.contains(name));
         fitting.map(|(_, item)| item)
     }
 }
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self {
-            by_digest: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-        }
+        Self { by_digest: BTreeMap::new(), by_name: BTreeMap::new() }
     }
 }
 

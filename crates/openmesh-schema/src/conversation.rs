@@ -151,10 +151,7 @@ impl ConversationState {
     pub fn text(&self) -> String {
         let mut text = format!("{MAIN_MACHINE}={}", self.round.state);
         for slot in &self.instances {
-            text.push_str(&format!(
-                " {}[{}]={}",
-                slot.machine, slot.agent, slot.instance.state
-            ));
+            text.push_str(&format!(" {}[{}]={}", slot.machine, slot.agent, slot.instance.state));
         }
         text
     }
@@ -171,10 +168,7 @@ impl ConversationState {
             return (id.machine == MAIN_MACHINE).then_some(&mut self.round);
         };
         let found = |slot: &&mut Slot| slot.machine == id.machine && slot.agent == *agent;
-        self.instances
-            .iter_mut()
-            .find(found)
-            .map(|slot| &mut slot.instance)
+        self.instances.iter_mut().find(found).map(|slot| &mut slot.instance)
     }
 }
 
@@ -196,18 +190,12 @@ impl Instance {
 impl InstanceId {
     /// The machine that exists once.
     pub fn main() -> Self {
-        Self {
-            machine: MAIN_MACHINE.to_owned(),
-            agent: None,
-        }
+        Self { machine: MAIN_MACHINE.to_owned(), agent: None }
     }
 
     /// An agent's instance.
     pub fn of(machine: &str, agent: AgentId) -> Self {
-        Self {
-            machine: machine.to_owned(),
-            agent: Some(agent),
-        }
+        Self { machine: machine.to_owned(), agent: Some(agent) }
     }
 }
 

@@ -76,9 +76,7 @@ pub struct Machine {
 }
 
 /// How a machine or a conversation ended.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// As intended.
@@ -178,13 +176,7 @@ pub struct ObligationRule {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: &[Self] = &[
-        Self::Success,
-        Self::Refused,
-        Self::Timeout,
-        Self::Cancelled,
-        Self::Failure,
-    ];
+    pub const ALL: &[Self] = &[Self::Success, Self::Refused, Self::Timeout, Self::Cancelled, Self::Failure];
 
     /// As it is written in definitions.
     pub const fn as_str(self) -> &'static str {
@@ -224,10 +216,7 @@ impl Binds {
 impl Definition {
     /// The role that opens conversations.
     pub fn initiator(&self) -> Option<&str> {
-        self.roles
-            .iter()
-            .find(|(_, role)| role.binds == Binds::Initiator)
-            .map(|(name, _)| name.as_str())
+        self.roles.iter().find(|(_, role)| role.binds == Binds::Initiator).map(|(name, _)| name.as_str())
     }
 
     /// Every schema that a move names, once.

@@ -86,11 +86,7 @@ impl DefinitionError {
         kind: DefinitionErrorKind,
         message: impl Into<String>,
     ) -> Self {
-        Self {
-            path: path.into(),
-            kind,
-            message: message.into(),
-        }
+        Self { path: path.into(), kind, message: message.into() }
     }
 }
 

@@ -11,8 +11,8 @@ mod visible;
 mod work;
 
 use crate::conversation::{
-    Act, ActTarget, AllowedAct, Cause, ConversationState, Effect, IllegalAct, IllegalKind,
-    Instance, Notice, Obligation, Opened, Transition,
+    Act, ActTarget, AllowedAct, Cause, ConversationState, Effect, IllegalAct, IllegalKind, Instance, Notice,
+    Obligation, Opened, Transition,
 };
 use crate::definition::{Binds, MAIN_MACHINE, State};
 use crate::limits::AGENTS_MAX;
@@ -30,10 +30,7 @@ struct Refusal {
 
 impl Refusal {
     fn new(kind: IllegalKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
+        Self { kind, detail: detail.into() }
     }
 }
 
@@ -58,12 +55,7 @@ impl Protocol {
     }
 
     /// Decides whether `act` opens a conversation.
-    pub fn open(
-        &self,
-        id: &ConversationId,
-        act: &Act<'_>,
-        now: Timestamp,
-    ) -> Result<Opened, IllegalAct> {
+    pub fn open(&self, id: &ConversationId, act: &Act<'_>, now: Timestamp) -> Result<Opened, IllegalAct> {
         let state = self.blank(id);
         let decided = self.decide_opening(&state, act, now);
         match decided {
@@ -84,8 +76,7 @@ impl Protocol {
         act: &Act<'_>,
         now: Timestamp,
     ) -> Result<Transition, IllegalAct> {
-        self.decide_step(state, act, now)
-            .map_err(|refusal| self.illegal(state, act, now, refusal))
+        self.decide_step(state, act, now).map_err(|refusal| self.illegal(state, act, now, refusal))
     }
 
     /// The step of the timer that was due first, if one is due; call it until none is.
@@ -105,12 +96,7 @@ impl Protocol {
     }
 
     /// Does what a transition says; `payload` is the act's (absent for timers and erased bodies).
-    pub fn apply(
-        &self,
-        state: &mut ConversationState,
-        transition: &Transition,
-        payload: Option<&Value>,
-    ) {
+    pub fn apply(&self, state: &mut ConversationState, transition: &Transition, payload: Option<&Value>) {
         for effect in &transition.effects {
             apply::apply(self, state, effect, payload, transition.at);
         }
@@ -118,10 +104,7 @@ impl Protocol {
 
     /// When the next timer is due.
     pub fn next_deadline(&self, state: &ConversationState) -> Option<Timestamp> {
-        state
-            .all()
-            .filter_map(|(_, instance)| instance.deadline)
-            .min()
+        state.all().filter_map(|(_, instance)| instance.deadline).min()
     }
 
     /// The open duties, oldest first.
@@ -175,14 +158,8 @@ impl Protocol {
             let detail = format!("the conversation is over: {}", outcome.as_str());
             return Err(Refusal::new(IllegalKind::Ended, detail));
         }
-        if self
-            .next_deadline(state)
-            .is_some_and(|deadline| deadline <= now)
-        {
-            return Err(Refusal::new(
-                IllegalKind::TimerDue,
-                "a timer is due and comes first",
-            ));
+        if self.next_deadline(state).is_some_and(|deadline| deadline <= now) {
+            return Err(Refusal::new(IllegalKind::TimerDue, "a timer is due and comes first"));
         }
         if !act.invites.is_empty() {
             let detail = "only the act that opens a conversation invites";
@@ -208,16 +185,17 @@ impl Protocol {
         act: &Act<'_>,
         now: Timestamp,
     ) -> Result<Transition, Refusal> {
+        let joins = state.role_of(&act.sender).is_none();
+        if joins && state.bound.len() >= AGENTS_MAX {
+            let detail = format!("a conversation has at most {AGENTS_MAX} agents");
+            return Err(Refusal::new(IllegalKind::TooManyAgents, detail));
+        }
+        let candidate = matching::find_move(self, state, role, act)?;
+        checks::check(self, state, act, &candidate, now)?;
         let mut work = Work::begin(self, state, now, act.payload);
-        if state.role_of(&act.sender).is_none() {
-            if state.bound.len() >= AGENTS_MAX {
-                let detail = format!("a conversation has at most {AGENTS_MAX} agents");
-                return Err(Refusal::new(IllegalKind::TooManyAgents, detail));
-            }
+        if joins {
             work.bind(act.sender, role);
         }
-        let candidate = matching::find_move(self, &work.state, role, act)?;
-        checks::check(self, &work.state, act, &candidate, now)?;
         work.act(act, &candidate);
         Ok(work.finish())
     }
@@ -230,10 +208,7 @@ impl Protocol {
         if open && self.definition().roles.iter().any(full) {
             return Refusal::new(IllegalKind::RoleFull, "every role one could join is taken");
         }
-        Refusal::new(
-            IllegalKind::NotBound,
-            "the sender has no role in this conversation",
-        )
+        Refusal::new(IllegalKind::NotBound, "the sender has no role in this conversation")
     }
 
     fn illegal(
@@ -243,26 +218,17 @@ impl Protocol {
         now: Timestamp,
         refusal: Refusal,
     ) -> IllegalAct {
-        let knows =
-            state.role_of(&act.sender).is_some() || !self.may_join(state, &act.sender).is_empty();
+        let knows = state.role_of(&act.sender).is_some() || !self.may_join(state, &act.sender).is_empty();
         IllegalAct {
             kind: refusal.kind,
-            state: if knows {
-                self.visible_text(state, act)
-            } else {
-                String::new()
-            },
+            state: if knows { self.visible_text(state, act) } else { String::new() },
             allowed_next: self.allowed_next(state, &act.sender, now),
             detail: refusal.detail,
         }
     }
 
     /// What the definition says of the state an instance is in.
-    fn state_of(
-        &self,
-        state: &ConversationState,
-        id: &crate::conversation::InstanceId,
-    ) -> Option<&State> {
+    fn state_of(&self, state: &ConversationState, id: &crate::conversation::InstanceId) -> Option<&State> {
         let machine = self.definition().machines.get(&id.machine)?;
         let name = state.state_of(id).unwrap_or(&machine.initial);
         machine.states.get(name)
@@ -290,12 +256,7 @@ impl Protocol {
     /// Who is delivered an act: its sender, its addressee, and roles that see all.
     ///
     /// For a topic, its subscribers are the caller's to add.
-    pub fn readers(
-        &self,
-        state: &ConversationState,
-        sender: &AgentId,
-        to: &ActTarget,
-    ) -> Vec<AgentId> {
+    pub fn readers(&self, state: &ConversationState, sender: &AgentId, to: &ActTarget) -> Vec<AgentId> {
         visible::readers(self, state, sender, to)
     }
 

@@ -110,9 +110,7 @@ pub(crate) fn to_cel(value: &serde_json::Value) -> Value {
         serde_json::Value::Bool(value) => Value::Bool(*value),
         serde_json::Value::Number(number) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
         serde_json::Value::String(text) => Value::String(Arc::new(text.clone())),
-        serde_json::Value::Array(items) => {
-            Value::List(Arc::new(items.iter().map(to_cel).collect()))
-        }
+        serde_json::Value::Array(items) => Value::List(Arc::new(items.iter().map(to_cel).collect())),
         serde_json::Value::Object(object) => object_to_cel(object),
     }
 }
@@ -122,8 +120,6 @@ pub(crate) fn to_cel(value: &serde_json::Value) -> Value {
     reason = "the type that cel builds its maps from; nothing here iterates over it"
 )]
 fn object_to_cel(object: &serde_json::Map<String, serde_json::Value>) -> Value {
-    let entries = object
-        .iter()
-        .map(|(key, value)| (key.clone(), to_cel(value)));
+    let entries = object.iter().map(|(key, value)| (key.clone(), to_cel(value)));
     Value::from(entries.collect::<std::collections::HashMap<String, Value>>())
 }

@@ -52,18 +52,12 @@ impl Protocol {
         let report = CheckReport {
             pins: definition.schemas().into_iter().cloned().collect(),
             machines: definition.machines.len(),
-            states: machines
-                .clone()
-                .map(|one| one.states.len() + one.finals.len())
-                .sum(),
+            states: machines.clone().map(|one| one.states.len() + one.finals.len()).sum(),
             moves: machines.map(|one| one.moves().count()).sum(),
             warnings,
         };
         let protocol = Self {
-            pinned: PinnedName {
-                versioned: definition.name.clone(),
-                digest: Digest::of(&stored),
-            },
+            pinned: PinnedName { versioned: definition.name.clone(), digest: Digest::of(&stored) },
             stored,
             definition,
             rules,

@@ -2,11 +2,13 @@
 
 mod budget;
 mod known_path;
+mod recursion;
 
 pub(crate) use known_path::{Known, find};
 
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
 use openmesh_message::{Digest, PinnedName, VersionedName};
 use serde_json::Value;
@@ -41,14 +43,12 @@ impl Schema {
             .map_err(|error| DefinitionError::new("", Kind::Malformed, error.to_string()))?;
         check_dialect(&document)?;
         budget::check_structure(&document)?;
+        recursion::check(&document)?;
         let validator = build(&document)?;
         let stored = serde_json_canonicalizer::to_vec(&document)
             .map_err(|error| DefinitionError::new("", Kind::Malformed, error.to_string()))?;
         Ok(Self {
-            pinned: PinnedName {
-                versioned: name.clone(),
-                digest: Digest::of(&stored),
-            },
+            pinned: PinnedName { versioned: name.clone(), digest: Digest::of(&stored) },
             stored,
             document,
             validator,
@@ -102,11 +102,7 @@ fn check_dialect(document: &Value) -> Result<(), DefinitionError> {
                 format!("only JSON Schema 2020-12 is offered: `{DIALECT}`"),
             )),
         },
-        _ => Err(DefinitionError::new(
-            "",
-            Kind::WrongType,
-            "a schema is an object, or true or false",
-        )),
+        _ => Err(DefinitionError::new("", Kind::WrongType, "a schema is an object, or true or false")),
     }
 }
 
@@ -118,33 +114,27 @@ fn build(document: &Value) -> Result<Validator, DefinitionError> {
                 .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
                 .dfa_size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX),
         )
-        .should_validate_formats(true)
+        .should_validate_formats(false)
         .with_retriever(Sealed)
         .build(document)
         .map_err(|error| {
             let message = error.to_string();
-            let kind = if message.contains(OUTSIDE) {
-                Kind::UnknownReference
-            } else {
-                Kind::Malformed
+            let kind = match error.kind() {
+                ValidationErrorKind::Referencing(_) => Kind::UnknownReference,
+                _ => Kind::Malformed,
             };
             DefinitionError::new(error.instance_path().to_string(), kind, shorten(&message))
         })
 }
 
-const OUTSIDE: &str = "a `$ref` stays inside its own document";
-
 /// Answers no question: what is neither in the document nor a meta-schema is not there.
 struct Sealed;
 
 impl Retrieve for Sealed {
-    fn retrieve(
-        &self,
-        uri: &Uri<String>,
-    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
         let mut address = uri.to_string();
         address.truncate(64);
-        Err(format!("{OUTSIDE}: `{address}` is not in it").into())
+        Err(format!("a `$ref` stays inside its own document: `{address}` is not in it").into())
     }
 }
 
@@ -152,8 +142,5 @@ fn shorten(text: &str) -> String {
     if text.chars().count() <= VIOLATION_CHARS_MAX {
         return text.to_owned();
     }
-    text.chars()
-        .take(VIOLATION_CHARS_MAX)
-        .chain(['…'])
-        .collect()
+    text.chars().take(VIOLATION_CHARS_MAX).chain(['…']).collect()
 }

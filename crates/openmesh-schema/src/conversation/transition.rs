@@ -85,9 +85,7 @@ pub enum Effect {
 }
 
 /// Why a machine moved.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// An act.
@@ -122,12 +120,9 @@ impl Transition {
     /// The machine moves: instance, from, to, cause.
     pub fn moves(&self) -> impl Iterator<Item = (&InstanceId, &str, &str, Cause)> {
         self.effects.iter().filter_map(|effect| match effect {
-            Effect::Moved {
-                instance,
-                from,
-                to,
-                cause,
-            } => Some((instance, from.as_str(), to.as_str(), *cause)),
+            Effect::Moved { instance, from, to, cause } => {
+                Some((instance, from.as_str(), to.as_str(), *cause))
+            }
             _ => None,
         })
     }
@@ -150,9 +145,7 @@ impl Transition {
 
     /// The moves in one line: `round start→open`.
     pub fn summary(&self) -> String {
-        let moves = self
-            .moves()
-            .map(|(instance, from, to, _)| format!("{instance} {from}→{to}"));
+        let moves = self.moves().map(|(instance, from, to, _)| format!("{instance} {from}→{to}"));
         moves.collect::<Vec<_>>().join(", ")
     }
 }

@@ -46,10 +46,9 @@ mod tests {
         assert_eq!(parse_duration_ms("PT10M"), Ok(600_000));
         assert_eq!(parse_duration_ms("P1DT12H30S"), Ok(129_630_000));
         assert_eq!(parse_duration_ms("P2W"), Ok(1_209_600_000));
-        for bad in [
-            "", "P", "PT", "10M", "PT10", "PT0S", "P1M1D", "PT1M1H", "P1Y", "P400D", "PT-1M",
-            "PT1.5S",
-        ] {
+        for bad in
+            ["", "P", "PT", "10M", "PT10", "PT0S", "P1M1D", "PT1M1H", "P1Y", "P400D", "PT-1M", "PT1.5S"]
+        {
             assert!(parse_duration_ms(bad).is_err(), "{bad}");
         }
     }

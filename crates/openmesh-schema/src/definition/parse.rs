@@ -3,17 +3,15 @@
 use super::duration::parse_duration_ms;
 use super::reader::{Fields, Reader};
 use super::{
-    Binds, Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Outcome, Role, State,
-    Timer, TimerStart, When,
+    Binds, Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Outcome, Role, State, Timer,
+    TimerStart, When,
 };
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{
-    MACHINES_MAX, MOVE_REPEATS_MAX, MOVES_MAX, OBLIGATION_RULES_MAX, PROTOCOL_BYTES_MAX,
-    PROTOCOL_DEPTH_MAX, ROLES_MAX, STATES_MAX, WHENS_MAX,
+    MACHINES_MAX, MOVE_REPEATS_MAX, MOVES_MAX, OBLIGATION_RULES_MAX, PROTOCOL_BYTES_MAX, PROTOCOL_DEPTH_MAX,
+    ROLES_MAX, STATES_MAX, WHENS_MAX,
 };
-use openmesh_message::{
-    Authority, DefinitionName, NameRange, Performative, PinnedName, VersionedName,
-};
+use openmesh_message::{Authority, DefinitionName, NameRange, Performative, PinnedName, VersionedName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -33,14 +31,7 @@ pub(crate) fn parse(
 ) -> Result<Definition, DefinitionError> {
     let tree = parse_tree(body)?;
     let root = Reader::root(&tree);
-    let fields = root.fields(&[
-        "protocol",
-        "roles",
-        "correlate",
-        "require",
-        "machines",
-        "obligations",
-    ])?;
+    let fields = root.fields(&["protocol", "roles", "correlate", "require", "machines", "obligations"])?;
     let names = Names { home, published };
     Ok(Definition {
         name: names.versioned(&fields.need("protocol")?)?,
@@ -51,10 +42,7 @@ pub(crate) fn parse(
         obligations: match fields.get("obligations") {
             Some(list) => {
                 let rules = list.items(OBLIGATION_RULES_MAX)?;
-                rules
-                    .iter()
-                    .map(read_obligation)
-                    .collect::<Result<_, _>>()?
+                rules.iter().map(read_obligation).collect::<Result<_, _>>()?
             }
             None => Vec::new(),
         },
@@ -119,25 +107,18 @@ impl Names<'_> {
     fn schema(&self, at: &Reader<'_>) -> Result<PinnedName, DefinitionError> {
         let text = at.text()?;
         if text.contains('#') {
-            let pinned: PinnedName = text
-                .parse()
-                .map_err(|_| at.error(Kind::BadName, format!("`{text}` is no pinned name")))?;
+            let pinned: PinnedName =
+                text.parse().map_err(|_| at.error(Kind::BadName, format!("`{text}` is no pinned name")))?;
             if self.published.has(&pinned) {
                 return Ok(pinned);
             }
-            return Err(at.error(
-                Kind::UnknownSchema,
-                format!("schema `{text}` is not published"),
-            ));
+            return Err(at.error(Kind::UnknownSchema, format!("schema `{text}` is not published")));
         }
-        let range = NameRange::parse(text, self.home)
-            .map_err(|error| at.error(Kind::BadName, error.to_string()))?;
-        self.published.newest(&range).ok_or_else(|| {
-            at.error(
-                Kind::UnknownSchema,
-                format!("no published schema is in `{range}`"),
-            )
-        })
+        let range =
+            NameRange::parse(text, self.home).map_err(|error| at.error(Kind::BadName, error.to_string()))?;
+        self.published
+            .newest(&range)
+            .ok_or_else(|| at.error(Kind::UnknownSchema, format!("no published schema is in `{range}`")))
     }
 }
 
@@ -145,10 +126,7 @@ fn read_roles(at: &Reader<'_>) -> Result<BTreeMap<String, Role>, DefinitionError
     let mut roles = BTreeMap::new();
     for (name, role) in at.labelled("role", ROLES_MAX)? {
         let fields = role.fields(&["count", "binds", "sees"])?;
-        let binds = match fields
-            .need("binds")?
-            .choice(&["initiator", "first-move", "invited"])?
-        {
+        let binds = match fields.need("binds")?.choice(&["initiator", "first-move", "invited"])? {
             "initiator" => Binds::Initiator,
             "first-move" => Binds::FirstMove,
             _ => Binds::Invited,
@@ -171,34 +149,22 @@ fn read_count(at: &Reader<'_>) -> Result<Count, DefinitionError> {
     if at.value().is_number() {
         let exact = at.whole_number(1, u64::from(u32::MAX))?;
         let exact = u32::try_from(exact).unwrap_or(u32::MAX);
-        return Ok(Count {
-            min: exact,
-            max: Some(exact),
-        });
+        return Ok(Count { min: exact, max: Some(exact) });
     }
     let expected = "a count such as 1, \"1..*\" or \"0..3\"";
-    let (min, max) = at
-        .text()?
-        .split_once("..")
-        .ok_or_else(|| at.wrong(expected))?;
+    let (min, max) = at.text()?.split_once("..").ok_or_else(|| at.wrong(expected))?;
     let min: u32 = min.parse().map_err(|_| at.wrong(expected))?;
     let max = match max {
         "*" => None,
         number => Some(number.parse::<u32>().map_err(|_| at.wrong(expected))?),
     };
     if max.is_some_and(|max| max < min || max == 0) {
-        return Err(at.error(
-            Kind::Inconsistent,
-            "the upper count is below the lower, or zero",
-        ));
+        return Err(at.error(Kind::Inconsistent, "the upper count is below the lower, or zero"));
     }
     Ok(Count { min, max })
 }
 
-fn read_machines(
-    at: &Reader<'_>,
-    names: &Names<'_>,
-) -> Result<BTreeMap<String, Machine>, DefinitionError> {
+fn read_machines(at: &Reader<'_>, names: &Names<'_>) -> Result<BTreeMap<String, Machine>, DefinitionError> {
     let mut machines = BTreeMap::new();
     for (name, machine) in at.labelled("machine", MACHINES_MAX)? {
         machines.insert(name, read_machine(&machine, names)?);
@@ -208,10 +174,7 @@ fn read_machines(
 
 fn read_machine(at: &Reader<'_>, names: &Names<'_>) -> Result<Machine, DefinitionError> {
     let fields = at.fields(&["per", "initial", "finals", "states"])?;
-    let outcomes: Vec<&str> = Outcome::ALL
-        .iter()
-        .map(|outcome| outcome.as_str())
-        .collect();
+    let outcomes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
     let mut finals = BTreeMap::new();
     for (name, outcome) in fields.need("finals")?.labelled("state", STATES_MAX)? {
         let text = outcome.choice(&outcomes)?;
@@ -241,14 +204,8 @@ fn read_state(at: &Reader<'_>, names: &Names<'_>) -> Result<State, DefinitionErr
         None => Vec::new(),
     };
     Ok(State {
-        timer: fields
-            .get("timer")
-            .map(|timer| read_timer(&timer))
-            .transpose()?,
-        moves: moves
-            .iter()
-            .map(|one| read_move(one, names))
-            .collect::<Result<_, _>>()?,
+        timer: fields.get("timer").map(|timer| read_timer(&timer)).transpose()?,
+        moves: moves.iter().map(|one| read_move(one, names)).collect::<Result<_, _>>()?,
         when: when.iter().map(read_when).collect::<Result<_, _>>()?,
     })
 }
@@ -263,10 +220,7 @@ fn read_timer(at: &Reader<'_>) -> Result<Timer, DefinitionError> {
         }
         _ => return Err(at.error(Kind::BadTimer, "a timer has either `at` or `after`")),
     };
-    Ok(Timer {
-        starts,
-        next: fields.need("next")?.label("state")?,
-    })
+    Ok(Timer { starts, next: fields.need("next")?.label("state")? })
 }
 
 fn read_duration(at: &Reader<'_>) -> Result<(String, i64), DefinitionError> {
@@ -294,16 +248,10 @@ fn read_move(at: &Reader<'_>, names: &Names<'_>) -> Result<Move, DefinitionError
         Some(reader) => reader.choice(&[value]).map(|_| true),
         None => Ok(false),
     };
-    let max = fields
-        .get("max")
-        .map(|max| max.whole_number(1, MOVE_REPEATS_MAX))
-        .transpose()?;
+    let max = fields.get("max").map(|max| max.whole_number(1, MOVE_REPEATS_MAX)).transpose()?;
     let made = Move {
         performative: read_performative(&fields.need("performative")?)?,
-        schema: fields
-            .get("schema")
-            .map(|schema| names.schema(&schema))
-            .transpose()?,
+        schema: fields.get("schema").map(|schema| names.schema(&schema)).transpose()?,
         from,
         next: fields.need("next")?.label("state")?,
         guard: read_optional_text(&fields, "guard")?,
@@ -313,46 +261,32 @@ fn read_move(at: &Reader<'_>, names: &Names<'_>) -> Result<Move, DefinitionError
         custodial_allowed: flag("custodial", "allowed")?,
     };
     if made.custodial_allowed && !made.signatures_all {
-        return Err(at.error(
-            Kind::Inconsistent,
-            "`custodial` says nothing without `signatures: all`",
-        ));
+        return Err(at.error(Kind::Inconsistent, "`custodial` says nothing without `signatures: all`"));
     }
     Ok(made)
 }
 
 fn read_optional_text(fields: &Fields<'_>, key: &str) -> Result<Option<String>, DefinitionError> {
-    fields
-        .get(key)
-        .map(|at| at.text().map(str::to_owned))
-        .transpose()
+    fields.get(key).map(|at| at.text().map(str::to_owned)).transpose()
 }
 
 fn read_performative(at: &Reader<'_>) -> Result<Performative, DefinitionError> {
     at.text()?.parse().map_err(|_| {
-        at.error(
-            Kind::BadName,
-            format!("`{}` is no performative", at.text().unwrap_or_default()),
-        )
+        at.error(Kind::BadName, format!("`{}` is no performative", at.text().unwrap_or_default()))
     })
 }
 
 fn read_when(at: &Reader<'_>) -> Result<When, DefinitionError> {
     let fields = at.fields(&["if", "next"])?;
-    Ok(When {
-        condition: fields.need("if")?.text()?.to_owned(),
-        next: fields.need("next")?.label("state")?,
-    })
+    Ok(When { condition: fields.need("if")?.text()?.to_owned(), next: fields.need("next")?.label("state")? })
 }
 
 fn read_obligation(at: &Reader<'_>) -> Result<ObligationRule, DefinitionError> {
     let fields = at.fields(&["after", "role", "must", "for", "within"])?;
     let acts = |key: &str| -> Result<Vec<Performative>, DefinitionError> {
         let texts = fields.need(key)?.texts(MOVES_MAX)?;
-        let mut acts = texts
-            .iter()
-            .map(|(_, reader)| read_performative(reader))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut acts =
+            texts.iter().map(|(_, reader)| read_performative(reader)).collect::<Result<Vec<_>, _>>()?;
         acts.sort();
         Ok(acts)
     };

@@ -20,10 +20,7 @@ pub(super) struct Fields<'v> {
 
 impl<'v> Reader<'v> {
     pub(super) fn root(value: &'v Value) -> Self {
-        Self {
-            path: String::new(),
-            value,
-        }
+        Self { path: String::new(), value }
     }
 
     pub(super) fn error(&self, kind: Kind, message: impl Into<String>) -> DefinitionError {
@@ -40,10 +37,7 @@ impl<'v> Reader<'v> {
                 format!("`{key}` is no key here; known are: {}", known.join(", ")),
             ));
         }
-        Ok(Fields {
-            path: self.path.clone(),
-            object,
-        })
+        Ok(Fields { path: self.path.clone(), object })
     }
 
     /// The entries of an object whose keys are labels of the definition's own.
@@ -59,9 +53,7 @@ impl<'v> Reader<'v> {
         if let Some((key, at)) = entries.iter().find(|(key, _)| !is_label(key)) {
             return Err(at.error(
                 Kind::BadName,
-                format!(
-                    "`{key}` is no name of a {what} (a-z, 0-9, - and _, at most {LABEL_BYTES_MAX})"
-                ),
+                format!("`{key}` is no name of a {what} (a-z, 0-9, - and _, at most {LABEL_BYTES_MAX})"),
             ));
         }
         Ok(entries)
@@ -85,10 +77,10 @@ impl<'v> Reader<'v> {
         if items.len() > max {
             return Err(self.error(Kind::Budget, format!("at most {max} of these")));
         }
-        let readers = items.iter().enumerate().map(|(index, value)| Reader {
-            path: format!("{}[{index}]", self.path),
-            value,
-        });
+        let readers = items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| Reader { path: format!("{}[{index}]", self.path), value });
         Ok(readers.collect())
     }
 
@@ -155,34 +147,22 @@ impl<'v> Reader<'v> {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        self.error(
-            Kind::WrongType,
-            format!("expected {expected}, found {found}"),
-        )
+        self.error(Kind::WrongType, format!("expected {expected}, found {found}"))
     }
 
     fn object(&self) -> Result<&'v Map<String, Value>, DefinitionError> {
-        self.value
-            .as_object()
-            .ok_or_else(|| self.wrong("an object"))
+        self.value.as_object().ok_or_else(|| self.wrong("an object"))
     }
 }
 
 impl<'v> Fields<'v> {
     pub(super) fn get(&self, key: &str) -> Option<Reader<'v>> {
-        self.object.get(key).map(|value| Reader {
-            path: join(&self.path, key),
-            value,
-        })
+        self.object.get(key).map(|value| Reader { path: join(&self.path, key), value })
     }
 
     pub(super) fn need(&self, key: &str) -> Result<Reader<'v>, DefinitionError> {
         self.get(key).ok_or_else(|| {
-            DefinitionError::new(
-                self.path.clone(),
-                Kind::MissingKey,
-                format!("`{key}` is missing"),
-            )
+            DefinitionError::new(self.path.clone(), Kind::MissingKey, format!("`{key}` is missing"))
         })
     }
 }

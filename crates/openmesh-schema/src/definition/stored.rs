@@ -1,8 +1,6 @@
 //! The stored form of a definition: RFC 8785 JSON, every name qualified, every schema pinned, one way to write each thing.
 
-use super::{
-    Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Role, State, Timer, TimerStart,
-};
+use super::{Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Role, State, Timer, TimerStart};
 use openmesh_message::{DefinitionName, Performative};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -20,11 +18,7 @@ fn definition_value(definition: &Definition) -> Value {
     insert_texts(&mut object, "correlate", &definition.correlate);
     insert_texts(&mut object, "require", &definition.require);
     if !definition.obligations.is_empty() {
-        let rules: Vec<Value> = definition
-            .obligations
-            .iter()
-            .map(obligation_value)
-            .collect();
+        let rules: Vec<Value> = definition.obligations.iter().map(obligation_value).collect();
         object.insert("obligations".into(), rules.into());
     }
     Value::Object(object)
@@ -35,17 +29,11 @@ fn map<T>(entries: &BTreeMap<String, T>, value: impl Fn(&T) -> Value) -> Value {
     Value::Object(entries.collect())
 }
 
-fn insert_texts(
-    object: &mut Map<String, Value>,
-    key: &str,
-    texts: &BTreeMap<DefinitionName, String>,
-) {
+fn insert_texts(object: &mut Map<String, Value>, key: &str, texts: &BTreeMap<DefinitionName, String>) {
     if texts.is_empty() {
         return;
     }
-    let entries = texts
-        .iter()
-        .map(|(name, text)| (name.to_string(), Value::from(text.as_str())));
+    let entries = texts.iter().map(|(name, text)| (name.to_string(), Value::from(text.as_str())));
     object.insert(key.into(), Value::Object(entries.collect()));
 }
 
@@ -130,9 +118,8 @@ fn move_value(one: &Move) -> Value {
 }
 
 fn obligation_value(rule: &ObligationRule) -> Value {
-    let texts = |acts: &[Performative]| -> Vec<Value> {
-        acts.iter().map(|act| act.to_string().into()).collect()
-    };
+    let texts =
+        |acts: &[Performative]| -> Vec<Value> { acts.iter().map(|act| act.to_string().into()).collect() };
     let mut object = Map::new();
     object.insert("after".into(), texts(&rule.after).into());
     object.insert("role".into(), rule.role.as_str().into());

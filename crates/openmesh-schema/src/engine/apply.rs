@@ -18,15 +18,8 @@ pub(super) fn apply(
             state.addressee = *addressee;
             state.round.entered = at;
         }
-        Effect::Bound { agent, role } => state.bound.push(Bound {
-            agent: *agent,
-            role: role.clone(),
-        }),
-        Effect::Acted {
-            instance: id,
-            remember,
-            ..
-        } => {
+        Effect::Bound { agent, role } => state.bound.push(Bound { agent: *agent, role: role.clone() }),
+        Effect::Acted { instance: id, remember, .. } => {
             make_if_absent(protocol, state, id, at);
             if let Some(variable) = remember {
                 correlate(protocol, state, variable, payload);
@@ -35,9 +28,7 @@ pub(super) fn apply(
                 note_act(protocol, instance, effect, payload);
             }
         }
-        Effect::Moved {
-            instance: id, to, ..
-        } => {
+        Effect::Moved { instance: id, to, .. } => {
             if let Some(instance) = state.instance_mut(id) {
                 instance.state.clone_from(to);
                 instance.entered = at;
@@ -67,12 +58,7 @@ fn set_deadline(state: &mut ConversationState, id: &InstanceId, deadline: Option
 }
 
 /// Instances stand in the order their agents were bound, and by machine for one agent.
-fn make_if_absent(
-    protocol: &Protocol,
-    state: &mut ConversationState,
-    id: &InstanceId,
-    at: Timestamp,
-) {
+fn make_if_absent(protocol: &Protocol, state: &mut ConversationState, id: &InstanceId, at: Timestamp) {
     let Some(agent) = id.agent.filter(|_| state.instance(id).is_none()) else {
         return;
     };
@@ -81,25 +67,12 @@ fn make_if_absent(
     let rank = |agent: &AgentId| state.bound.iter().position(|bound| bound.agent == *agent);
     let key = (rank(&agent), id.machine.as_str());
     let after = |slot: &Slot| (rank(&slot.agent), slot.machine.as_str()) > key;
-    let place = state
-        .instances
-        .iter()
-        .position(after)
-        .unwrap_or(state.instances.len());
-    let slot = Slot {
-        machine: id.machine.clone(),
-        agent,
-        instance: Instance::begin(initial, at),
-    };
+    let place = state.instances.iter().position(after).unwrap_or(state.instances.len());
+    let slot = Slot { machine: id.machine.clone(), agent, instance: Instance::begin(initial, at) };
     state.instances.insert(place, slot);
 }
 
-fn correlate(
-    protocol: &Protocol,
-    state: &mut ConversationState,
-    variable: &str,
-    payload: Option<&Value>,
-) {
+fn correlate(protocol: &Protocol, state: &mut ConversationState, variable: &str, payload: Option<&Value>) {
     if state.correlation.is_some() {
         return;
     }
@@ -108,21 +81,8 @@ fn correlate(
     state.correlation = value.cloned();
 }
 
-fn note_act(
-    protocol: &Protocol,
-    instance: &mut Instance,
-    effect: &Effect,
-    payload: Option<&Value>,
-) {
-    let Effect::Acted {
-        counted,
-        sender,
-        offer,
-        signed,
-        remember,
-        ..
-    } = effect
-    else {
+fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, payload: Option<&Value>) {
+    let Effect::Acted { counted, sender, offer, signed, remember, .. } = effect else {
         return;
     };
     instance.last_mover = Some(*sender);

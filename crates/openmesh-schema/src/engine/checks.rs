@@ -27,24 +27,12 @@ pub(super) fn check(
         let detail = "a signature by a key that the node keeps does not count here";
         return Err(Refusal::new(IllegalKind::CustodialSignature, detail));
     }
-    let variable = act
-        .schema
-        .and_then(|schema| protocol.rules().variable(schema));
-    let view = View {
-        state,
-        instance,
-        act: variable.zip(act.payload),
-    };
+    let variable = candidate.variable(protocol);
+    let view = View { state, instance, act: variable.zip(act.payload) };
     check_correlation(protocol, &view)?;
     check_requirement(protocol, &view)?;
     check_guard(protocol, &view, candidate)?;
-    match deadline(
-        protocol,
-        &candidate.id.machine,
-        &candidate.one.next,
-        &view,
-        now,
-    ) {
+    match deadline(protocol, &candidate.id.machine, &candidate.one.next, &view, now) {
         Ok(_) => Ok(()),
         Err(detail) => Err(Refusal::new(IllegalKind::TimerUnusable, detail)),
     }
@@ -54,11 +42,7 @@ pub(super) fn check(
 pub(super) fn check_invites(definition: &Definition, act: &Act<'_>) -> Checked {
     let bad = |detail: String| Err(Refusal::new(IllegalKind::BadInvitation, detail));
     for (place, (role, agent)) in act.invites.iter().enumerate() {
-        if definition
-            .roles
-            .get(role)
-            .is_none_or(|role| role.binds != Binds::Invited)
-        {
+        if definition.roles.get(role).is_none_or(|role| role.binds != Binds::Invited) {
             return bad(format!("`{role}` is no role that one is invited to"));
         }
         let earlier = act.invites.iter().take(place);
@@ -77,11 +61,7 @@ pub(super) fn check_invites(definition: &Definition, act: &Act<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn check_turn(
-    instance: Option<&Instance>,
-    act: &Act<'_>,
-    candidate: &Candidate<'_>,
-) -> Checked {
+pub(super) fn check_turn(instance: Option<&Instance>, act: &Act<'_>, candidate: &Candidate<'_>) -> Checked {
     let last = instance.and_then(|instance| instance.last_mover);
     if candidate.one.turn_other && last == Some(act.sender) {
         let detail = "the sender made the last move: it is the other's turn";
@@ -92,15 +72,11 @@ pub(super) fn check_turn(
 
 fn check_count(instance: Option<&Instance>, candidate: &Candidate<'_>) -> Checked {
     let key = move_key(candidate.state, candidate.index);
-    let taken = instance
-        .and_then(|instance| instance.taken.get(&key))
-        .copied();
+    let taken = instance.and_then(|instance| instance.taken.get(&key)).copied();
     match candidate.one.max {
         Some(max) if taken.unwrap_or(0) >= max => {
-            let detail = format!(
-                "`{}` was done {max} times, as often as allowed",
-                candidate.one.performative
-            );
+            let detail =
+                format!("`{}` was done {max} times, as often as allowed", candidate.one.performative);
             Err(Refusal::new(IllegalKind::TooMany, detail))
         }
         _ => Ok(()),
@@ -120,35 +96,23 @@ fn check_recipient(
         return Ok(());
     }
     let concerned = addressed(act).is_some_and(|agent| {
-        let bound = state
-            .role_of(&agent)
-            .is_some_and(|role| counterparts.contains(&role));
+        let bound = state.role_of(&agent).is_some_and(|role| counterparts.contains(&role));
         let joining = protocol.may_join(state, &agent);
-        let may_become = joining
-            .iter()
-            .any(|role| counterparts.contains(&role.as_str()));
+        let may_become = joining.iter().any(|role| counterparts.contains(&role.as_str()));
         agent != act.sender && (bound || may_become)
     });
     if concerned {
         return Ok(());
     }
-    let detail = format!(
-        "address it to an agent bound as {}, or to the conversation",
-        counterparts.join(" or ")
-    );
+    let detail =
+        format!("address it to an agent bound as {}, or to the conversation", counterparts.join(" or "));
     Err(Refusal::new(IllegalKind::WrongRecipient, detail))
 }
 
 /// The roles that must see what `role` does in a machine.
-pub(super) fn counterparts<'p>(
-    protocol: &'p Protocol,
-    machine: &'p Machine,
-    role: &str,
-) -> Vec<&'p str> {
+pub(super) fn counterparts<'p>(protocol: &'p Protocol, machine: &'p Machine, role: &str) -> Vec<&'p str> {
     let roles = &protocol.definition().roles;
-    let several = roles
-        .get(role)
-        .is_some_and(|found| !found.count.is_single());
+    let several = roles.get(role).is_some_and(|found| !found.count.is_single());
     let beside = machine.per.is_none() && several;
     let movers = machine.movers().into_iter();
     movers.filter(|mover| *mover != role || beside).collect()
@@ -164,19 +128,13 @@ fn check_parents(instance: Option<&Instance>, act: &Act<'_>) -> Checked {
             let detail = format!("`parents` must name the latest offer, {offer}");
             Err(Refusal::new(IllegalKind::WrongParent, detail))
         }
-        None => Err(Refusal::new(
-            IllegalKind::WrongParent,
-            "there is no offer to answer",
-        )),
+        None => Err(Refusal::new(IllegalKind::WrongParent, "there is no offer to answer")),
     }
 }
 
 /// Whether an act answers an offer, which it then names.
 pub(super) fn answers_offer(act: &Performative) -> bool {
-    matches!(
-        act,
-        Performative::AcceptProposal | Performative::RejectProposal
-    )
+    matches!(act, Performative::AcceptProposal | Performative::RejectProposal)
 }
 
 /// Whether an act is an offer, which can be accepted or rejected.
@@ -194,9 +152,9 @@ fn check_correlation(protocol: &Protocol, view: &View<'_>) -> Checked {
     let broken = |detail: String| Err(Refusal::new(IllegalKind::CorrelationBroken, detail));
     match (payload.pointer(pointer), &view.state.correlation) {
         (None, _) => broken(format!("`{pointer}` is missing")),
-        (Some(found), Some(expected)) if found != expected => broken(format!(
-            "`{pointer}` must be {expected}, as in this conversation so far"
-        )),
+        (Some(found), Some(expected)) if found != expected => {
+            broken(format!("`{pointer}` must be {expected}, as in this conversation so far"))
+        }
         _ => Ok(()),
     }
 }
@@ -215,9 +173,7 @@ fn check_requirement(protocol: &Protocol, view: &View<'_>) -> Checked {
 }
 
 fn check_guard(protocol: &Protocol, view: &View<'_>, candidate: &Candidate<'_>) -> Checked {
-    let rules = protocol
-        .rules()
-        .state(&candidate.id.machine, candidate.state);
+    let rules = protocol.rules().state(&candidate.id.machine, candidate.state);
     let guard = rules.and_then(|rules| rules.guards.get(candidate.index)?.as_ref());
     let Some(guard) = guard else {
         return Ok(());
@@ -230,9 +186,6 @@ fn explain(holds: Result<bool, String>, text: &str, kind: IllegalKind) -> Checke
     match holds {
         Ok(true) => Ok(()),
         Ok(false) => Err(Refusal::new(kind, format!("this does not hold: {text}"))),
-        Err(why) => Err(Refusal::new(
-            kind,
-            format!("this cannot be said to hold: {text} ({why})"),
-        )),
+        Err(why) => Err(Refusal::new(kind, format!("this cannot be said to hold: {text} ({why})"))),
     }
 }

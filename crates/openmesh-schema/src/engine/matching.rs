@@ -18,6 +18,13 @@ pub(super) struct Candidate<'p> {
 }
 
 impl Candidate<'_> {
+    /// Under which the payload is read. One sent along with a move that names no schema is not
+    /// read at all: it could otherwise pass for the last offer.
+    pub(super) fn variable<'r>(&self, protocol: &'r Protocol) -> Option<&'r str> {
+        let schema = self.one.schema.as_ref()?;
+        protocol.rules().variable(schema)
+    }
+
     /// Under which the move is counted, if it has a `max`.
     pub(super) fn counted(&self) -> Option<String> {
         self.one.max.map(|_| move_key(self.state, self.index))
@@ -32,10 +39,7 @@ pub(super) fn move_key(state: &str, index: usize) -> String {
 pub(super) fn machines(protocol: &Protocol) -> impl Iterator<Item = (&String, &Machine)> {
     let machines = &protocol.definition().machines;
     let others = machines.iter().filter(|(name, _)| *name != MAIN_MACHINE);
-    machines
-        .get_key_value(MAIN_MACHINE)
-        .into_iter()
-        .chain(others)
+    machines.get_key_value(MAIN_MACHINE).into_iter().chain(others)
 }
 
 /// Finds the one move that fits; the checks at publish leave no two.
@@ -47,9 +51,8 @@ pub(super) fn find_move<'p>(
 ) -> Result<Candidate<'p>, Refusal> {
     let mut refusal = None;
     for (name, machine) in machines(protocol) {
-        let fits = |one: &Move| {
-            one.performative == *act.performative && one.from.iter().any(|from| from == role)
-        };
+        let fits =
+            |one: &Move| one.performative == *act.performative && one.from.iter().any(|from| from == role);
         let Some(id) = instance_of(name, machine, state, role, act) else {
             if machine.moves().any(|(_, _, one)| fits(one)) {
                 refusal = refusal.or_else(|| Some(no_instance(name, machine)));
@@ -65,14 +68,7 @@ pub(super) fn find_move<'p>(
             if one.schema.is_none() || one.schema.as_ref() == act.schema {
                 let state = current.as_str();
                 let role = role.to_owned();
-                return Ok(Candidate {
-                    role,
-                    id,
-                    machine,
-                    state,
-                    index,
-                    one,
-                });
+                return Ok(Candidate { role, id, machine, state, index, one });
             }
             refusal = Some(wrong_schema(one));
         }
@@ -116,13 +112,6 @@ fn no_instance(name: &str, machine: &Machine) -> Refusal {
 }
 
 fn wrong_schema(one: &Move) -> Refusal {
-    let expected = one
-        .schema
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    Refusal::new(
-        IllegalKind::WrongSchema,
-        format!("the payload's schema must be {expected}"),
-    )
+    let expected = one.schema.as_ref().map(ToString::to_string).unwrap_or_default();
+    Refusal::new(IllegalKind::WrongSchema, format!("the payload's schema must be {expected}"))
 }

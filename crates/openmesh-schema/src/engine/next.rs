@@ -15,9 +15,7 @@ pub(super) fn opening(protocol: &Protocol) -> Vec<AllowedAct> {
     let Some(machine) = definition.machines.get(MAIN_MACHINE) else {
         return Vec::new();
     };
-    let moves = machine
-        .moves()
-        .filter(|(state, _, _)| *state == machine.initial);
+    let moves = machine.moves().filter(|(state, _, _)| *state == machine.initial);
     let acts = moves.map(|(_, _, one)| AllowedAct {
         performative: one.performative.clone(),
         schema: one.schema.clone(),
@@ -31,11 +29,7 @@ pub(super) fn opening(protocol: &Protocol) -> Vec<AllowedAct> {
 }
 
 /// What `agent` may do, bound or joining: the round first, then instances in binding order.
-pub(super) fn allowed(
-    protocol: &Protocol,
-    state: &ConversationState,
-    agent: &AgentId,
-) -> Vec<AllowedAct> {
+pub(super) fn allowed(protocol: &Protocol, state: &ConversationState, agent: &AgentId) -> Vec<AllowedAct> {
     if state.ended.is_some() {
         return Vec::new();
     }
@@ -47,14 +41,7 @@ pub(super) fn allowed(
     for role in &roles {
         for (name, machine) in machines(protocol) {
             for id in instances(name, machine, state, role, agent) {
-                let question = Question {
-                    protocol,
-                    state,
-                    agent,
-                    role,
-                    machine,
-                    id: &id,
-                };
+                let question = Question { protocol, state, agent, role, machine, id: &id };
                 acts.extend(question.acts());
             }
         }
@@ -72,10 +59,7 @@ fn instances(
     match &machine.per {
         None => vec![InstanceId::main()],
         Some(per) if per == role => vec![InstanceId::of(name, *agent)],
-        Some(per) => state
-            .agents_of(per)
-            .map(|other| InstanceId::of(name, *other))
-            .collect(),
+        Some(per) => state.agents_of(per).map(|other| InstanceId::of(name, *other)).collect(),
     }
 }
 
@@ -92,11 +76,7 @@ impl Question<'_> {
     fn acts(&self) -> Vec<AllowedAct> {
         let instance = self.state.instance(self.id);
         let current = instance.map_or(self.machine.initial.as_str(), |instance| &instance.state);
-        let moves = self
-            .machine
-            .states
-            .get(current)
-            .map(|state| state.moves.as_slice());
+        let moves = self.machine.states.get(current).map(|state| state.moves.as_slice());
         let moves = moves.unwrap_or_default().iter().enumerate();
         moves
             .filter(|(index, one)| self.may(current, *index, one, instance))
@@ -110,36 +90,22 @@ impl Question<'_> {
         let turn = !one.turn_other || last != Some(*self.agent);
         let taken = instance.and_then(|instance| instance.taken.get(&move_key(current, index)));
         let room = one.max.is_none_or(|max| taken.copied().unwrap_or(0) < max);
-        let offer = !answers_offer(&one.performative)
-            || instance.is_some_and(|found| found.offer.is_some());
+        let offer = !answers_offer(&one.performative) || instance.is_some_and(|found| found.offer.is_some());
         named && turn && room && offer && self.guard_may_hold(current, index, one, instance)
     }
 
     /// A guard that reads the act's own payload cannot be answered before there is one.
-    fn guard_may_hold(
-        &self,
-        current: &str,
-        index: usize,
-        one: &Move,
-        instance: Option<&Instance>,
-    ) -> bool {
+    fn guard_may_hold(&self, current: &str, index: usize, one: &Move, instance: Option<&Instance>) -> bool {
         let rules = self.protocol.rules();
         let guard = rules.state(&self.id.machine, current);
         let Some(guard) = guard.and_then(|state| state.guards.get(index)?.as_ref()) else {
             return true;
         };
-        let own = one
-            .schema
-            .as_ref()
-            .and_then(|schema| rules.variable(schema));
+        let own = one.schema.as_ref().and_then(|schema| rules.variable(schema));
         if own.is_some_and(|variable| guard.reads_payload(variable)) {
             return true;
         }
-        let view = View {
-            state: self.state,
-            instance,
-            act: None,
-        };
+        let view = View { state: self.state, instance, act: None };
         guard.holds(&view).unwrap_or(false)
     }
 
@@ -158,10 +124,7 @@ impl Question<'_> {
             machine: self.id.machine.clone(),
             to,
             to_roles: to_roles.into_iter().map(str::to_owned).collect(),
-            parents: offer
-                .into_iter()
-                .filter(|_| answers_offer(&one.performative))
-                .collect(),
+            parents: offer.into_iter().filter(|_| answers_offer(&one.performative)).collect(),
         }
     }
 }

@@ -18,18 +18,13 @@ impl<'a> View<'a> {
         if let Some((_, payload)) = self.act.filter(|(name, _)| *name == variable) {
             return payload.pointer(pointer);
         }
-        let own = self
-            .instance
-            .and_then(|instance| instance.last.get(variable));
-        own.or_else(|| self.state.round.last.get(variable))?
-            .get(pointer)
+        let own = self.instance.and_then(|instance| instance.last.get(variable));
+        own.or_else(|| self.state.round.last.get(variable))?.get(pointer)
     }
 
     fn count(&self, machine: &str, state: &str) -> usize {
         let slots = self.state.instances.iter();
-        slots
-            .filter(|slot| slot.machine == machine && slot.instance.state == state)
-            .count()
+        slots.filter(|slot| slot.machine == machine && slot.instance.state == state).count()
     }
 }
 

@@ -1,9 +1,7 @@
 //! Who sees what: the readers of an act, the notices of steps that no act took, the state shown with a refusal.
 
 use super::matching::{addressed, machines};
-use crate::conversation::{
-    Act, ActTarget, Cause, ConversationState, InstanceId, Notice, Transition,
-};
+use crate::conversation::{Act, ActTarget, Cause, ConversationState, InstanceId, Notice, Transition};
 use crate::definition::MAIN_MACHINE;
 use crate::protocol::Protocol;
 use openmesh_message::AgentId;
@@ -30,9 +28,7 @@ pub(super) fn notices(
     transition: &Transition,
 ) -> Vec<Notice> {
     let outcome = transition.ended();
-    let moves = transition
-        .moves()
-        .filter(|(_, _, _, cause)| *cause != Cause::Act);
+    let moves = transition.moves().filter(|(_, _, _, cause)| *cause != Cause::Act);
     let notices = moves.map(|(instance, from, to, cause)| Notice {
         instance: instance.clone(),
         from: from.to_owned(),
@@ -85,9 +81,7 @@ pub(super) fn text(protocol: &Protocol, state: &ConversationState, act: &Act<'_>
 
 fn seeing_all(protocol: &Protocol, state: &ConversationState) -> Vec<AgentId> {
     let bound = state.bound.iter().map(|bound| bound.agent);
-    bound
-        .filter(|agent| protocol.may_read_all(state, agent))
-        .collect()
+    bound.filter(|agent| protocol.may_read_all(state, agent)).collect()
 }
 
 fn sorted(mut agents: Vec<AgentId>) -> Vec<AgentId> {

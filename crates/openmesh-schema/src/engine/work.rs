@@ -4,9 +4,7 @@ use super::apply::apply;
 use super::checks::is_offer;
 use super::matching::Candidate;
 use super::scope::View;
-use crate::conversation::{
-    Act, Cause, ConversationState, Effect, InstanceId, Obligation, Transition,
-};
+use crate::conversation::{Act, Cause, ConversationState, Effect, InstanceId, Obligation, Transition};
 use crate::definition::{Definition, MAIN_MACHINE, ObligationRule, TimerStart};
 use crate::limits::DUTIES_MAX;
 use crate::protocol::Protocol;
@@ -28,30 +26,15 @@ impl<'p> Work<'p> {
         now: Timestamp,
         payload: Option<&'p Value>,
     ) -> Self {
-        Self {
-            protocol,
-            state: state.clone(),
-            effects: Vec::new(),
-            now,
-            payload,
-        }
+        Self { protocol, state: state.clone(), effects: Vec::new(), now, payload }
     }
 
     pub(super) fn finish(self) -> Transition {
-        Transition {
-            at: self.now,
-            effects: self.effects,
-        }
+        Transition { at: self.now, effects: self.effects }
     }
 
     pub(super) fn push(&mut self, effect: Effect) {
-        apply(
-            self.protocol,
-            &mut self.state,
-            &effect,
-            self.payload,
-            self.now,
-        );
+        apply(self.protocol, &mut self.state, &effect, self.payload, self.now);
         self.effects.push(effect);
     }
 
@@ -63,9 +46,9 @@ impl<'p> Work<'p> {
     /// Takes a move that passed every check, and all that follows from it.
     pub(super) fn act(&mut self, act: &Act<'_>, candidate: &Candidate<'_>) {
         let rules = self.protocol.rules();
-        let variable = act.schema.and_then(|schema| rules.variable(schema));
-        let remember = variable
-            .filter(|name| rules.remembered(name).is_some() || rules.correlated(name).is_some());
+        let variable = candidate.variable(self.protocol);
+        let remember =
+            variable.filter(|name| rules.remembered(name).is_some() || rules.correlated(name).is_some());
         let complete = !candidate.one.signatures_all || self.completes(act, candidate);
         self.push(Effect::Acted {
             instance: candidate.id.clone(),
@@ -111,27 +94,13 @@ impl<'p> Work<'p> {
         };
         let from = instance.state.clone();
         let had_timer = instance.deadline.is_some();
-        self.push(Effect::Moved {
-            instance: id.clone(),
-            from,
-            to: to.to_owned(),
-            cause,
-        });
-        let view = View {
-            state: &self.state,
-            instance: self.state.instance(id),
-            act: None,
-        };
+        self.push(Effect::Moved { instance: id.clone(), from, to: to.to_owned(), cause });
+        let view = View { state: &self.state, instance: self.state.instance(id), act: None };
         // A time that cannot be read is due at once: nothing may wait for it for ever.
         let due = deadline(self.protocol, &id.machine, to, &view, self.now);
         match due.unwrap_or(Some(self.now)) {
-            Some(at) => self.push(Effect::TimerSet {
-                instance: id.clone(),
-                at,
-            }),
-            None if had_timer => self.push(Effect::TimerCleared {
-                instance: id.clone(),
-            }),
+            Some(at) => self.push(Effect::TimerSet { instance: id.clone(), at }),
+            None if had_timer => self.push(Effect::TimerCleared { instance: id.clone() }),
             None => {}
         }
     }
@@ -141,10 +110,7 @@ impl<'p> Work<'p> {
         // Each pass that changes something takes an instance one edge along its cycle-free `when` graph.
         while self.pass() {}
         self.end_duties_of_finals();
-        let over = self
-            .state
-            .all()
-            .all(|(id, instance)| self.is_final(&id, &instance.state));
+        let over = self.state.all().all(|(id, instance)| self.is_final(&id, &instance.state));
         let main = self.protocol.definition().machines.get(MAIN_MACHINE);
         let outcome = main.and_then(|machine| machine.finals.get(&self.state.round.state));
         if let (true, Some(outcome)) = (over, outcome) {
@@ -178,11 +144,7 @@ impl<'p> Work<'p> {
             return None;
         }
         let compiled = self.protocol.rules().state(machine, &instance.state)?;
-        let view = View {
-            state: &self.state,
-            instance: Some(instance),
-            act: None,
-        };
+        let view = View { state: &self.state, instance: Some(instance), act: None };
         let mut both = rules.iter().zip(&compiled.whens);
         let (rule, _) = both.find(|(_, condition)| condition.holds(&view).unwrap_or(false))?;
         let machine = machine.to_owned();
@@ -218,10 +180,7 @@ impl<'p> Work<'p> {
 
     fn end_duties(&mut self, mut ends: impl FnMut(&Obligation) -> bool) {
         let duties = self.state.duties.iter().enumerate();
-        let ended: Vec<usize> = duties
-            .filter(|(_, duty)| ends(duty))
-            .map(|(index, _)| index)
-            .collect();
+        let ended: Vec<usize> = duties.filter(|(_, duty)| ends(duty)).map(|(index, _)| index).collect();
         for index in ended.into_iter().rev() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             self.push(Effect::DutyEnded { index });
@@ -240,12 +199,7 @@ impl<'p> Work<'p> {
         }
     }
 
-    fn debtors(
-        &self,
-        definition: &Definition,
-        rule: &ObligationRule,
-        id: &InstanceId,
-    ) -> Vec<AgentId> {
+    fn debtors(&self, definition: &Definition, rule: &ObligationRule, id: &InstanceId) -> Vec<AgentId> {
         let machine = definition.machines.get(&id.machine);
         let per = machine.and_then(|machine| machine.per.as_ref());
         match id.agent {
@@ -262,8 +216,7 @@ impl<'p> Work<'p> {
         (place, agent): (usize, AgentId),
     ) {
         let place = u32::try_from(place).unwrap_or(u32::MAX);
-        let same =
-            |duty: &Obligation| duty.rule == place && duty.agent == agent && duty.instance == *id;
+        let same = |duty: &Obligation| duty.rule == place && duty.agent == agent && duty.instance == *id;
         let known = self.state.duties.iter().any(same);
         if known || agent == act.sender || self.state.duties.len() >= DUTIES_MAX {
             return;
@@ -299,11 +252,8 @@ pub(super) fn deadline(
             let rules = protocol.rules().state(machine, state);
             let at = rules.and_then(|rules| rules.timer_at.as_ref());
             let value = at.and_then(|at| view.payload(&at.variable, &at.pointer));
-            let time = value
-                .and_then(Value::as_str)
-                .and_then(|text| Timestamp::parse(text).ok());
-            time.map(Some)
-                .ok_or_else(|| format!("`{path}` is no RFC 3339 time"))
+            let time = value.and_then(Value::as_str).and_then(|text| Timestamp::parse(text).ok());
+            time.map(Some).ok_or_else(|| format!("`{path}` is no RFC 3339 time"))
         }
     }
 }

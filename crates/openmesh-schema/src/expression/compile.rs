@@ -15,11 +15,7 @@ const COMPARISONS: [&str; 7] = [
     operators::GREATER_EQUALS,
     operators::IN,
 ];
-const CONNECTIVES: [&str; 3] = [
-    operators::LOGICAL_AND,
-    operators::LOGICAL_OR,
-    operators::LOGICAL_NOT,
-];
+const CONNECTIVES: [&str; 3] = [operators::LOGICAL_AND, operators::LOGICAL_OR, operators::LOGICAL_NOT];
 const ARITHMETIC: [&str; 6] = [
     operators::ADD,
     operators::SUBSTRACT,
@@ -38,9 +34,7 @@ pub(super) fn compile(text: &str) -> Result<Expression, String> {
     if let Some(bad) = text.chars().find(|c| !(' '..='~').contains(c)) {
         return Err(format!("{bad:?} is not printable ASCII"));
     }
-    let parser = Parser::new()
-        .max_recursion_depth(EXPRESSION_DEPTH_MAX)
-        .error_recovery_limit(1);
+    let parser = Parser::new().max_recursion_depth(EXPRESSION_DEPTH_MAX).error_recovery_limit(1);
     let mut tree = parser.parse(text).map_err(|errors| {
         let first = errors.errors.first().map(|error| error.msg.clone());
         format!("does not parse: {}", first.unwrap_or_default())
@@ -50,11 +44,7 @@ pub(super) fn compile(text: &str) -> Result<Expression, String> {
     if !gives_truth(&tree) {
         return Err("must give true or false: compare something".to_owned());
     }
-    Ok(Expression {
-        tree,
-        inputs: rewrite.inputs,
-        round_states: rewrite.round_states,
-    })
+    Ok(Expression { tree, inputs: rewrite.inputs, round_states: rewrite.round_states })
 }
 
 fn gives_truth(tree: &IdedExpr) -> bool {
@@ -89,50 +79,39 @@ impl Rewrite {
                 }
                 Ok(())
             }
-            Expr::List(list) => list
-                .elements
-                .iter_mut()
-                .try_for_each(|element| self.expression(element)),
+            Expr::List(list) => list.elements.iter_mut().try_for_each(|element| self.expression(element)),
             Expr::Call(call) => self.call(call),
-            Expr::Comprehension(_) => Err(
-                "macros (all, exists, exists_one, map, filter) are not allowed".to_owned(),
-            ),
+            Expr::Comprehension(_) => {
+                Err("macros (all, exists, exists_one, map, filter) are not allowed".to_owned())
+            }
             Expr::Select(select) if select.test => Err("the macro has() is not allowed".to_owned()),
             Expr::Map(_) | Expr::Struct(_) => Err("maps and messages are not allowed".to_owned()),
-            _ => Err("only literals, lists, operators, round.state, count() and payload paths are allowed".to_owned()),
+            _ => Err("only literals, lists, operators, round.state, count() and payload paths are allowed"
+                .to_owned()),
         }
     }
 
     fn call(&mut self, call: &mut CallExpr) -> Result<(), String> {
         let name = call.func_name.as_str();
-        let known = COMPARISONS.contains(&name)
-            || CONNECTIVES.contains(&name)
-            || ARITHMETIC.contains(&name);
+        let known = COMPARISONS.contains(&name) || CONNECTIVES.contains(&name) || ARITHMETIC.contains(&name);
         if !known || call.target.is_some() {
-            return Err(format!(
-                "`{name}` is not allowed; the only function is count('machine', 'state')"
-            ));
+            return Err(format!("`{name}` is not allowed; the only function is count('machine', 'state')"));
         }
         if COMPARISONS.contains(&name) {
             self.note_round_states(&call.args);
         }
-        call.args
-            .iter_mut()
-            .try_for_each(|argument| self.expression(argument))
+        call.args.iter_mut().try_for_each(|argument| self.expression(argument))
     }
 
     /// Remembers the states that `round.state` is compared with, so that a misspelt one is found.
     fn note_round_states(&mut self, arguments: &[IdedExpr]) {
-        let is_round =
-            |node: &IdedExpr| matches!(as_input(&node.expr), Ok(Some(Input::RoundState)));
+        let is_round = |node: &IdedExpr| matches!(as_input(&node.expr), Ok(Some(Input::RoundState)));
         if !arguments.iter().any(is_round) {
             return;
         }
         for argument in arguments {
             match &argument.expr {
-                Expr::List(list) => self
-                    .round_states
-                    .extend(list.elements.iter().filter_map(as_text)),
+                Expr::List(list) => self.round_states.extend(list.elements.iter().filter_map(as_text)),
                 _ => self.round_states.extend(as_text(argument)),
             }
         }
@@ -152,9 +131,7 @@ impl Rewrite {
 fn as_input(expression: &Expr) -> Result<Option<Input>, String> {
     match expression {
         Expr::Call(call) if call.func_name == COUNT => as_count(call).map(Some),
-        Expr::Ident(name) => Err(format!(
-            "`{name}` alone is nothing: name a path, such as {name}.value"
-        )),
+        Expr::Ident(name) => Err(format!("`{name}` alone is nothing: name a path, such as {name}.value")),
         Expr::Select(select) if !select.test => {
             let Some((variable, pointer)) = as_path(expression) else {
                 return Err("a path is a payload's name, then keys and numbers".to_owned());

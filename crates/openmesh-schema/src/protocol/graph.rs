@@ -6,10 +6,7 @@ use std::fmt::Write as _;
 pub(super) fn draw(definition: &Definition) -> String {
     let mut text = String::from("stateDiagram-v2\n");
     let main = definition.machines.get_key_value(MAIN_MACHINE);
-    let others = definition
-        .machines
-        .iter()
-        .filter(|(name, _)| *name != MAIN_MACHINE);
+    let others = definition.machines.iter().filter(|(name, _)| *name != MAIN_MACHINE);
     for (name, machine) in main.into_iter().chain(others) {
         // Writing to a String cannot fail.
         let _ = draw_machine(&mut text, name, machine);
@@ -34,13 +31,7 @@ fn draw_machine(text: &mut String, name: &str, machine: &Machine) -> std::fmt::R
     writeln!(text, "    [*] --> {}", id(&machine.initial))?;
     for (from, state) in &machine.states {
         for one in &state.moves {
-            writeln!(
-                text,
-                "    {} --> {} : {}",
-                id(from),
-                id(&one.next),
-                move_label(one)
-            )?;
+            writeln!(text, "    {} --> {} : {}", id(from), id(&one.next), move_label(one))?;
         }
         if let Some(timer) = &state.timer {
             let label = match &timer.starts {
@@ -50,13 +41,7 @@ fn draw_machine(text: &mut String, name: &str, machine: &Machine) -> std::fmt::R
             writeln!(text, "    {} --> {} : {label}", id(from), id(&timer.next))?;
         }
         for rule in &state.when {
-            writeln!(
-                text,
-                "    {} --> {} : when {}",
-                id(from),
-                id(&rule.next),
-                plain(&rule.condition)
-            )?;
+            writeln!(text, "    {} --> {} : when {}", id(from), id(&rule.next), plain(&rule.condition))?;
         }
     }
     for state in machine.finals.keys() {
@@ -74,9 +59,7 @@ fn move_label(one: &Move) -> String {
         one.turn_other.then(|| "turn other".to_owned()),
         one.max.map(|max| format!("max {max}")),
         one.signatures_all.then(|| "signed by all".to_owned()),
-        one.guard
-            .as_ref()
-            .map(|guard| format!("if {}", plain(guard))),
+        one.guard.as_ref().map(|guard| format!("if {}", plain(guard))),
     ];
     let rules: Vec<String> = rules.into_iter().flatten().collect();
     if !rules.is_empty() {

@@ -18,11 +18,7 @@ pub(super) fn check(definition: &Definition) -> Checked {
 fn check_choices(name: &str, machine: &Machine) -> Checked {
     for (state_name, state) in &machine.states {
         for (index, one) in state.moves.iter().enumerate() {
-            let earlier = state
-                .moves
-                .iter()
-                .take(index)
-                .position(|other| overlaps(one, other));
+            let earlier = state.moves.iter().take(index).position(|other| overlaps(one, other));
             if let Some(other) = earlier {
                 return Err(DefinitionError::new(
                     format!("machines.{name}.states.{state_name}.moves[{index}]"),
@@ -49,24 +45,17 @@ fn check_sight(definition: &Definition, name: &str, machine: &Machine) -> Checke
     let movers = machine.movers();
     let is_single = |role: &str| {
         let per = machine.per.as_deref() == Some(role);
-        per || definition
-            .roles
-            .get(role)
-            .is_some_and(|found| found.count.is_single())
+        per || definition.roles.get(role).is_some_and(|found| found.count.is_single())
     };
     for reader in &movers {
-        let sees_all = definition
-            .roles
-            .get(*reader)
-            .is_some_and(|role| role.sees_all);
+        let sees_all = definition.roles.get(*reader).is_some_and(|role| role.sees_all);
         // The agent whose instance it is takes part in every act of it: as sender, or as addressee.
         if sees_all || machine.per.as_deref() == Some(*reader) {
             continue;
         }
         let others = movers.iter().filter(|other| *other != reader).count();
         let alone = others == 0 && is_single(reader);
-        let one_of_two =
-            others == 1 && is_single(reader) && movers.iter().all(|role| is_single(role));
+        let one_of_two = others == 1 && is_single(reader) && movers.iter().all(|role| is_single(role));
         if !alone && !one_of_two {
             return Err(DefinitionError::new(
                 format!("roles.{reader}"),
@@ -105,30 +94,18 @@ fn check_across_machines(definition: &Definition) -> Checked {
 
 /// An agent that joins by an act joins as one role.
 fn check_joining(definition: &Definition) -> Checked {
-    let joins = |role: &str| {
-        definition
-            .roles
-            .get(role)
-            .is_some_and(|role| role.binds == Binds::FirstMove)
-    };
+    let joins = |role: &str| definition.roles.get(role).is_some_and(|role| role.binds == Binds::FirstMove);
     let moves: Vec<(&String, &str, usize, &Move)> = definition
         .machines
         .iter()
-        .flat_map(|(name, machine)| {
-            machine
-                .moves()
-                .map(move |(state, index, one)| (name, state, index, one))
-        })
+        .flat_map(|(name, machine)| machine.moves().map(move |(state, index, one)| (name, state, index, one)))
         .collect();
     for (name, state, index, one) in &moves {
         for (_, _, _, other) in &moves {
             let acts = one.performative == other.performative
                 && (one.schema.is_none() || other.schema.is_none() || one.schema == other.schema);
             let first = one.from.iter().find(|role| joins(role));
-            let second = other
-                .from
-                .iter()
-                .find(|role| joins(role) && Some(*role) != first);
+            let second = other.from.iter().find(|role| joins(role) && Some(*role) != first);
             if let (true, Some(first), Some(second)) = (acts, first, second) {
                 return Err(DefinitionError::new(
                     format!("machines.{name}.states.{state}.moves[{index}].from"),

@@ -46,12 +46,7 @@ impl Rules {
         catalog: &Catalog,
         warnings: &mut Vec<String>,
     ) -> Result<Self, DefinitionError> {
-        let mut checker = Checker {
-            definition,
-            catalog,
-            warnings,
-            rules: Self::default(),
-        };
+        let mut checker = Checker { definition, catalog, warnings, rules: Self::default() };
         checker.name_variables()?;
         checker.compile_states()?;
         checker.compile_require()?;
@@ -98,10 +93,7 @@ impl Checker<'_> {
             let name = &pin.versioned.name;
             let variable = name.name.replace('-', "_");
             let earlier = owners.insert(variable.clone(), name);
-            if variable == "round"
-                || variable == "count"
-                || earlier.is_some_and(|other| other != name)
-            {
+            if variable == "round" || variable == "count" || earlier.is_some_and(|other| other != name) {
                 return Err(DefinitionError::new(
                     "machines",
                     Kind::Inconsistent,
@@ -132,8 +124,7 @@ impl Checker<'_> {
                     let condition = self.expression(&path, &rule.condition, &[machine_name])?;
                     rules.whens.push(condition);
                 }
-                if let Some(TimerStart::At(text)) = state.timer.as_ref().map(|timer| &timer.starts)
-                {
+                if let Some(TimerStart::At(text)) = state.timer.as_ref().map(|timer| &timer.starts) {
                     let at = self.timer_path(&format!("{path}.timer.at"), text, machine_name)?;
                     rules.timer_at = Some(at);
                 }
@@ -166,8 +157,7 @@ impl Checker<'_> {
             let variable = self.variable_of(&path, name)?;
             let found = self.known(&path, &variable, pointer)?;
             if !found.always_there {
-                let message =
-                    format!("`{pointer}` is not required by the schema, so it could be missing");
+                let message = format!("`{pointer}` is not required by the schema, so it could be missing");
                 return Err(DefinitionError::new(path, Kind::UnknownPath, message));
             }
             self.rules.correlate.insert(variable, pointer.clone());
@@ -190,19 +180,14 @@ impl Checker<'_> {
     /// The machines in which a payload read under `variable` is sent.
     fn machines_with(&self, variable: &str) -> Vec<String> {
         let machines = self.definition.machines.keys();
-        machines
-            .filter(|name| self.sent_in(name, variable))
-            .cloned()
-            .collect()
+        machines.filter(|name| self.sent_in(name, variable)).cloned().collect()
     }
 
     fn sent_in(&self, machine: &str, variable: &str) -> bool {
         let Some(machine) = self.definition.machines.get(machine) else {
             return false;
         };
-        let mut schemas = machine
-            .moves()
-            .filter_map(|(_, _, one)| one.schema.as_ref());
+        let mut schemas = machine.moves().filter_map(|(_, _, one)| one.schema.as_ref());
         schemas.any(|pin| self.rules.variable(pin) == Some(variable))
     }
 
@@ -241,9 +226,8 @@ impl Checker<'_> {
 
     fn check_state(&self, path: &str, machine: &str, state: &str) -> Checked {
         let found = self.definition.machines.get(machine);
-        let exists = found.is_some_and(|machine| {
-            machine.states.contains_key(state) || machine.finals.contains_key(state)
-        });
+        let exists = found
+            .is_some_and(|machine| machine.states.contains_key(state) || machine.finals.contains_key(state));
         if exists {
             return Ok(());
         }
@@ -251,21 +235,13 @@ impl Checker<'_> {
         Err(DefinitionError::new(path, Kind::UnknownState, message))
     }
 
-    fn check_path(
-        &mut self,
-        path: &str,
-        variable: &str,
-        pointer: &str,
-        machines: &[&str],
-    ) -> Checked {
+    fn check_path(&mut self, path: &str, variable: &str, pointer: &str, machines: &[&str]) -> Checked {
         for machine in machines {
             if !self.sent_in(machine, variable) && !self.sent_in(MAIN_MACHINE, variable) {
                 return Err(DefinitionError::new(
                     path,
                     Kind::UnknownPath,
-                    format!(
-                        "no payload `{variable}` is sent in machine `{machine}` or in `{MAIN_MACHINE}`"
-                    ),
+                    format!("no payload `{variable}` is sent in machine `{machine}` or in `{MAIN_MACHINE}`"),
                 ));
             }
         }
@@ -280,12 +256,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn timer_path(
-        &mut self,
-        path: &str,
-        text: &str,
-        machine: &str,
-    ) -> Result<PayloadPath, DefinitionError> {
+    fn timer_path(&mut self, path: &str, text: &str, machine: &str) -> Result<PayloadPath, DefinitionError> {
         let Some((variable, rest)) = text.split_once('.') else {
             let message = format!("`{text}` is no path such as rfp.tenderPeriod.endDate");
             return Err(DefinitionError::new(path, Kind::BadTimer, message));
@@ -296,41 +267,21 @@ impl Checker<'_> {
             let message = format!("`{text}` is no text, so no RFC 3339 time");
             return Err(DefinitionError::new(path, Kind::BadTimer, message));
         }
-        Ok(PayloadPath {
-            variable: variable.to_owned(),
-            pointer,
-        })
+        Ok(PayloadPath { variable: variable.to_owned(), pointer })
     }
 
     /// What every schema read under `variable` says about the path; all must declare it.
-    fn known(
-        &self,
-        path: &str,
-        variable: &str,
-        pointer: &str,
-    ) -> Result<schema::Known, DefinitionError> {
+    fn known(&self, path: &str, variable: &str, pointer: &str) -> Result<schema::Known, DefinitionError> {
         let dotted = pointer.replace('/', ".");
-        let mut all = schema::Known {
-            may_be_text: true,
-            always_there: true,
-        };
+        let mut all = schema::Known { may_be_text: true, always_there: true };
         let mut pins = 0;
-        for (pin, _) in self
-            .rules
-            .variables
-            .iter()
-            .filter(|(_, name)| *name == variable)
-        {
+        for (pin, _) in self.rules.variables.iter().filter(|(_, name)| *name == variable) {
             let schema = self.catalog.schema(&pin.digest);
-            let Some(known) = schema.and_then(|schema| schema::find(schema.document(), pointer))
-            else {
+            let Some(known) = schema.and_then(|schema| schema::find(schema.document(), pointer)) else {
                 return Err(DefinitionError::new(
                     path,
                     Kind::UnknownPath,
-                    format!(
-                        "schema `{}` declares no `{variable}{dotted}`",
-                        pin.versioned.short()
-                    ),
+                    format!("schema `{}` declares no `{variable}{dotted}`", pin.versioned.short()),
                 ));
             };
             all.may_be_text &= known.may_be_text;
@@ -345,11 +296,7 @@ impl Checker<'_> {
     }
 
     fn remember(&mut self, variable: &str, pointer: &str) {
-        let pointers = self
-            .rules
-            .remembered
-            .entry(variable.to_owned())
-            .or_default();
+        let pointers = self.rules.remembered.entry(variable.to_owned()).or_default();
         pointers.insert(pointer.to_owned());
     }
 }

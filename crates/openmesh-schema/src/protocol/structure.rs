@@ -40,19 +40,13 @@ pub(super) fn warnings(definition: &Definition) -> Vec<String> {
 }
 
 fn check_roles(definition: &Definition) -> Checked {
-    let initiators: Vec<_> = definition
-        .roles
-        .iter()
-        .filter(|(_, role)| role.binds == Binds::Initiator)
-        .collect();
+    let initiators: Vec<_> =
+        definition.roles.iter().filter(|(_, role)| role.binds == Binds::Initiator).collect();
     let [(name, role)] = initiators.as_slice() else {
         return Err(DefinitionError::new(
             "roles",
             Kind::Inconsistent,
-            format!(
-                "exactly one role has `binds: initiator`, not {}",
-                initiators.len()
-            ),
+            format!("exactly one role has `binds: initiator`, not {}", initiators.len()),
         ));
     };
     if role.count.min == 1 && role.count.is_single() {
@@ -84,8 +78,7 @@ fn check_machine_set(definition: &Definition) -> Checked {
         let path = format!("machines.{name}.per");
         match &machine.per {
             None if name != MAIN_MACHINE => {
-                let message =
-                    format!("only `{MAIN_MACHINE}` exists once; name the role it is `per`");
+                let message = format!("only `{MAIN_MACHINE}` exists once; name the role it is `per`");
                 return Err(DefinitionError::new(path, Kind::MissingKey, message));
             }
             Some(role) if !definition.roles.contains_key(role) => {
@@ -98,19 +91,11 @@ fn check_machine_set(definition: &Definition) -> Checked {
 }
 
 fn unknown_role(path: String, role: &str) -> DefinitionError {
-    DefinitionError::new(
-        path,
-        Kind::UnknownRole,
-        format!("there is no role `{role}`"),
-    )
+    DefinitionError::new(path, Kind::UnknownRole, format!("there is no role `{role}`"))
 }
 
 fn check_targets(name: &str, machine: &Machine) -> Checked {
-    if let Some(both) = machine
-        .finals
-        .keys()
-        .find(|state| machine.states.contains_key(*state))
-    {
+    if let Some(both) = machine.finals.keys().find(|state| machine.states.contains_key(*state)) {
         return Err(DefinitionError::new(
             format!("machines.{name}.states.{both}"),
             Kind::Inconsistent,
@@ -124,16 +109,12 @@ fn check_targets(name: &str, machine: &Machine) -> Checked {
             "at least one final state is needed",
         ));
     }
-    let exists =
-        |state: &str| machine.states.contains_key(state) || machine.finals.contains_key(state);
+    let exists = |state: &str| machine.states.contains_key(state) || machine.finals.contains_key(state);
     for (state_name, state) in &machine.states {
         let path = format!("machines.{name}.states.{state_name}");
         let moves = state.moves.iter().enumerate();
         let moves = moves.map(|(index, one)| (format!("{path}.moves[{index}].next"), &one.next));
-        let timer = state
-            .timer
-            .iter()
-            .map(|timer| (format!("{path}.timer.next"), &timer.next));
+        let timer = state.timer.iter().map(|timer| (format!("{path}.timer.next"), &timer.next));
         let when = state.when.iter().enumerate();
         let when = when.map(|(index, rule)| (format!("{path}.when[{index}].next"), &rule.next));
         for (path, next) in moves.chain(timer).chain(when) {
@@ -165,11 +146,7 @@ fn check_initial(name: &str, machine: &Machine) -> Checked {
 
 fn check_movers(definition: &Definition, name: &str, machine: &Machine) -> Checked {
     for (state, index, one) in machine.moves() {
-        if let Some(role) = one
-            .from
-            .iter()
-            .find(|role| !definition.roles.contains_key(*role))
-        {
+        if let Some(role) = one.from.iter().find(|role| !definition.roles.contains_key(*role)) {
             let path = format!("machines.{name}.states.{state}.moves[{index}].from");
             return Err(unknown_role(path, role));
         }
@@ -192,12 +169,8 @@ fn check_signatures(name: &str, machine: &Machine) -> Checked {
 
 /// Accept and reject name an offer: the machine must have a way to make one.
 fn check_offers(name: &str, machine: &Machine) -> Checked {
-    let is_offer =
-        |act: &Performative| matches!(act, Performative::Propose | Performative::CounterPropose);
-    if machine
-        .moves()
-        .any(|(_, _, one)| is_offer(&one.performative))
-    {
+    let is_offer = |act: &Performative| matches!(act, Performative::Propose | Performative::CounterPropose);
+    if machine.moves().any(|(_, _, one)| is_offer(&one.performative)) {
         return Ok(());
     }
     for (state, index, one) in machine.moves() {
@@ -206,10 +179,7 @@ fn check_offers(name: &str, machine: &Machine) -> Checked {
             return Err(DefinitionError::new(
                 format!("machines.{name}.states.{state}.moves[{index}]"),
                 Kind::Inconsistent,
-                format!(
-                    "`{}` names an offer, and nothing in `{name}` makes one",
-                    one.performative
-                ),
+                format!("`{}` names an offer, and nothing in `{name}` makes one", one.performative),
             ));
         }
     }
@@ -227,38 +197,20 @@ fn check_ways(name: &str, machine: &Machine) -> Checked {
     for state in machine.states.keys().chain(machine.finals.keys()) {
         if !reached.contains(state.as_str()) {
             let message = format!("nothing leads from `{}` to `{state}`", machine.initial);
-            return Err(DefinitionError::new(
-                state_path(name, machine, state),
-                Kind::Unreachable,
-                message,
-            ));
+            return Err(DefinitionError::new(state_path(name, machine, state), Kind::Unreachable, message));
         }
     }
     let mut ending: BTreeSet<&str> = machine.finals.keys().map(String::as_str).collect();
     loop {
         let before = ending.len();
-        let ends = |state: &&String| {
-            machine
-                .successors(state)
-                .iter()
-                .any(|next| ending.contains(next))
-        };
-        let more: Vec<&str> = machine
-            .states
-            .keys()
-            .filter(ends)
-            .map(String::as_str)
-            .collect();
+        let ends = |state: &&String| machine.successors(state).iter().any(|next| ending.contains(next));
+        let more: Vec<&str> = machine.states.keys().filter(ends).map(String::as_str).collect();
         ending.extend(more);
         if ending.len() == before {
             break;
         }
     }
-    match machine
-        .states
-        .keys()
-        .find(|state| !ending.contains(state.as_str()))
-    {
+    match machine.states.keys().find(|state| !ending.contains(state.as_str())) {
         None => Ok(()),
         Some(state) => Err(DefinitionError::new(
             state_path(name, machine, state),
@@ -269,11 +221,7 @@ fn check_ways(name: &str, machine: &Machine) -> Checked {
 }
 
 fn state_path(name: &str, machine: &Machine, state: &str) -> String {
-    let part = if machine.finals.contains_key(state) {
-        "finals"
-    } else {
-        "states"
-    };
+    let part = if machine.finals.contains_key(state) { "finals" } else { "states" };
     format!("machines.{name}.{part}.{state}")
 }
 
@@ -281,12 +229,7 @@ fn check_when_cycles(name: &str, machine: &Machine) -> Checked {
     let edges: BTreeMap<&str, Vec<&str>> = machine
         .states
         .iter()
-        .map(|(from, state)| {
-            (
-                from.as_str(),
-                state.when.iter().map(|rule| rule.next.as_str()).collect(),
-            )
-        })
+        .map(|(from, state)| (from.as_str(), state.when.iter().map(|rule| rule.next.as_str()).collect()))
         .collect();
     for start in edges.keys() {
         let mut seen = BTreeSet::new();
@@ -308,17 +251,11 @@ fn check_when_cycles(name: &str, machine: &Machine) -> Checked {
 }
 
 fn check_opening(definition: &Definition) -> Checked {
-    let Some((initiator, main)) = definition
-        .initiator()
-        .zip(definition.machines.get(MAIN_MACHINE))
-    else {
+    let Some((initiator, main)) = definition.initiator().zip(definition.machines.get(MAIN_MACHINE)) else {
         return Ok(());
     };
     let path = format!("machines.{MAIN_MACHINE}.states.{}.moves", main.initial);
-    let moves = main
-        .states
-        .get(&main.initial)
-        .map(|state| state.moves.as_slice());
+    let moves = main.states.get(&main.initial).map(|state| state.moves.as_slice());
     let moves = moves.unwrap_or_default();
     if moves.is_empty() || moves.iter().any(|one| one.from != [initiator]) {
         return Err(DefinitionError::new(
@@ -338,40 +275,24 @@ fn check_obligations(definition: &Definition) -> Checked {
         if !definition.roles.contains_key(&rule.role) {
             return Err(unknown_role(format!("{path}.role"), &rule.role));
         }
-        let (Some(machine), Some(main)) = (
-            definition.machines.get(&rule.machine),
-            definition.machines.get(MAIN_MACHINE),
-        ) else {
+        let (Some(machine), Some(main)) =
+            (definition.machines.get(&rule.machine), definition.machines.get(MAIN_MACHINE))
+        else {
             let message = format!("there is no machine `{}`", rule.machine);
-            return Err(DefinitionError::new(
-                format!("{path}.for"),
-                Kind::UnknownState,
-                message,
-            ));
+            return Err(DefinitionError::new(format!("{path}.for"), Kind::UnknownState, message));
         };
-        let arises =
-            |act: &Performative| machine.moves().any(|(_, _, one)| one.performative == *act);
+        let arises = |act: &Performative| machine.moves().any(|(_, _, one)| one.performative == *act);
         if let Some(act) = rule.after.iter().find(|act| !arises(act)) {
             let message = format!("`{act}` is no move of machine `{}`", rule.machine);
-            return Err(DefinitionError::new(
-                format!("{path}.after"),
-                Kind::Inconsistent,
-                message,
-            ));
+            return Err(DefinitionError::new(format!("{path}.after"), Kind::Inconsistent, message));
         }
         let ends = |act: &Performative| {
             let moves = machine.moves().chain(main.moves());
-            moves
-                .map(|(_, _, one)| one)
-                .any(|one| one.performative == *act && one.from.contains(&rule.role))
+            moves.map(|(_, _, one)| one).any(|one| one.performative == *act && one.from.contains(&rule.role))
         };
         if let Some(act) = rule.must.iter().find(|act| !ends(act)) {
             let message = format!("`{act}` is no move of role `{}` there", rule.role);
-            return Err(DefinitionError::new(
-                format!("{path}.must"),
-                Kind::Inconsistent,
-                message,
-            ));
+            return Err(DefinitionError::new(format!("{path}.must"), Kind::Inconsistent, message));
         }
     }
     Ok(())

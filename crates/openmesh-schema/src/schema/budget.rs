@@ -2,8 +2,8 @@
 
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{
-    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_EXPANSION_MAX, SCHEMA_KEYWORDS_MAX,
-    SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_REFS_MAX,
+    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_EXPANSION_MAX, SCHEMA_KEYWORDS_MAX, SCHEMA_PATTERN_BYTES_MAX,
+    SCHEMA_PATTERNS_MAX, SCHEMA_REFS_MAX,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,11 +20,7 @@ pub(super) fn check_bytes(body: &[u8]) -> Result<(), DefinitionError> {
 pub(super) fn check_structure(document: &Value) -> Result<(), DefinitionError> {
     let mut count = Count::default();
     count.walk(document, "", 0)?;
-    let mut expansion = Expansion {
-        document,
-        known: BTreeMap::new(),
-        edges: 0,
-    };
+    let mut expansion = Expansion { document, known: BTreeMap::new(), edges: 0 };
     expansion.cost(document, "", 0).map(|_| ())
 }
 
@@ -61,9 +57,9 @@ impl Count {
         limit(pointer, "keywords", self.keywords, SCHEMA_KEYWORDS_MAX)?;
         match (key, child) {
             ("pattern", Value::String(pattern)) => self.pattern(pattern, pointer),
-            ("patternProperties", Value::Object(object)) => object
-                .keys()
-                .try_for_each(|pattern| self.pattern(pattern, pointer)),
+            ("patternProperties", Value::Object(object)) => {
+                object.keys().try_for_each(|pattern| self.pattern(pattern, pointer))
+            }
             ("$ref" | "$dynamicRef", Value::String(_)) => {
                 self.refs += 1;
                 limit(pointer, "references", self.refs, SCHEMA_REFS_MAX)
@@ -75,12 +71,7 @@ impl Count {
     fn pattern(&mut self, pattern: &str, pointer: &str) -> Result<(), DefinitionError> {
         self.patterns += 1;
         limit(pointer, "patterns", self.patterns, SCHEMA_PATTERNS_MAX)?;
-        limit(
-            pointer,
-            "bytes in a pattern",
-            pattern.len(),
-            SCHEMA_PATTERN_BYTES_MAX,
-        )
+        limit(pointer, "bytes in a pattern", pattern.len(), SCHEMA_PATTERN_BYTES_MAX)
     }
 }
 
@@ -101,12 +92,7 @@ struct Expansion<'d> {
 }
 
 impl Expansion<'_> {
-    fn cost(
-        &mut self,
-        schema: &Value,
-        pointer: &str,
-        depth: usize,
-    ) -> Result<u64, DefinitionError> {
+    fn cost(&mut self, schema: &Value, pointer: &str, depth: usize) -> Result<u64, DefinitionError> {
         limit(pointer, "references in a chain", depth, SCHEMA_REFS_MAX)?;
         let mut total = 1_u64;
         match schema {
@@ -114,9 +100,7 @@ impl Expansion<'_> {
                 for (key, child) in object {
                     let here = child_pointer(pointer, key);
                     let cost = match (key.as_str(), child) {
-                        ("$ref" | "$dynamicRef", Value::String(target)) => {
-                            self.target(target, depth + 1)?
-                        }
+                        ("$ref" | "$dynamicRef", Value::String(target)) => self.target(target, depth + 1)?,
                         ("enum" | "const" | "default" | "examples", _) => 0,
                         _ => self.cost(child, &here, depth)?,
                     };

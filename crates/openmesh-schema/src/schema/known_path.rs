@@ -15,11 +15,8 @@ pub(crate) struct Known {
 
 /// Looks the JSON pointer up in the schema's `properties` and items; `None` if it is not declared.
 pub(crate) fn find(document: &Value, pointer: &str) -> Option<Known> {
-    let segments: Vec<String> = pointer
-        .split('/')
-        .skip(1)
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-        .collect();
+    let segments: Vec<String> =
+        pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
     descend(document, document, &segments, 0)
 }
 
@@ -28,29 +25,19 @@ fn descend(document: &Value, schema: &Value, segments: &[String], refs: usize) -
         return None;
     }
     let Some((segment, rest)) = segments.split_first() else {
-        return Some(Known {
-            may_be_text: allows_text(schema),
-            always_there: true,
-        });
+        return Some(Known { may_be_text: allows_text(schema), always_there: true });
     };
     if let Some(child) = child(schema, segment) {
         let found = descend(document, child, rest, refs)?;
         let required = requires(schema, segment);
-        return Some(Known {
-            always_there: found.always_there && required,
-            ..found
-        });
+        return Some(Known { always_there: found.always_there && required, ..found });
     }
     let target = schema.get("$ref").and_then(Value::as_str);
     let target = target.and_then(|target| document.pointer(target.strip_prefix('#')?));
     let parts = ["allOf", "anyOf", "oneOf"].into_iter();
-    let parts = parts
-        .filter_map(|key| schema.get(key)?.as_array())
-        .flatten();
-    let mut found = target
-        .into_iter()
-        .chain(parts)
-        .filter_map(|schema| descend(document, schema, segments, refs + 1));
+    let parts = parts.filter_map(|key| schema.get(key)?.as_array()).flatten();
+    let mut found =
+        target.into_iter().chain(parts).filter_map(|schema| descend(document, schema, segments, refs + 1));
     found.next()
 }
 
@@ -60,9 +47,7 @@ fn child<'s>(schema: &'s Value, segment: &str) -> Option<&'s Value> {
     }
     let index: usize = segment.parse().ok()?;
     let prefix = schema.get("prefixItems").and_then(|items| items.get(index));
-    prefix
-        .or_else(|| schema.get("items"))
-        .filter(|items| items.is_object())
+    prefix.or_else(|| schema.get("items")).filter(|items| items.is_object())
 }
 
 fn requires(schema: &Value, segment: &str) -> bool {
