@@ -2,12 +2,16 @@
 
 use crate::record::Settlement;
 use openmesh_message::frame::InboxCounts;
+use openmesh_message::limits::{ATTRIBUTES_BYTES_MAX, FRAME_BYTES_MAX};
 use openmesh_message::{Priority, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries that one settlement covers; the rest follow in the next.
 const SETTLED_MAX: usize = 1_000;
+
+/// Bytes of the messages of one lease, so that its reply fits a frame.
+const LEASE_BYTES_MAX: u32 = (FRAME_BYTES_MAX / 2) as u32;
 
 /// One agent's inbox. Changed only by applying records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub struct Entry {
     pub seq: u64,
     /// Which notice of the record's step; `None` is the message itself.
     pub notice: Option<u16>,
+    /// Bytes of its payload.
+    pub bytes: u32,
     /// How urgent it is.
     pub priority: Priority,
     /// After this time it is of no use.
@@ -87,9 +93,17 @@ impl Inbox {
         settlement
     }
 
-    /// The numbers of up to `messages_max` messages that can be leased, the most urgent and oldest first.
+    /// The numbers of messages that can be leased, the most urgent and oldest first: at least one, if there is
+    /// one, then up to `messages_max` and [`LEASE_BYTES_MAX`].
     pub(crate) fn leasable(&self, messages_max: usize) -> Vec<u64> {
-        self.ready.iter().take(messages_max).map(|(_, number)| *number).collect()
+        let mut bytes = 0;
+        let fits = |number: &u64| {
+            let entry_bytes = self.entries.get(number).map_or(0, |entry| entry.bytes);
+            let is_first = bytes == 0;
+            bytes += entry_bytes + ATTRIBUTES_BYTES_MAX as u32;
+            is_first || bytes <= LEASE_BYTES_MAX
+        };
+        self.ready.iter().take(messages_max).map(|(_, number)| *number).take_while(fits).collect()
     }
 
     /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
@@ -209,7 +223,7 @@ mod tests {
     }
 
     fn entry(priority: Priority, expiry: Option<Timestamp>) -> Entry {
-        Entry { seq: 1, notice: None, priority, expiry, attempts: 0, state: EntryState::Ready }
+        Entry { seq: 1, notice: None, bytes: 0, priority, expiry, attempts: 0, state: EntryState::Ready }
     }
 
     #[test]

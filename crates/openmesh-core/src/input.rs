@@ -54,15 +54,6 @@ pub enum Input {
         /// The command.
         command: Command,
     },
-    /// A subscription that reads the log has come this far.
-    CaughtUp {
-        /// The connection.
-        connection: ConnectionId,
-        /// The subscription.
-        subscription: u64,
-        /// The last record it has seen.
-        through_seq: u64,
-    },
     /// A policy was read from its file.
     PolicyLoaded {
         /// The policy.

@@ -28,7 +28,7 @@ pub use directory::{Agent, Directory, Topics};
 pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
 pub use partition::{Config, Partition, RestoreError};
-pub use plan::{Effect, LeasedItem, Plan, Sealed};
+pub use plan::{Deliver, Effect, LeasedItem, Plan, Sealed};
 pub use reading::{matches_filter, may_read};
 pub use rejection::Rejection;
 pub use state::State;

@@ -16,7 +16,7 @@ use crate::route::Routes;
 use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
 use crate::view::View;
 use openmesh_message::{
-    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp,
+    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp, TopicPattern,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -177,6 +177,25 @@ impl Partition {
         plan
     }
 
+    /// Goes on behind records that are lost: their numbers are never used again.
+    pub fn skip_to(&mut self, next_seq: u64) {
+        if next_seq > self.next_seq() {
+            let partition = self.config.partition;
+            self.state.head = Some(Position { partition, epoch: self.epoch, seq: next_seq - 1 });
+        }
+    }
+
+    /// Pins topics because the node's configuration says so.
+    pub fn pin(&mut self, pattern: TopicPattern, now: Timestamp) -> Plan {
+        let mut plan = Plan::new(now);
+        if self.state.topics.pinned().all(|pinned| *pinned != pattern) {
+            let outcome = Outcome::TopicsConfigured { pattern: pattern.to_string(), pinned: true };
+            let draft = self.draft_in(domain_log(), None, outcome, Body::Empty);
+            self.commit(draft, None, &mut plan);
+        }
+        plan
+    }
+
     /// Takes one input: decides, applies, and says what is to be done.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Plan {
         let mut plan = Plan::new(now);
@@ -186,7 +205,6 @@ impl Partition {
             Input::Message { ticket, admitted } => self.take_message(ticket, &admitted, &mut plan),
             Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
             Input::Command { ticket, command } => self.take_command(ticket, command, &mut plan),
-            Input::CaughtUp { .. } => {}
             Input::PolicyLoaded { policy, text } => self.change_policy(policy, text, &mut plan),
             Input::Tick => self.tick(&mut plan),
         }

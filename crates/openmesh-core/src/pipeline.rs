@@ -235,7 +235,7 @@ impl Partition {
         self.note_request(admitted, &route, plan.at);
         plan.effects.push(Effect::Accept(ticket, receipt_of(&header, admitted)));
         if let Some(topic) = &route.topic {
-            self.deliver_to_topic(topic, admitted, Some(header.position.seq), plan);
+            self.deliver_to_topic(topic, admitted, Some(&header), plan);
         }
         for agent in woken {
             self.serve_waiting(&agent, plan);
@@ -281,7 +281,14 @@ impl Partition {
         if let Some(agent) = decided.route.agent {
             for connection in self.routes.connections_of(&agent) {
                 let envelope = Arc::clone(&admitted.envelope);
-                let deliver = Deliver { connection, subscription: OWN_ADDRESS, seq: None, envelope };
+                let deliver = Deliver {
+                    connection,
+                    subscription: OWN_ADDRESS,
+                    agent,
+                    pattern: None,
+                    seq: None,
+                    envelope,
+                };
                 plan.effects.push(Effect::Deliver(deliver));
             }
         }
@@ -304,12 +311,28 @@ impl Partition {
         }
     }
 
-    fn deliver_to_topic(&self, topic: &TopicPath, admitted: &Admitted, seq: Option<u64>, plan: &mut Plan) {
-        for ((connection, subscription), agent) in self.routes.matching(topic) {
-            if may_receive(&self.view, &agent, &admitted.control, admitted.authenticity) {
-                let envelope = Arc::clone(&admitted.envelope);
-                plan.effects.push(Effect::Deliver(Deliver { connection, subscription, seq, envelope }));
-            }
+    fn deliver_to_topic(&self, topic: &TopicPath, admitted: &Admitted, kept: Option<&Header>, plan: &mut Plan) {
+        let mut readers = self.routes.matching(topic);
+        readers.retain(|(_, agent)| may_receive(&self.view, agent, &admitted.control, admitted.authenticity));
+        if readers.is_empty() {
+            return;
+        }
+        let envelope = match kept {
+            Some(header) => Arc::new(header.stamp(&admitted.envelope)),
+            None => Arc::clone(&admitted.envelope),
+        };
+        let seq = kept.map(|header| header.position.seq);
+        for (key, agent) in readers {
+            let (envelope, pattern) = (Arc::clone(&envelope), self.routes.pattern(key));
+            let (connection, subscription) = key;
+            plan.effects.push(Effect::Deliver(Deliver {
+                connection,
+                subscription,
+                agent,
+                pattern,
+                seq,
+                envelope,
+            }));
         }
     }
 

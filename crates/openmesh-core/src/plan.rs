@@ -103,6 +103,10 @@ pub struct Deliver {
     pub connection: ConnectionId,
     /// The subscription; 0 is the agent's own address.
     pub subscription: u64,
+    /// Who reads.
+    pub agent: AgentId,
+    /// What the subscription takes in; `None` for the agent's own address.
+    pub pattern: Option<TopicPattern>,
     /// The record, where the message is kept; the subscription can then catch up from the log.
     pub seq: Option<u64>,
     /// The message.

@@ -8,7 +8,7 @@ mod render;
 pub use render::{message as message_json, to_json};
 
 use minicbor::{Decode, Encode};
-use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp};
+use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Notice, Transition};
 
@@ -351,6 +351,19 @@ impl Record {
             Outcome::Accepted(Accepted { puts, .. }) | Outcome::Fired { puts, .. } => puts,
             _ => &[],
         }
+    }
+}
+
+impl Header {
+    /// A kept message as it is handed over: with the transit part that says where it is kept.
+    pub fn stamp(&self, sent: &Envelope) -> Envelope {
+        let transit = Transit {
+            position: Some(self.position),
+            logs: self.logs.clone(),
+            receivedtime: Some(self.at),
+            ..sent.transit.clone()
+        };
+        Envelope { transit, ..sent.clone() }
     }
 }
 

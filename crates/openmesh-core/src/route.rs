@@ -76,6 +76,11 @@ impl Routes {
         true
     }
 
+    /// What a subscription takes in.
+    pub(crate) fn pattern(&self, key: SubscriptionKey) -> Option<TopicPattern> {
+        self.patterns.get(&key).cloned()
+    }
+
     /// How many subscriptions a connection has.
     pub(crate) fn count(&self, connection: ConnectionId) -> usize {
         self.of_connection(connection).len()

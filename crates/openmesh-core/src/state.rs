@@ -4,9 +4,9 @@ use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
 use crate::directory::{Directory, Topics};
 use crate::inbox::{Entry, EntryState, Inbox};
-use crate::record::{Body, Outcome, Put, Record};
+use crate::record::{Body, Outcome, Record};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Priority, TopicPath,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, TopicPath,
     json,
 };
 use openmesh_schema::Catalog;
@@ -141,16 +141,16 @@ impl State {
         for log in &record.header.logs {
             self.numbers.insert(log.log.clone(), log.seq);
         }
-        let (seq, at) = (record.header.position.seq, record.header.at);
+        let at = record.header.at;
         match &record.header.outcome {
             Outcome::Accepted(_) => {
                 if let Some(facts) = facts {
                     self.apply_message(record, facts, catalog, bounds);
                 }
             }
-            Outcome::Fired { step, puts } => {
+            Outcome::Fired { step, .. } => {
                 self.conversations.apply(step, None, catalog);
-                self.put_all(seq, puts, Priority::Normal, None);
+                self.put_all(record, None);
             }
             Outcome::Leased { agent, token, until, numbers } => {
                 self.inboxes.entry(*agent).or_default().lease(*token, *until, numbers);
@@ -176,23 +176,20 @@ impl State {
         if let Some(step) = record.step() {
             self.conversations.apply(step, payload.as_deref(), catalog);
         }
-        self.put_all(seq, record.puts(), control.priority, control.expiry);
+        self.put_all(record, Some(control));
     }
 
-    fn put_all(
-        &mut self,
-        seq: u64,
-        puts: &[Put],
-        priority: Priority,
-        expiry: Option<openmesh_message::Timestamp>,
-    ) {
-        for put in puts {
-            let is_message = put.notice.is_none();
+    /// Makes the entries a record lists; `control` is that of its message.
+    fn put_all(&mut self, record: &Record, control: Option<&ControlAttributes>) {
+        let payload_bytes = record.message().map_or(0, |message| message.payload.len());
+        for put in record.puts() {
+            let control = control.filter(|_| put.notice.is_none());
             let entry = Entry {
-                seq,
+                seq: record.header.position.seq,
                 notice: put.notice,
-                priority: if is_message { priority } else { Priority::Normal },
-                expiry: expiry.filter(|_| is_message),
+                bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+                priority: control.map(|control| control.priority).unwrap_or_default(),
+                expiry: control.and_then(|control| control.expiry),
                 attempts: 0,
                 state: EntryState::Ready,
             };

@@ -1,1 +1,3 @@
-//! How agents connect: the native protocol.
+//! How agents connect. Each listener turns what it hears into envelopes and commands, and admits them.
+
+pub mod native;

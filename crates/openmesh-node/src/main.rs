@@ -1,3 +1,14 @@
 //! The program `openmesh`.
 
-fn main() {}
+mod cli;
+mod config;
+mod demo;
+mod event_loop;
+mod identity;
+mod log_writer;
+mod perform;
+mod start;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,149 @@
+//! One agent's connection: reads frames, admits messages, hands batches to the owner.
+
+use super::writer;
+use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, now};
+use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
+use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
+use openmesh_message::{AgentId, Envelope, Problem};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::Semaphore;
+
+/// Sends and commands of one connection that may be unanswered at a time.
+pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The agent closed it, or it broke.
+    #[error("the connection closed: {0}")]
+    Closed(#[from] std::io::Error),
+    /// The agent sent what is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+struct Connection {
+    id: ConnectionId,
+    agent: AgentId,
+    mesh: MeshHandle,
+    outbox: Outbox,
+    in_flight: Arc<Semaphore>,
+    decoder: FrameDecoder,
+    roots: VerifiedRoots,
+}
+
+/// Serves an agent that has proved its key, until either side ends the connection.
+pub(super) async fn serve(stream: TcpStream, agent: AgentId, mesh: MeshHandle) {
+    let id = mesh.next_connection();
+    let (read_half, write_half) = stream.into_split();
+    let (outbox, reader) = Outbox::new();
+    let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
+    let writing = writer::Writing { connection: id, mesh: mesh.clone(), in_flight: Arc::clone(&in_flight) };
+    let mut writer = tokio::spawn(writer::write(write_half, reader, writing));
+    let opened = Event::Opened { connection: id, agent, outbox: outbox.clone() };
+    if mesh.tell(opened).await.is_ok() {
+        let _ = outbox.send(vec![Outgoing::Pong(0)]);
+        let decoder = FrameDecoder::default();
+        let roots = VerifiedRoots::default();
+        let mut connection = Connection { id, agent, mesh: mesh.clone(), outbox, in_flight, decoder, roots };
+        let ended = tokio::select! {
+            ended = connection.read(read_half) => Some(ended),
+            _ = &mut writer => None,
+        };
+        if let Some(Ended::Frame(error)) = &ended {
+            let goodbye = Outgoing::Goodbye(Problem::new("frame.malformed", error.to_string()));
+            let _ = connection.outbox.send(vec![goodbye]);
+        }
+        drop(connection);
+        let _ = mesh.tell(Event::Closed(id)).await;
+    }
+    // The owner lets go of its half of the outbox when it reads `Closed`; then the writer ends.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), &mut writer).await;
+    writer.abort();
+}
+
+impl Connection {
+    async fn read(&mut self, half: OwnedReadHalf) -> Ended {
+        let mut half = BufReader::with_capacity(READ_BUFFER_BYTES, half);
+        loop {
+            if let Err(ended) = self.read_frame(&mut half).await {
+                return ended;
+            }
+        }
+    }
+
+    async fn read_frame(&mut self, half: &mut BufReader<OwnedReadHalf>) -> Result<(), Ended> {
+        let mut header = [0; 4];
+        half.read_exact(&mut header).await?;
+        let mut body = vec![0; body_length(header)?];
+        half.read_exact(&mut body).await?;
+        match self.decoder.decode_client(&body)? {
+            ClientFrame::Send(messages) => self.send(messages).await,
+            ClientFrame::Command(tag, command) => {
+                self.hold(1).await?;
+                let ticket = self.ticket(tag);
+                self.submit(vec![Input::Command { ticket, command }]).await
+            }
+            ClientFrame::Ping(number) => {
+                let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
+                Ok(())
+            }
+        }
+    }
+
+    async fn send(&mut self, messages: Vec<(u64, Envelope)>) -> Result<(), Ended> {
+        self.hold(messages.len()).await?;
+        let (view, now) = (self.mesh.view(), now());
+        let mut inputs = Vec::with_capacity(messages.len());
+        for (tag, envelope) in messages {
+            let ticket = self.ticket(tag);
+            inputs.push(match admit(envelope, self.agent, &view, &mut self.roots, now) {
+                Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
+                Err(refused) => Input::Refused { ticket, refused },
+            });
+        }
+        self.submit(inputs).await
+    }
+
+    /// Takes room for answers; the writer gives it back. Until there is room, nothing more is read.
+    async fn hold(&self, answers: usize) -> Result<(), Ended> {
+        let answers = u32::try_from(answers).unwrap_or(u32::MAX);
+        let room = self.in_flight.acquire_many(answers).await.map_err(|_| Ended::Stopping)?;
+        room.forget();
+        Ok(())
+    }
+
+    async fn submit(&self, inputs: Vec<Input>) -> Result<(), Ended> {
+        match self.mesh.submit(inputs).await {
+            Ok(()) => Ok(()),
+            Err(None) => Err(Ended::Stopping),
+            Err(Some(inputs)) => {
+                let _ = self.outbox.send(inputs.iter().filter_map(answer_busy).collect());
+                Ok(())
+            }
+        }
+    }
+
+    const fn ticket(&self, tag: u64) -> Ticket {
+        Ticket { connection: self.id, tag }
+    }
+}
+
+fn answer_busy(input: &Input) -> Option<Outgoing> {
+    let busy = Rejection::Busy.to_problem();
+    match input {
+        Input::Message { ticket, .. } | Input::Refused { ticket, .. } => {
+            Some(Outgoing::Outcome(ticket.tag, SendOutcome::Rejected(busy)))
+        }
+        Input::Command { ticket, .. } => Some(Outgoing::Reply(ticket.tag, Err(busy))),
+        _ => None,
+    }
+}

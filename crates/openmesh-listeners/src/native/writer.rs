@@ -1,0 +1,151 @@
+//! The way out: batches from the owner, coalesced into frames and one write.
+
+use openmesh_adapter::{Event, MeshHandle, OutboxReader, Outgoing};
+use openmesh_core::ConnectionId;
+use openmesh_message::Problem;
+use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
+use openmesh_message::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Semaphore;
+
+/// Bytes gathered before a write.
+const WRITE_BYTES: usize = 256 * 1024;
+/// Bytes of deliveries in one frame; one message fits whatever its size.
+const DELIVER_BYTES: usize = FRAME_BYTES_MAX / 4;
+/// Outcomes in one frame; each may bear a problem of some length.
+const OUTCOMES_MAX: usize = 128;
+
+/// What a writer needs besides its connection.
+pub(super) struct Writing {
+    pub(super) connection: ConnectionId,
+    pub(super) mesh: MeshHandle,
+    pub(super) in_flight: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Frames {
+    encoder: FrameEncoder,
+    buffer: Vec<u8>,
+    outcomes: Vec<(u64, SendOutcome)>,
+    deliveries: Vec<Delivery>,
+    delivery_bytes: usize,
+    answers: usize,
+}
+
+/// Writes until the owner lets go of the connection or it breaks.
+pub(super) async fn write(mut half: OwnedWriteHalf, mut outbox: OutboxReader, writing: Writing) {
+    let mut frames = Frames::default();
+    while let Some(mut batch) = outbox.next().await {
+        let mut written = Vec::new();
+        let mut goodbye = false;
+        loop {
+            for outgoing in batch {
+                written.extend(Some(outgoing.delivery_bytes()).filter(|bytes| *bytes > 0));
+                goodbye |= matches!(outgoing, Outgoing::Goodbye(_));
+                if frames.add(outgoing).is_err() {
+                    return;
+                }
+            }
+            if frames.buffer.len() >= WRITE_BYTES {
+                break;
+            }
+            match outbox.waiting() {
+                Some(more) => batch = more,
+                None => break,
+            }
+        }
+        if frames.finish().is_err() || half.write_all(&frames.buffer).await.is_err() || goodbye {
+            return;
+        }
+        frames.buffer.clear();
+        writing.in_flight.add_permits(std::mem::take(&mut frames.answers));
+        let room = written.into_iter().fold(false, |room, bytes| outbox.written(bytes) || room);
+        if room && writing.mesh.tell(Event::Drained(writing.connection)).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Frames {
+    fn add(&mut self, outgoing: Outgoing) -> Result<(), FrameError> {
+        match outgoing {
+            Outgoing::Outcome(tag, outcome) => {
+                self.flush_deliveries()?;
+                self.answers += 1;
+                self.outcomes.push((tag, outcome));
+                if self.outcomes.len() >= OUTCOMES_MAX {
+                    self.flush_outcomes()?;
+                }
+                Ok(())
+            }
+            Outgoing::Deliver(delivery) => self.add_delivery(delivery),
+            Outgoing::Reply(tag, reply) => {
+                self.finish()?;
+                self.answers += 1;
+                self.reply(tag, reply)
+            }
+            Outgoing::Pong(number) => {
+                self.finish()?;
+                self.encoder.encode_server(&ServerFrame::Pong(number), &mut self.buffer)
+            }
+            Outgoing::Goodbye(problem) => {
+                self.finish()?;
+                self.encoder.encode_server(&ServerFrame::Goodbye(problem), &mut self.buffer)
+            }
+        }
+    }
+
+    fn add_delivery(&mut self, delivery: Delivery) -> Result<(), FrameError> {
+        self.flush_outcomes()?;
+        let outgoing = Outgoing::Deliver(delivery);
+        let bytes = outgoing.delivery_bytes();
+        if self.delivery_bytes + bytes > DELIVER_BYTES || self.deliveries.len() >= FRAME_MESSAGES_MAX {
+            self.flush_deliveries()?;
+        }
+        self.delivery_bytes += bytes;
+        if let Outgoing::Deliver(delivery) = outgoing {
+            self.deliveries.push(delivery);
+        }
+        Ok(())
+    }
+
+    /// A reply that is too large for a frame is an answer all the same.
+    fn reply(
+        &mut self,
+        tag: u64,
+        reply: Result<openmesh_message::frame::Reply, Problem>,
+    ) -> Result<(), FrameError> {
+        match self.encoder.encode_server(&ServerFrame::Reply(tag, reply), &mut self.buffer) {
+            Err(FrameError::TooLarge(bytes)) => {
+                let problem =
+                    Problem::new("reply.too_large", format!("the answer has {bytes} bytes; ask for less"));
+                self.encoder.encode_server(&ServerFrame::Reply(tag, Err(problem)), &mut self.buffer)
+            }
+            other => other,
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), FrameError> {
+        self.flush_outcomes()?;
+        self.flush_deliveries()
+    }
+
+    fn flush_outcomes(&mut self) -> Result<(), FrameError> {
+        if self.outcomes.is_empty() {
+            return Ok(());
+        }
+        let frame = ServerFrame::Outcomes(std::mem::take(&mut self.outcomes));
+        self.encoder.encode_server(&frame, &mut self.buffer)
+    }
+
+    fn flush_deliveries(&mut self) -> Result<(), FrameError> {
+        if self.deliveries.is_empty() {
+            return Ok(());
+        }
+        self.delivery_bytes = 0;
+        let frame = ServerFrame::Deliver(std::mem::take(&mut self.deliveries));
+        self.encoder.encode_server(&frame, &mut self.buffer)
+    }
+}

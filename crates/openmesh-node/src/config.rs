@@ -1,0 +1,33 @@
+//! What a node is told: where it keeps things, where it listens, which rules it follows.
+
+use anyhow::{Context, Result};
+use openmesh_message::{Authority, TopicPattern};
+use openmesh_policy::{DEFAULT_CLOSED, DEFAULT_OPEN, Policy};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// How a node is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The node's folder.
+    pub(crate) folder: PathBuf,
+    /// Where agents connect; loopback.
+    pub(crate) listen: SocketAddr,
+    /// Whether anyone with a key may register.
+    pub(crate) open: bool,
+    /// Topics whose messages are kept.
+    pub(crate) pin: Vec<TopicPattern>,
+}
+
+/// Reads the policy in force: the file, if there is one.
+pub(crate) fn read_policy(file: &Path, home: Authority) -> Result<(Policy, String)> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the policy {}", file.display()))?;
+    let policy = Policy::parse(&text, home).with_context(|| format!("the policy {}", file.display()))?;
+    Ok((policy, text))
+}
+
+/// The policy that a node starts out with, for its operator to edit.
+pub(crate) const fn default_policy(open: bool) -> &'static str {
+    if open { DEFAULT_OPEN } else { DEFAULT_CLOSED }
+}

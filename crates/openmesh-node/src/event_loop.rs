@@ -1,0 +1,181 @@
+//! The owner of the partition: one task, one queue in, one plan out for each input.
+//!
+//! Plans gather while a sync is under way; then their records go to the log writer together, and when those
+//! are synced their effects are performed in order. Nothing here decides anything.
+
+use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
+use crate::perform::Performer;
+use openmesh_adapter::{Event, now};
+use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
+use openmesh_message::Timestamp;
+use openmesh_store::Fault;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+/// Events taken from the queue at once.
+const EVENTS_AT_ONCE: usize = 256;
+/// Bytes of records that may wait for the sync under way; beyond it no more events are taken.
+const WAITING_BYTES_MAX: u64 = HEADROOM_BYTES / 4;
+/// Records between two snapshots.
+const SNAPSHOT_RECORDS: u64 = 100_000;
+/// Quiet after which the log notes that all of it is synced.
+const QUIET: Duration = Duration::from_millis(50);
+/// Longest time without a look at the clock, so that a clock set forward is noticed.
+const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// Why the loop ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The node was told to stop, and everything planned was performed.
+    Stopped,
+    /// The log failed: what it did not confirm is unknown, and the partition must be recovered.
+    Failed(Option<Fault>),
+}
+
+/// The loop's parts.
+pub(crate) struct EventLoop {
+    /// What should happen.
+    pub(crate) partition: Partition,
+    /// Keeps records.
+    pub(crate) writer: LogWriter,
+    /// Lets effects happen.
+    pub(crate) performer: Performer,
+    /// Plans that wait for the sync under way.
+    pub(crate) waiting: Vec<Plan>,
+    /// Bytes of their records.
+    pub(crate) waiting_bytes: u64,
+    /// The last record of the last snapshot.
+    pub(crate) snapshot_seq: u64,
+}
+
+impl EventLoop {
+    /// Runs until told to stop or until the log fails.
+    pub(crate) async fn run(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
+        let ended = self.drive(events).await;
+        if let Ended::Failed(_) = ended {
+            let waiting = std::mem::take(&mut self.waiting);
+            for plan in self.writer.unconfirmed().into_iter().chain(waiting) {
+                self.performer.give_up(&plan);
+            }
+        }
+        ended
+    }
+
+    async fn drive(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
+        let mut taken = Vec::with_capacity(EVENTS_AT_ONCE);
+        let mut pending = VecDeque::new();
+        let mut stopping = false;
+        loop {
+            while self.has_room()
+                && let Some(event) = pending.pop_front()
+            {
+                stopping |= self.take(event);
+            }
+            if let Err(WriterGone(fault)) = self.submit() {
+                return Ended::Failed(fault);
+            }
+            if stopping && pending.is_empty() && self.waiting.is_empty() && !self.writer.is_busy() {
+                return Ended::Stopped;
+            }
+            let (is_busy, until_deadline) = (self.writer.is_busy(), self.until_deadline());
+            let may_receive = pending.is_empty() && self.has_room() && !stopping;
+            let wants_quiet = self.writer.wants_quiet_marker() || self.writer.is_full();
+            tokio::select! {
+                biased;
+                commit = self.writer.next_commit(), if is_busy => match commit {
+                    Ok(commit) => self.confirm(commit),
+                    Err(WriterGone(fault)) => return Ended::Failed(fault),
+                },
+                count = events.recv_many(&mut taken, EVENTS_AT_ONCE), if may_receive => {
+                    stopping |= count == 0;
+                    pending.extend(taken.drain(..));
+                }
+                () = sleep(until_deadline), if !stopping => self.handle(Input::Tick),
+                () = sleep(QUIET), if wants_quiet && !is_busy => self.writer.note_quiet(),
+            }
+        }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.waiting_bytes < WAITING_BYTES_MAX
+    }
+
+    /// Takes one event; `true` if it says to stop.
+    fn take(&mut self, event: Event) -> bool {
+        match event {
+            Event::Opened { connection, agent, outbox } => {
+                self.performer.open(connection, outbox);
+                self.handle(Input::Connected { connection, agent });
+            }
+            Event::Closed(connection) => {
+                self.performer.close(connection);
+                self.handle(Input::Disconnected { connection });
+            }
+            Event::Inputs(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
+            Event::Drained(connection) => self.performer.resume(connection),
+            Event::CaughtUp { connection, subscription, through_seq } => {
+                self.performer.caught_up(connection, subscription, through_seq);
+            }
+            Event::Stop => return true,
+        }
+        false
+    }
+
+    fn handle(&mut self, input: Input) {
+        if let Input::Message { ticket, .. } = &input
+            && self.writer.is_full()
+        {
+            let effects = vec![Effect::Reject(*ticket, Rejection::StoreFull)];
+            return self.performer.perform(vec![Plan { effects, ..Plan::new(now()) }]);
+        }
+        let plan = self.partition.handle(input, now());
+        if plan.effects.contains(&Effect::PublishView) {
+            self.performer.publish(self.partition.view());
+        }
+        if plan.records.is_empty() && plan.effects.iter().all(is_live) {
+            self.performer.perform(vec![plan]);
+        } else {
+            let sizes = plan.records.iter().map(|record| record.header.len() + record.body.len());
+            self.waiting_bytes += sizes.sum::<usize>() as u64;
+            self.waiting.push(plan);
+        }
+    }
+
+    /// Hands what waits to the log writer, unless it is still syncing what came before.
+    fn submit(&mut self) -> Result<(), WriterGone> {
+        if self.writer.is_busy() || self.waiting.is_empty() {
+            return Ok(());
+        }
+        let plans = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if plans.iter().all(|plan| plan.records.is_empty()) {
+            self.performer.perform(plans);
+            return Ok(());
+        }
+        self.writer.submit(plans)
+    }
+
+    fn confirm(&mut self, commit: Commit) {
+        self.performer.perform(commit.plans);
+        if self.waiting.is_empty() && commit.head_seq >= self.snapshot_seq + SNAPSHOT_RECORDS {
+            self.snapshot_seq = commit.head_seq;
+            self.writer.write_snapshot(&self.partition);
+        }
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let until = |deadline: Timestamp| u64::try_from(deadline.since_ms(now())).unwrap_or(0);
+        self.partition.next_deadline().map_or(TICK_MAX, |at| Duration::from_millis(until(at)).min(TICK_MAX))
+    }
+}
+
+/// Effects that say nothing of what is kept need not wait for a sync.
+const fn is_live(effect: &Effect) -> bool {
+    match effect {
+        Effect::Pass(_) | Effect::PublishView => true,
+        Effect::Deliver(deliver) => deliver.seq.is_none(),
+        _ => false,
+    }
+}

@@ -1,0 +1,178 @@
+//! Lets effects happen, after the records they rest on are synced: receipts, replies, deliveries.
+
+mod delivery;
+mod reading;
+
+use delivery::{Channel, DeliverTo};
+use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
+use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
+use openmesh_message::frame::SendOutcome;
+use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
+use openmesh_store::LogReader;
+use reading::Reading;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Performs plans towards the connections it was told of.
+pub(crate) struct Performer {
+    node: Arc<KeyPair>,
+    mesh: MeshHandle,
+    reading: Reading,
+    policy_file: PathBuf,
+    channels: BTreeMap<ConnectionId, Channel>,
+}
+
+/// Outgoing things of one commit, gathered by connection.
+type Gathered = BTreeMap<ConnectionId, Batch>;
+
+impl Performer {
+    /// A performer that signs as `node` and reads what is kept with `reader`.
+    pub(crate) fn new(node: Arc<KeyPair>, mesh: MeshHandle, reader: LogReader, policy_file: PathBuf) -> Self {
+        let reading = Reading::new(Arc::clone(&node), mesh.clone(), reader);
+        Self { node, mesh, reading, policy_file, channels: BTreeMap::new() }
+    }
+
+    /// A connection was opened.
+    pub(crate) fn open(&mut self, connection: ConnectionId, outbox: Outbox) {
+        self.channels.insert(connection, Channel::new(connection, outbox));
+    }
+
+    /// A connection ended.
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
+        self.channels.remove(&connection);
+    }
+
+    /// A connection's outbox has room again: what its subscriptions missed follows.
+    pub(crate) fn resume(&mut self, connection: ConnectionId) {
+        if let Some(channel) = self.channels.get_mut(&connection) {
+            channel.resume(&self.reading);
+        }
+    }
+
+    /// A subscription has read the log up to a record.
+    pub(crate) fn caught_up(&mut self, connection: ConnectionId, subscription: u64, through_seq: u64) {
+        if let Some(channel) = self.channels.get_mut(&connection) {
+            channel.caught_up(subscription, through_seq, &self.reading);
+        }
+    }
+
+    /// Publishes what admission reads.
+    pub(crate) fn publish(&self, view: View) {
+        self.mesh.publish(view);
+    }
+
+    /// Performs plans whose records are synced, in order; their receipts share one signature.
+    pub(crate) fn perform(&mut self, plans: Vec<Plan>) {
+        let mut gathered = Gathered::new();
+        let mut receipts = self.sign(&plans).into_iter();
+        for effect in plans.into_iter().flat_map(|plan| plan.effects) {
+            match effect {
+                Effect::Accept(ticket, _) => {
+                    if let Some(receipt) = receipts.next() {
+                        gather(&mut gathered, ticket, SendOutcome::Accepted(receipt));
+                    }
+                }
+                Effect::Pass(ticket) => gather(&mut gathered, ticket, SendOutcome::Passed),
+                Effect::Reject(ticket, rejection) => {
+                    gather(&mut gathered, ticket, SendOutcome::Rejected(rejection.to_problem()));
+                }
+                Effect::Reply(ticket, reply) => {
+                    let reply = reply.map_err(|rejection| rejection.to_problem());
+                    gathered.entry(ticket.connection).or_default().push(Outgoing::Reply(ticket.tag, reply));
+                }
+                Effect::Deliver(deliver) => {
+                    if let Some(channel) = self.channels.get_mut(&deliver.connection) {
+                        let connection = deliver.connection;
+                        channel.deliver(deliver, gathered.entry(connection).or_default());
+                    }
+                }
+                later => self.perform_later(later),
+            }
+        }
+        for (connection, batch) in gathered {
+            if let Some(channel) = self.channels.get(&connection) {
+                channel.send(batch);
+            }
+        }
+    }
+
+    /// Tells senders of plans that the log never confirmed that nobody knows.
+    pub(crate) fn give_up(&self, plan: &Plan) {
+        for effect in &plan.effects {
+            let outgoing = match effect {
+                Effect::Accept(ticket, _) | Effect::AcceptAgain(ticket, _) | Effect::Pass(ticket) => {
+                    Some((ticket, Outgoing::Outcome(ticket.tag, SendOutcome::Unknown)))
+                }
+                Effect::Reject(ticket, rejection) => {
+                    let outcome = SendOutcome::Rejected(rejection.to_problem());
+                    Some((ticket, Outgoing::Outcome(ticket.tag, outcome)))
+                }
+                Effect::Reply(ticket, _) | Effect::Lease { ticket, .. } | Effect::FetchReceipt(ticket, _) => {
+                    let problem =
+                        Problem::new("outcome.unknown", "the node cannot say whether this was kept");
+                    Some((ticket, Outgoing::Reply(ticket.tag, Err(problem))))
+                }
+                _ => None,
+            };
+            if let Some((ticket, outgoing)) = outgoing
+                && let Some(channel) = self.channels.get(&ticket.connection)
+            {
+                channel.send(vec![outgoing]);
+            }
+        }
+    }
+
+    fn sign(&self, plans: &[Plan]) -> Vec<SignedReceipt> {
+        let effects = plans.iter().flat_map(|plan| &plan.effects);
+        let receipts: Vec<Receipt> = effects
+            .filter_map(|effect| match effect {
+                Effect::Accept(_, receipt) => Some(receipt.clone()),
+                _ => None,
+            })
+            .collect();
+        if receipts.is_empty() { Vec::new() } else { SignedReceipt::sign_all(&self.node, receipts) }
+    }
+
+    /// Effects that read the log or a file: each answers from a task of its own.
+    fn perform_later(&mut self, effect: Effect) {
+        match effect {
+            Effect::AcceptAgain(ticket, seq) => self.answer(ticket, |channel, reading| {
+                reading.accept_again(ticket, seq, channel.outbox());
+            }),
+            Effect::FetchReceipt(ticket, seq) => self.answer(ticket, |channel, reading| {
+                reading.fetch_receipt(ticket, seq, channel.outbox());
+            }),
+            Effect::Lease { ticket, token, items } => self.answer(ticket, |channel, reading| {
+                reading.lease(ticket, token, items, channel.outbox());
+            }),
+            Effect::Query { ticket, agent, filter, after_seq, records_max } => {
+                self.answer(ticket, |channel, reading| {
+                    let question = reading::Question { agent, filter, after_seq, records_max };
+                    reading.query(ticket, question, channel.outbox());
+                });
+            }
+            Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
+                if let Some(channel) = self.channels.get_mut(&connection) {
+                    let to = DeliverTo { subscription, agent, pattern };
+                    channel.begin_behind(to, after_seq, &self.reading);
+                }
+            }
+            Effect::ReloadPolicy(ticket) => {
+                let file = self.policy_file.clone();
+                self.answer(ticket, |channel, reading| reading.reload_policy(ticket, file, channel.outbox()));
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&self, ticket: Ticket, answer: impl FnOnce(&Channel, &Reading)) {
+        if let Some(channel) = self.channels.get(&ticket.connection) {
+            answer(channel, &self.reading);
+        }
+    }
+}
+
+fn gather(gathered: &mut Gathered, ticket: Ticket, outcome: SendOutcome) {
+    gathered.entry(ticket.connection).or_default().push(Outgoing::Outcome(ticket.tag, outcome));
+}

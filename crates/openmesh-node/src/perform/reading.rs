@@ -1,0 +1,222 @@
+//! Effects that read what is kept: receipts of earlier sends, leases, queries, subscriptions that fell behind.
+//!
+//! Each runs on a blocking thread of its own and answers through the connection's outbox.
+
+mod notice;
+
+use super::delivery::{DeliverTo, counted};
+use notice::render_notice;
+use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing};
+use openmesh_core::record::{Record, to_json};
+use openmesh_core::{ConnectionId, Input, LeasedItem, Ticket, matches_filter, may_read};
+use openmesh_message::frame::{Delivery, Leased, LogFilter, LogPage, Reply, SendOutcome};
+use openmesh_message::{AgentId, Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
+use openmesh_store::{LogReader, PageLimit, StoredRecord};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// Records one query looks at before it answers with what it found so far.
+const QUERY_LOOKED_AT_MAX: u64 = 50_000;
+/// Bytes of one query's answer.
+const QUERY_BYTES_MAX: usize = 512 * 1024;
+/// How long a subscription that reads the log waits for room before it looks again.
+const ROOM_WAIT: Duration = Duration::from_millis(5);
+
+/// Reads what is kept, on behalf of effects.
+#[derive(Clone)]
+pub(super) struct Reading {
+    node: Arc<KeyPair>,
+    mesh: MeshHandle,
+    log: LogReader,
+}
+
+/// A question about the log.
+pub(super) struct Question {
+    pub(super) agent: AgentId,
+    pub(super) filter: LogFilter,
+    pub(super) after_seq: u64,
+    pub(super) records_max: u32,
+}
+
+impl Reading {
+    pub(super) const fn new(node: Arc<KeyPair>, mesh: MeshHandle, log: LogReader) -> Self {
+        Self { node, mesh, log }
+    }
+
+    /// Answers a repeated send with its original position.
+    pub(super) fn accept_again(&self, ticket: Ticket, seq: u64, outbox: &Outbox) {
+        self.answer(outbox, move |reading| {
+            let outcome = reading.receipt(seq).map_or(SendOutcome::Unknown, SendOutcome::Accepted);
+            Outgoing::Outcome(ticket.tag, outcome)
+        });
+    }
+
+    /// Answers with the receipt of an earlier send.
+    pub(super) fn fetch_receipt(&self, ticket: Ticket, seq: u64, outbox: &Outbox) {
+        self.answer(outbox, move |reading| {
+            let receipt = reading.receipt(seq).map(Box::new);
+            Outgoing::Reply(ticket.tag, Ok(Reply::Receipt(receipt)))
+        });
+    }
+
+    /// Answers with leased messages.
+    pub(super) fn lease(&self, ticket: Ticket, token: u64, items: Vec<LeasedItem>, outbox: &Outbox) {
+        self.answer(outbox, move |reading| {
+            let leased = items.iter().filter_map(|item| {
+                let envelope = reading.envelope(item)?;
+                Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
+            });
+            Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
+        });
+    }
+
+    /// Answers a question about the log, each record decided by policy.
+    pub(super) fn query(&self, ticket: Ticket, question: Question, outbox: &Outbox) {
+        self.answer(outbox, move |reading| {
+            let page = reading.page(&question).map(Reply::Log);
+            Outgoing::Reply(ticket.tag, page)
+        });
+    }
+
+    /// Reads the policy file again and hands the policy to the partition.
+    pub(super) fn reload_policy(&self, ticket: Ticket, file: PathBuf, outbox: &Outbox) {
+        let (reading, outbox) = (self.clone(), outbox.clone());
+        tokio::spawn(async move {
+            let home = reading.mesh.view().home();
+            let loaded = crate::config::read_policy(&file, home);
+            let reply = match loaded {
+                Ok((policy, text)) => {
+                    let _ = reading.mesh.submit(vec![Input::PolicyLoaded { policy, text }]).await;
+                    Ok(Reply::Done)
+                }
+                Err(error) => Err(Problem::new("policy.invalid", format!("{error:#}"))),
+            };
+            let _ = outbox.send(vec![Outgoing::Reply(ticket.tag, reply)]);
+        });
+    }
+
+    /// Hands over records after `after_seq` that match, as there is room, until the end of what is synced.
+    pub(super) fn catch_up(
+        &self,
+        connection: ConnectionId,
+        to: DeliverTo,
+        after_seq: u64,
+        numbers: Arc<AtomicU64>,
+        outbox: &Outbox,
+    ) {
+        let (reading, outbox) = (self.clone(), outbox.clone());
+        spawn_blocking(move || {
+            let subscription = to.subscription;
+            let through_seq = reading.hand_over(&to, after_seq, &numbers, &outbox);
+            let event = Event::CaughtUp { connection, subscription, through_seq };
+            tokio::runtime::Handle::current().block_on(async { reading.mesh.tell(event).await.ok() });
+        });
+    }
+
+    fn hand_over(&self, to: &DeliverTo, after_seq: u64, numbers: &AtomicU64, outbox: &Outbox) -> u64 {
+        let mut next_seq = after_seq + 1;
+        while next_seq <= self.log.head_seq() {
+            let Ok(page) = self.log.scan(next_seq, PageLimit::default()) else { return next_seq - 1 };
+            for stored in &page.records {
+                let Some(envelope) = self.matching(stored, to) else { continue };
+                let outgoing = Delivery::Message {
+                    subscription: to.subscription,
+                    number: numbers.fetch_add(1, Ordering::Relaxed) + 1,
+                    envelope: Arc::new(envelope),
+                };
+                let bytes = Outgoing::Deliver(outgoing.clone()).delivery_bytes();
+                while !outbox.has_room(bytes) {
+                    if outbox.is_closed() {
+                        return next_seq;
+                    }
+                    std::thread::sleep(ROOM_WAIT);
+                }
+                let _ = outbox.send(vec![counted(outbox, outgoing)]);
+            }
+            next_seq = page.next_seq;
+        }
+        next_seq - 1
+    }
+
+    fn matching(&self, stored: &StoredRecord, to: &DeliverTo) -> Option<Envelope> {
+        let record = decode(stored)?;
+        let topic = record.header.logs.first()?.log.0.strip_prefix("topic/")?.parse().ok()?;
+        let envelope = record.message().filter(|_| to.pattern.matches(&topic))?;
+        may_read(&self.mesh.view(), &to.agent, &record).then(|| record.header.stamp(envelope))
+    }
+
+    fn answer(&self, outbox: &Outbox, answer: impl FnOnce(&Self) -> Outgoing + Send + 'static) {
+        let (reading, outbox) = (self.clone(), outbox.clone());
+        spawn_blocking(move || {
+            let _ = outbox.send(vec![answer(&reading)]);
+        });
+    }
+
+    fn record(&self, seq: u64) -> Option<Record> {
+        let stored = self
+            .log
+            .get(seq)
+            .inspect_err(|fault| tracing::error!(%fault, seq, "a record is lost"))
+            .ok()??;
+        decode(&stored)
+    }
+
+    fn receipt(&self, seq: u64) -> Option<SignedReceipt> {
+        let record = self.record(seq)?;
+        let receipt = Receipt {
+            digest: record.message()?.digest(),
+            level: Level::Durable,
+            position: Some(record.header.position),
+            logs: record.header.logs.clone(),
+            duplicate: true,
+            policy_version: record.header.policy_version,
+            at: record.header.at,
+        };
+        SignedReceipt::sign_all(&self.node, vec![receipt]).pop()
+    }
+
+    fn envelope(&self, item: &LeasedItem) -> Option<Envelope> {
+        let record = self.record(item.seq)?;
+        match item.put.notice {
+            Some(index) => render_notice(&record, index, &item.put.agent, &self.node, &self.mesh.view()),
+            None => record.message().map(|envelope| record.header.stamp(envelope)),
+        }
+    }
+
+    fn page(&self, question: &Question) -> Result<LogPage, Problem> {
+        let view = self.mesh.view();
+        let mut page = LogPage::default();
+        let (mut bytes, mut seq) = (0, question.after_seq + 1);
+        let last = self.log.head_seq().min(question.after_seq + QUERY_LOOKED_AT_MAX);
+        while seq <= last {
+            let read = self.log.scan(seq, PageLimit::default());
+            let read = read.map_err(|fault| Problem::new("store.fault", fault.to_string()))?;
+            for stored in &read.records {
+                let record = decode(stored).filter(|record| matches_filter(record, &question.filter));
+                if let Some(record) = record.filter(|record| may_read(&view, &question.agent, record)) {
+                    let text = to_json(&record).to_string();
+                    bytes += text.len();
+                    page.records.push(text);
+                }
+                seq = stored.position.seq + 1;
+                if page.records.len() >= question.records_max as usize || bytes >= QUERY_BYTES_MAX {
+                    page.next_after_seq = Some(seq - 1);
+                    return Ok(page);
+                }
+            }
+            seq = read.next_seq;
+        }
+        page.next_after_seq = (seq <= self.log.head_seq()).then_some(seq - 1);
+        Ok(page)
+    }
+}
+
+fn decode(stored: &StoredRecord) -> Option<Record> {
+    let decoded = Record::decode(&stored.header, &stored.salt, &stored.body);
+    decoded
+        .inspect_err(|error| tracing::error!(%error, position = %stored.position, "a record cannot be read"))
+        .ok()
+}

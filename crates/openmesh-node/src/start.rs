@@ -1,0 +1,201 @@
+//! Start-up and shut-down of a node, step by step.
+
+use crate::config::{Config, default_policy, read_policy};
+use crate::event_loop::{Ended, EventLoop};
+use crate::identity::{Folder, Identity, random_bytes, write_private};
+use crate::log_writer::LogWriter;
+use crate::perform::Performer;
+use anyhow::{Context, Result};
+use openmesh_adapter::{Event, MeshHandle, channel, now};
+use openmesh_core::record::Record;
+use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
+use openmesh_listeners::native::{NativeListener, NodeIdentity};
+use openmesh_message::{Authority, DomainId, PartitionId};
+use openmesh_policy::Policy;
+use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// How a running node is reached; written into its folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// Where agents connect.
+    pub(crate) address: SocketAddr,
+    /// The domain to pin.
+    pub(crate) domain: DomainId,
+    /// The node's process.
+    pub(crate) pid: u32,
+}
+
+/// What a node says when it is ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// How it is reached.
+    pub(crate) endpoint: Endpoint,
+    /// Whether this start made the domain.
+    pub(crate) is_new: bool,
+    /// Records taken back from the log.
+    pub(crate) recovered: u64,
+    /// What recovery found, in words; empty if nothing.
+    pub(crate) findings: Vec<String>,
+}
+
+/// A partition and its log, ready to go on.
+struct Recovered {
+    partition: Partition,
+    log: EmbeddedLog,
+    records: u64,
+    snapshot_seq: u64,
+    findings: Vec<String>,
+}
+
+/// Runs a node until `stop` says so.
+pub(crate) async fn run(
+    config: Config,
+    mut stop: watch::Receiver<bool>,
+    ready: impl FnOnce(&Ready),
+) -> Result<()> {
+    let folder = Folder::open(&config.folder)?;
+    let identity = Identity::load_or_make(&folder)?;
+    write_default_policy(&folder, config.open)?;
+    let recovered = recover(&folder, &identity)?;
+    let (mesh, mut events) = channel(recovered.partition.view());
+    let node = NodeIdentity { key: Arc::clone(&identity.node), certificate: identity.certificate.clone() };
+    let listener = NativeListener::bind(config.listen, node, mesh.clone()).await?;
+    let endpoint =
+        Endpoint { address: listener.address()?, domain: identity.domain(), pid: std::process::id() };
+    let said = Ready {
+        endpoint: endpoint.clone(),
+        is_new: identity.is_new,
+        recovered: recovered.records,
+        findings: recovered.findings.clone(),
+    };
+    let mut event_loop = prepare(recovered, &config, &folder, &identity, mesh.clone())?;
+    write_private(&folder.endpoint(), &serde_json::to_vec_pretty(&endpoint)?)?;
+    let listening = tokio::spawn(listener.serve(stop.clone()));
+    let stopping = mesh.clone();
+    tokio::spawn(async move {
+        // A dropped sender means the same as a stop.
+        let _ = stop.wait_for(|stop| *stop).await;
+        let _ = stopping.tell(Event::Stop).await;
+    });
+    ready(&said);
+    let ended = event_loop.run(&mut events).await;
+    let _ = std::fs::remove_file(folder.endpoint());
+    listening.abort();
+    match ended {
+        Ended::Stopped => close(event_loop),
+        Ended::Failed(fault) => {
+            let why = fault.map_or_else(|| "its thread ended".to_owned(), |fault| fault.to_string());
+            anyhow::bail!(
+                "the log failed ({why}); what it did not confirm is unknown to its senders: start the node again"
+            )
+        }
+    }
+}
+
+fn write_default_policy(folder: &Folder, open: bool) -> Result<()> {
+    if !folder.policy().exists() {
+        write_private(&folder.policy(), default_policy(open).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Opens the log and makes the partition what it was: snapshot, then every record after it.
+fn recover(folder: &Folder, identity: &Identity) -> Result<Recovered> {
+    let home = Authority::Domain(identity.domain());
+    let (policy, _) = read_policy(&folder.policy(), home)?;
+    let (mut log, opened) = EmbeddedLog::open(&folder.log(), &LogConfig::new(PartitionId(0)))?;
+    let config = PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?);
+    let (mut partition, snapshot_seq) = restore(config, policy, &opened)?;
+    let mut findings = describe(&opened);
+    let mut records = 0;
+    for stored in log.reader().records(snapshot_seq + 1) {
+        match stored {
+            Ok(stored) => {
+                let record = Record::decode(&stored.header, &stored.salt, &stored.body)
+                    .with_context(|| format!("record {}", stored.position))?;
+                partition.recover(&record);
+                records += 1;
+            }
+            Err(fault @ Fault::Damaged { .. }) => findings.push(fault.to_string()),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    if opened.unclean || opened.head.is_none() || opened.next_seq != partition.next_seq() {
+        partition.skip_to(opened.next_seq);
+        let plan = partition.begin_epoch(log.epoch(), &identity.node, opened.head_chain, now());
+        keep_now(&mut log, &plan)?;
+    }
+    Ok(Recovered { partition, log, records, snapshot_seq, findings })
+}
+
+fn restore(config: PartitionConfig, policy: Policy, opened: &Opened) -> Result<(Partition, u64)> {
+    match &opened.snapshot {
+        Some(snapshot) => {
+            let partition = Partition::restore(config, policy, &snapshot.state)?;
+            Ok((partition, snapshot.position.seq))
+        }
+        None => Ok((Partition::new(config, policy), 0)),
+    }
+}
+
+fn describe(opened: &Opened) -> Vec<String> {
+    if opened.report.is_clean() {
+        return Vec::new();
+    }
+    opened.report.to_string().lines().map(str::to_owned).collect()
+}
+
+/// Keeps a plan before the node serves anybody.
+fn keep_now(log: &mut EmbeddedLog, plan: &Plan) -> Result<()> {
+    let records = crate::log_writer::encode(std::slice::from_ref(plan));
+    log.append(&records)?;
+    log.sync()?;
+    Ok(())
+}
+
+/// Brings policy and configuration into force, as records, and builds the loop.
+fn prepare(
+    recovered: Recovered,
+    config: &Config,
+    folder: &Folder,
+    identity: &Identity,
+    mesh: MeshHandle,
+) -> Result<EventLoop> {
+    let Recovered { mut partition, mut log, snapshot_seq, .. } = recovered;
+    let home = Authority::Domain(identity.domain());
+    let (policy, text) = read_policy(&folder.policy(), home)?;
+    keep_now(&mut log, &partition.handle(Input::PolicyLoaded { policy, text }, now()))?;
+    for pattern in &config.pin {
+        keep_now(&mut log, &partition.pin(pattern.clone(), now()))?;
+    }
+    mesh.publish(partition.view());
+    let writer = LogWriter::start(log).context("cannot start the log's thread")?;
+    let node = Arc::clone(&identity.node);
+    let performer = Performer::new(node, mesh, writer.reader(), folder.policy());
+    Ok(EventLoop { partition, writer, performer, waiting: Vec::new(), waiting_bytes: 0, snapshot_seq })
+}
+
+/// Writes a snapshot and closes the log, so that the next start reads little.
+fn close(event_loop: EventLoop) -> Result<()> {
+    let EventLoop { partition, writer, .. } = event_loop;
+    let Some(log) = writer.stop() else { return Ok(()) };
+    if let Some(head) = partition.state().head() {
+        log.write_snapshot(head, &partition.snapshot()?)?;
+    }
+    log.close()?;
+    Ok(())
+}
+
+/// Reads how a running node is reached.
+pub(crate) fn read_endpoint(folder: &Path) -> Result<Endpoint> {
+    let path = folder.join("endpoint.json");
+    let text = std::fs::read(&path).with_context(|| {
+        format!("no node is running in {} (start one with `openmesh up`)", folder.display())
+    })?;
+    serde_json::from_slice(&text).with_context(|| format!("{} cannot be read", path.display()))
+}
