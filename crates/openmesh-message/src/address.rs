@@ -1,8 +1,16 @@
 //! Addresses: `mesh://<domain>/<kind>/…`. A signed address is always absolute.
 
+mod agent_ref;
+mod conversation_id;
+mod topic;
+
+pub use agent_ref::{AgentName, AgentRef};
+pub use conversation_id::ConversationId;
+pub use topic::{TopicError, TopicPath, TopicPattern};
+
+use crate::DomainId;
 use crate::limits::excerpt;
 use crate::text_form::as_text;
-use crate::{AgentRef, ConversationId, DomainId, TopicPath};
 use std::fmt;
 use std::str::FromStr;
 

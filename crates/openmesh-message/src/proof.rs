@@ -1,8 +1,13 @@
 //! Proofs that a message is its sender's: one signature for one message, or one for a batch of up to 256.
 
+mod merkle;
+mod receipt;
+
+pub use receipt::{Level, Receipt, ReceiptProof, SignedReceipt};
+
 use crate::limits::{PROOF_BATCH_MAX, PROOF_PATH_MAX};
-use crate::merkle::{Tree, leaf, root_of};
 use crate::{AgentId, Digest, KeyPair, Signature};
+use merkle::{Tree, leaf, root_of};
 use minicbor::{Decode, Encode};
 
 const SINGLE_CONTEXT: &str = "openmesh proof v1";

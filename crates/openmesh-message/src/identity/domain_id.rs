@@ -1,6 +1,6 @@
 //! Domain ids: the self-certifying name of whoever runs nodes and makes rules.
 
-use crate::agent_id::IdentityError;
+use super::IdentityError;
 use crate::text_form::as_bytes32;
 use std::convert::Infallible;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Receipts: the node's signed answer to a send. Those of one commit share one signature.
 
-use crate::merkle::{Tree, leaf, root_of};
+use super::merkle::{Tree, leaf, root_of};
 use crate::{AgentId, Digest, KeyPair, LogSeq, Position, Signature, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

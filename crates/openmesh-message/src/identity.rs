@@ -1,0 +1,12 @@
+//! Who someone is: keys, the ids that follow from them, certificates, and how two sides prove themselves.
+
+mod agent_id;
+mod certificate;
+mod domain_id;
+pub mod handshake;
+mod key_pair;
+
+pub use agent_id::{AgentId, IdentityError};
+pub use certificate::{Certificate, CertificateError, Inception};
+pub use domain_id::DomainId;
+pub use key_pair::{KeyPair, Signature};
