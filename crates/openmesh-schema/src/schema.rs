@@ -3,6 +3,7 @@
 mod budget;
 mod known_path;
 mod recursion;
+mod reference;
 
 pub(crate) use known_path::{Known, find};
 

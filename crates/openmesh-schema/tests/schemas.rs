@@ -1,4 +1,9 @@
 //! Schemas: the official JSON Schema 2020-12 suite, the budget, references that leave the document, and what ships.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the suite is read from files, by the test and not by the crate"
+)]
 
 use openmesh_message::{Authority, VersionedName};
 use openmesh_schema::{Catalog, DefinitionErrorKind as Kind, Schema};
@@ -115,6 +120,10 @@ fn recursion_that_branches_on_one_value_is_refused() {
     compile(&list).unwrap();
     let doubling = json!({"$defs": {"node": {"properties": {"next": {"allOf": [{"$ref": "#/$defs/node"}, {"$ref": "#/$defs/node"}]}}}}, "$ref": "#/$defs/node"});
     assert_eq!(refused(&doubling), Kind::Budget);
+    let anchored = json!({"$defs": {"node": {"$anchor": "node", "properties": {"next": {"allOf": [{"$ref": "#node"}, {"$ref": "#node"}]}}}}, "$ref": "#node"});
+    assert_eq!(refused(&anchored), Kind::Budget);
+    let embedded = json!({"$defs": {"node": {"$id": "https://a.example/node", "properties": {"next": {"allOf": [{"$ref": "node"}, {"$ref": "https://a.example/node"}]}}}}, "$ref": "https://a.example/node"});
+    assert_eq!(refused(&embedded), Kind::Budget);
     let alternatives = json!({"anyOf": [
         {"properties": {"next": {"$ref": "#"}}, "required": ["a"]},
         {"properties": {"next": {"$ref": "#"}}, "required": ["b"]},

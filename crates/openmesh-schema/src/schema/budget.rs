@@ -1,5 +1,6 @@
 //! What a schema may cost, counted before anything is compiled: each limit by name.
 
+use super::reference::{escape, resolve};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{
     SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_EXPANSION_MAX, SCHEMA_KEYWORDS_MAX, SCHEMA_PATTERN_BYTES_MAX,
@@ -20,7 +21,7 @@ pub(super) fn check_bytes(body: &[u8]) -> Result<(), DefinitionError> {
 pub(super) fn check_structure(document: &Value) -> Result<(), DefinitionError> {
     let mut count = Count::default();
     count.walk(document, "", 0)?;
-    let mut expansion = Expansion { document, known: BTreeMap::new(), edges: 0 };
+    let mut expansion = Expansion { document, known: BTreeMap::new() };
     expansion.cost(document, "", 0).map(|_| ())
 }
 
@@ -88,7 +89,6 @@ struct Expansion<'d> {
     document: &'d Value,
     /// The cost of each target; absent while it is being computed, so that recursion counts once.
     known: BTreeMap<String, Option<u64>>,
-    edges: usize,
 }
 
 impl Expansion<'_> {
@@ -125,23 +125,19 @@ impl Expansion<'_> {
     }
 
     fn target(&mut self, target: &str, depth: usize) -> Result<u64, DefinitionError> {
-        self.edges += 1;
-        let Some(pointer) = target.strip_prefix('#') else {
+        let Some((pointer, schema)) = resolve(self.document, target) else {
             return Ok(1);
         };
-        if let Some(known) = self.known.get(pointer) {
+        if let Some(known) = self.known.get(&pointer) {
             return Ok(known.unwrap_or(1));
         }
-        let Some(schema) = self.document.pointer(pointer) else {
-            return Ok(1);
-        };
-        self.known.insert(pointer.to_owned(), None);
-        let cost = self.cost(schema, pointer, depth)?;
-        self.known.insert(pointer.to_owned(), Some(cost));
+        self.known.insert(pointer.clone(), None);
+        let cost = self.cost(schema, &pointer, depth)?;
+        self.known.insert(pointer, Some(cost));
         Ok(cost)
     }
 }
 
 fn child_pointer(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", escape(key))
 }

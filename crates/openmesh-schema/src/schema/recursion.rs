@@ -3,6 +3,7 @@
 //! A recursive part is fine while each value below is checked against it once. Two ways from one value
 //! back into it (two references side by side, or two alternatives that name the same key) are not.
 
+use super::reference::{escape, resolve};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,13 +72,6 @@ fn push(edges: &mut Edges, from: &str, edge: Edge) {
     if let Some(list) = edges.get_mut(from) {
         list.push(edge);
     }
-}
-
-/// Pointers only; an anchor resolves to the whole document, which is where anchors recurse to.
-fn resolve<'d>(document: &'d Value, target: &str) -> Option<(String, &'d Value)> {
-    let pointer = target.strip_prefix('#')?;
-    let pointer = if pointer.starts_with('/') { pointer } else { "" };
-    document.pointer(pointer).map(|child| (pointer.to_owned(), child))
 }
 
 fn subschemas<'v>(key: &str, value: &'v Value, here: &str) -> Vec<(Below, String, &'v Value)> {
@@ -156,8 +150,4 @@ fn meet((node, below): (&str, &Below), (other, also): (&str, &Below)) -> bool {
         (Below::One(_), Below::Others) | (Below::Others, Below::One(_)) => node != other,
         _ => true,
     }
-}
-
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

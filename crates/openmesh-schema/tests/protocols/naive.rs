@@ -135,8 +135,8 @@ impl Naive {
                 let Some(key) = self.key(&config, &machine, &role, act) else { continue };
                 let place = config.places.get(&key).cloned().unwrap_or_else(|| self.fresh(&machine));
                 for (index, one) in list(&self.state(&machine, &place.state)["moves"]).iter().enumerate() {
-                    if self.fits(&config, &role, act, (&key, &place), one, index) {
-                        return Some(self.take(config, act, key, place, (one, index)));
+                    if self.fits(&config, (&role, act), (&key, &place), (one, index)) {
+                        return Some(self.take(config, act, (key, place), (one, index)));
                     }
                 }
             }
@@ -169,11 +169,9 @@ impl Naive {
     fn fits(
         &self,
         config: &Config,
-        role: &str,
-        act: &NaiveAct,
+        (role, act): (&str, &NaiveAct),
         (key, place): (&Key, &Place),
-        one: &Value,
-        index: usize,
+        (one, index): (&Value, usize),
     ) -> bool {
         let taken = place.taken.get(&format!("{}/{index}", place.state)).copied().unwrap_or(0);
         let answers = ["accept-proposal", "reject-proposal"].contains(&act.performative.as_str());
@@ -201,8 +199,7 @@ impl Naive {
         &self,
         mut config: Config,
         act: &NaiveAct,
-        key: Key,
-        mut place: Place,
+        (key, mut place): (Key, Place),
         (one, index): (&Value, usize),
     ) -> Config {
         place.last = Some(act.sender);

@@ -390,40 +390,47 @@ fn drafts(protocol: &Protocol, agents: &[AgentId], offered: Offered) -> Vec<Prep
         Offered::All => openmesh_message::Performative::KNOWN.iter().map(ToString::to_string).collect(),
     };
     let mut drafts = Vec::new();
-    for (sender, id) in agents.iter().enumerate() {
+    for sender in 0..u8::try_from(agents.len()).unwrap() {
         for act in &acts {
             for (schema, payload) in payloads(protocol, act, offered) {
-                for to in targets(agents.len()) {
-                    for names_offer in [true, false] {
-                        let answers = ["accept-proposal", "reject-proposal"].contains(&act.as_str());
-                        if !names_offer && !answers {
-                            continue;
-                        }
-                        let target = match to {
-                            To::Agent(agent) => ActTarget::Agent(agents[usize::from(agent)]),
-                            To::Conversation => ActTarget::Conversation,
-                            To::Topic => ActTarget::Topic,
-                        };
-                        let mut draft = Draft::new(*id, act, target);
-                        if let Some(range) = schema {
-                            draft = draft.with(range, payload.clone());
-                        }
-                        draft.parents = vec![Digest::of(b"no offer")];
-                        let naive = NaiveAct {
-                            sender: u8::try_from(sender).unwrap(),
-                            performative: act.clone(),
-                            schema: schema.map(|range| pin(range).to_string()),
-                            to,
-                            names_offer,
-                        };
-                        let (payload_digest, digest) = (draft.payload_digest(), draft.digest());
-                        drafts.push(Prepared { naive, draft, payload_digest, digest });
-                    }
-                }
+                let prepared = targets(agents.len()).into_iter().flat_map(|to| {
+                    let naive = NaiveAct {
+                        sender,
+                        performative: act.clone(),
+                        schema: schema.map(|range| pin(range).to_string()),
+                        to,
+                        names_offer: true,
+                    };
+                    prepare(agents, naive, schema.map(|range| (range, payload.clone())))
+                });
+                drafts.extend(prepared);
             }
         }
     }
     drafts
+}
+
+/// The draft of an act; for an answer to an offer also one that does not name it.
+fn prepare(agents: &[AgentId], naive: NaiveAct, typed: Option<(&str, Value)>) -> Vec<Prepared> {
+    let to = match naive.to {
+        To::Agent(agent) => ActTarget::Agent(agents[usize::from(agent)]),
+        To::Conversation => ActTarget::Conversation,
+        To::Topic => ActTarget::Topic,
+    };
+    let mut draft = Draft::new(agents[usize::from(naive.sender)], &naive.performative, to);
+    if let Some((range, payload)) = typed {
+        draft = draft.with(range, payload);
+    }
+    draft.parents = vec![Digest::of(b"no offer")];
+    let answers = ["accept-proposal", "reject-proposal"].contains(&naive.performative.as_str());
+    let names = if answers { vec![true, false] } else { vec![true] };
+    let prepared = names.into_iter().map(|names_offer| Prepared {
+        naive: NaiveAct { names_offer, ..naive.clone() },
+        payload_digest: draft.payload_digest(),
+        digest: draft.digest(),
+        draft: draft.clone(),
+    });
+    prepared.collect()
 }
 
 fn targets(count: usize) -> Vec<To> {
