@@ -1,6 +1,7 @@
 //! Native frames: what an agent and its node say to each other after the handshake.
 //!
-//! On the wire each frame is its length (4 bytes, big-endian) and its body (CBOR). Frames carry batches.
+//! On the wire each frame is its length (4 bytes, big-endian) and its body: one CBOR array, its kind first.
+//! Frames carry batches.
 
 mod command;
 mod interned;
@@ -10,7 +11,7 @@ pub use interned::{DecodeTable, EncodeTable};
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, SignedReceipt};
-use interned::{decode_envelope, encode_envelope};
+use interned::{ENVELOPE_ITEMS, decode_envelope, encode_envelope};
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
@@ -177,104 +178,123 @@ fn read_frame<T>(
 fn encode_client<W: Write>(e: &mut Encoder<W>, frame: &ClientFrame, table: &mut EncodeTable) -> Encoded<W> {
     match frame {
         ClientFrame::Send(messages) => {
-            e.u8(0)?.array(messages.len() as u64)?;
+            e.array(2)?.u8(0)?.array(messages.len() as u64)?;
             for (tag, envelope) in messages {
-                e.u64(*tag)?;
+                e.array(1 + ENVELOPE_ITEMS)?.u64(*tag)?;
                 encode_envelope(e, envelope, table)?;
             }
         }
         ClientFrame::Command(tag, command) => {
-            e.u8(1)?.u64(*tag)?.encode(command)?;
+            e.array(3)?.u8(1)?.u64(*tag)?.encode(command)?;
         }
         ClientFrame::Ping(number) => {
-            e.u8(2)?.u64(*number)?;
+            e.array(2)?.u8(2)?.u64(*number)?;
         }
     }
     Ok(())
 }
 
 fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientFrame, DecodeError> {
-    match d.u8()? {
-        0 => {
-            let messages = decode_list(d, |d| Ok((d.u64()?, decode_envelope(d, table)?)))?;
+    let items = items(d)?;
+    match (d.u8()?, items) {
+        (0, 2) => {
+            let messages = decode_list(d, |d| {
+                expect_items(d, 1 + ENVELOPE_ITEMS)?;
+                Ok((d.u64()?, decode_envelope(d, table)?))
+            })?;
             Ok(ClientFrame::Send(messages))
         }
-        1 => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
-        2 => Ok(ClientFrame::Ping(d.u64()?)),
-        other => Err(DecodeError::message(format!("no client frame has kind {other}"))),
+        (1, 3) => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
+        (2, 2) => Ok(ClientFrame::Ping(d.u64()?)),
+        (kind, items) => {
+            Err(DecodeError::message(format!("no client frame has kind {kind} and {items} items")))
+        }
     }
 }
 
 fn encode_server<W: Write>(e: &mut Encoder<W>, frame: &ServerFrame, table: &mut EncodeTable) -> Encoded<W> {
     match frame {
         ServerFrame::Outcomes(outcomes) => {
-            e.u8(0)?.array(outcomes.len() as u64)?;
-            for (tag, outcome) in outcomes {
-                e.u64(*tag)?.encode(outcome)?;
-            }
+            e.array(2)?.u8(0)?.encode(outcomes)?;
         }
         ServerFrame::Reply(tag, reply) => {
-            e.u8(1)?.u64(*tag)?.encode(reply)?;
+            e.array(3)?.u8(1)?.u64(*tag)?.encode(reply)?;
         }
         ServerFrame::Deliver(deliveries) => {
-            e.u8(2)?.array(deliveries.len() as u64)?;
+            e.array(2)?.u8(2)?.array(deliveries.len() as u64)?;
             for delivery in deliveries {
                 encode_delivery(e, delivery, table)?;
             }
         }
         ServerFrame::Pong(number) => {
-            e.u8(3)?.u64(*number)?;
+            e.array(2)?.u8(3)?.u64(*number)?;
         }
         ServerFrame::Goodbye(problem) => {
-            e.u8(4)?.encode(problem)?;
+            e.array(2)?.u8(4)?.encode(problem)?;
         }
     }
     Ok(())
 }
 
 fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerFrame, DecodeError> {
-    match d.u8()? {
-        0 => Ok(ServerFrame::Outcomes(decode_list(d, |d| Ok((d.u64()?, d.decode()?)))?)),
-        1 => Ok(ServerFrame::Reply(d.u64()?, d.decode()?)),
-        2 => Ok(ServerFrame::Deliver(decode_list(d, |d| decode_delivery(d, table))?)),
-        3 => Ok(ServerFrame::Pong(d.u64()?)),
-        4 => Ok(ServerFrame::Goodbye(d.decode()?)),
-        other => Err(DecodeError::message(format!("no server frame has kind {other}"))),
+    let items = items(d)?;
+    match (d.u8()?, items) {
+        (0, 2) => Ok(ServerFrame::Outcomes(decode_list(d, Decoder::decode)?)),
+        (1, 3) => Ok(ServerFrame::Reply(d.u64()?, d.decode()?)),
+        (2, 2) => Ok(ServerFrame::Deliver(decode_list(d, |d| decode_delivery(d, table))?)),
+        (3, 2) => Ok(ServerFrame::Pong(d.u64()?)),
+        (4, 2) => Ok(ServerFrame::Goodbye(d.decode()?)),
+        (kind, items) => {
+            Err(DecodeError::message(format!("no server frame has kind {kind} and {items} items")))
+        }
     }
 }
 
 fn encode_delivery<W: Write>(e: &mut Encoder<W>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded<W> {
     match delivery {
         Delivery::Message { subscription, number, envelope } => {
-            e.u8(0)?.u64(*subscription)?.u64(*number)?;
+            e.array(3 + ENVELOPE_ITEMS)?.u8(0)?.u64(*subscription)?.u64(*number)?;
             encode_envelope(e, envelope, table)
         }
         Delivery::Gap { subscription, first, last } => {
-            e.u8(1)?.u64(*subscription)?.u64(*first)?.u64(*last)?;
+            e.array(4)?.u8(1)?.u64(*subscription)?.u64(*first)?.u64(*last)?;
             Ok(())
         }
     }
 }
 
 fn decode_delivery(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Delivery, DecodeError> {
-    match d.u8()? {
-        0 => Ok(Delivery::Message {
+    const MESSAGE_ITEMS: u64 = 3 + ENVELOPE_ITEMS;
+    let items = items(d)?;
+    match (d.u8()?, items) {
+        (0, MESSAGE_ITEMS) => Ok(Delivery::Message {
             subscription: d.u64()?,
             number: d.u64()?,
             envelope: Arc::new(decode_envelope(d, table)?),
         }),
-        1 => Ok(Delivery::Gap { subscription: d.u64()?, first: d.u64()?, last: d.u64()? }),
-        other => Err(DecodeError::message(format!("no delivery has kind {other}"))),
+        (1, 4) => Ok(Delivery::Gap { subscription: d.u64()?, first: d.u64()?, last: d.u64()? }),
+        (kind, items) => Err(DecodeError::message(format!("no delivery has kind {kind} and {items} items"))),
     }
 }
 
-fn decode_list<T>(
-    d: &mut Decoder<'_>,
-    mut item: impl FnMut(&mut Decoder<'_>) -> Result<T, DecodeError>,
+fn decode_list<'b, T>(
+    d: &mut Decoder<'b>,
+    mut item: impl FnMut(&mut Decoder<'b>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
-    let count = d.array()?.ok_or_else(|| DecodeError::message("a list without its length"))?;
+    let count = items(d)?;
     if count > FRAME_MESSAGES_MAX as u64 {
         return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} items in a frame")));
     }
     (0..count).map(|_| item(d)).collect()
+}
+
+fn expect_items(d: &mut Decoder<'_>, expected: u64) -> Result<(), DecodeError> {
+    match items(d)? {
+        found if found == expected => Ok(()),
+        found => Err(DecodeError::message(format!("{found} items where {expected} belong"))),
+    }
+}
+
+fn items(d: &mut Decoder<'_>) -> Result<u64, DecodeError> {
+    d.array()?.ok_or_else(|| DecodeError::message("a list without its length"))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) open: bool,
     /// Topics whose messages are kept.
     pub(crate) pin: Vec<TopicPattern>,
+    /// Records between two snapshots of the state.
+    pub(crate) snapshot_records: u64,
 }
 
 /// Reads the policy in force: the file, if there is one.

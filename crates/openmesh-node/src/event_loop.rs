@@ -18,8 +18,6 @@ use tokio::time::sleep;
 const EVENTS_AT_ONCE: usize = 256;
 /// Bytes of records that may wait for the sync under way; beyond it no more events are taken.
 const WAITING_BYTES_MAX: u64 = HEADROOM_BYTES / 4;
-/// Records between two snapshots.
-const SNAPSHOT_RECORDS: u64 = 100_000;
 /// Quiet after which the log notes that all of it is synced.
 const QUIET: Duration = Duration::from_millis(50);
 /// Longest time without a look at the clock, so that a clock set forward is noticed.
@@ -48,6 +46,8 @@ pub(crate) struct EventLoop {
     pub(crate) waiting_bytes: u64,
     /// The last record of the last snapshot.
     pub(crate) snapshot_seq: u64,
+    /// Records between two snapshots.
+    pub(crate) snapshot_records: u64,
 }
 
 impl EventLoop {
@@ -159,7 +159,7 @@ impl EventLoop {
 
     fn confirm(&mut self, commit: Commit) {
         self.performer.perform(commit.plans);
-        if self.waiting.is_empty() && commit.head_seq >= self.snapshot_seq + SNAPSHOT_RECORDS {
+        if self.waiting.is_empty() && commit.head_seq >= self.snapshot_seq + self.snapshot_records {
             self.snapshot_seq = commit.head_seq;
             self.writer.write_snapshot(&self.partition);
         }

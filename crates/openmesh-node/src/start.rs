@@ -174,10 +174,19 @@ fn prepare(
         keep_now(&mut log, &partition.pin(pattern.clone(), now()))?;
     }
     mesh.publish(partition.view());
+    let snapshot_records = config.snapshot_records.max(1);
     let writer = LogWriter::start(log).context("cannot start the log's thread")?;
     let node = Arc::clone(&identity.node);
     let performer = Performer::new(node, mesh, writer.reader(), folder.policy());
-    Ok(EventLoop { partition, writer, performer, waiting: Vec::new(), waiting_bytes: 0, snapshot_seq })
+    Ok(EventLoop {
+        partition,
+        writer,
+        performer,
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        snapshot_seq,
+        snapshot_records,
+    })
 }
 
 /// Writes a snapshot and closes the log, so that the next start reads little.

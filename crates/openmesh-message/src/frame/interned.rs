@@ -57,6 +57,9 @@ const REPEATING: [&str; 11] = [
     "datacontenttype",
 ];
 
+/// Items of an envelope in a frame: attributes, payload, proof, transit part.
+pub(super) const ENVELOPE_ITEMS: u64 = 4;
+
 /// The values an encoder has defined on its connection.
 #[derive(Default)]
 pub struct EncodeTable(BTreeMap<Box<str>, u32>);
@@ -74,7 +77,7 @@ pub(super) fn encode_envelope<W: Write>(
     envelope: &Envelope,
     table: &mut EncodeTable,
 ) -> Result<(), minicbor::encode::Error<W::Error>> {
-    e.array(envelope.attributes.iter().len() as u64)?;
+    e.map(envelope.attributes.iter().len() as u64)?;
     for (name, value) in envelope.attributes.iter() {
         match NAMES.iter().position(|known| *known == name) {
             Some(number) => e.u32(number as u32)?,
@@ -95,7 +98,7 @@ pub(super) fn encode_envelope<W: Write>(
 }
 
 pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
-    let count = d.array()?.ok_or_else(|| DecodeError::message("attributes without their number"))?;
+    let count = d.map()?.ok_or_else(|| DecodeError::message("attributes without their number"))?;
     if count > ATTRIBUTES_MAX as u64 {
         return Err(DecodeError::message(format!("more than {ATTRIBUTES_MAX} attributes")));
     }
@@ -126,7 +129,9 @@ fn decode_value(d: &mut Decoder<'_>, name: &str, table: &mut DecodeTable) -> Res
     match d.datatype()? {
         Type::String => Ok(d.str()?.into()),
         Type::Array => {
-            d.array()?;
+            if d.array()? != Some(1) {
+                return Err(DecodeError::message("a definition holds one value"));
+            }
             let value: Box<str> = d.str()?.into();
             if !may_intern(name, &value, table.0.len()) {
                 return Err(DecodeError::message("a value is defined that may not be"));

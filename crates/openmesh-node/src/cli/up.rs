@@ -25,11 +25,20 @@ pub(crate) struct Args {
     /// Keep the messages of these topics, such as market/**.
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<TopicPattern>,
+    /// Records between two snapshots of the state; fewer make a restart read less.
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    snapshot_records: u64,
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
     let folder = args.data.unwrap_or_else(|| PathBuf::from("openmesh-node"));
-    let config = Config { folder, listen: args.listen, open: args.open, pin: args.pin };
+    let config = Config {
+        folder,
+        listen: args.listen,
+        open: args.open,
+        pin: args.pin,
+        snapshot_records: args.snapshot_records,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
