@@ -1,0 +1,206 @@
+//! Performing effects, in order, as the real node does: what an agent is told was kept before.
+
+use super::listening::matches;
+use super::{Node, Out, Said};
+use crate::census::{Census, Kind};
+use crate::violation::{Violation, ensure};
+use openmesh_core::record::Outcome;
+use openmesh_core::{Deliver, Effect, LeasedItem, Plan, Ticket, matches_filter, may_read};
+use openmesh_message::frame::{LogFilter, LogPage};
+use openmesh_message::{Address, AgentId, ControlAttributes, Level, Receipt, Target};
+
+impl Node {
+    /// Performs at most `limit` effects of the plans, in order.
+    pub(super) fn perform_all(
+        &mut self,
+        plans: &[Plan],
+        limit: usize,
+        census: &mut Census,
+    ) -> Result<Vec<Out>, Violation> {
+        let mut out = Vec::new();
+        let effects = plans.iter().flat_map(|plan| &plan.effects).take(limit);
+        for effect in effects {
+            self.note(effect_text(effect).as_bytes());
+            self.perform(effect, census, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn perform(&mut self, effect: &Effect, census: &mut Census, out: &mut Vec<Out>) -> Result<(), Violation> {
+        let mut say = |ticket: Ticket, said: Said| {
+            let connection = ticket.connection;
+            out.push(Out { connection, said });
+        };
+        match effect {
+            Effect::Accept(ticket, receipt) => {
+                self.promise(receipt)?;
+                say(*ticket, Said::Done(ticket.tag));
+            }
+            Effect::AcceptAgain(ticket, seq) => {
+                census.count(Kind::Fault, "answered as a duplicate");
+                let receipt = self.receipt(*seq)?;
+                self.promise(&receipt)?;
+                say(*ticket, Said::Done(ticket.tag));
+            }
+            Effect::FetchReceipt(ticket, seq) => {
+                let receipt = self.receipt(*seq)?;
+                self.promise(&receipt)?;
+                say(*ticket, Said::Other);
+            }
+            Effect::Pass(ticket) => say(*ticket, Said::Done(ticket.tag)),
+            Effect::Reject(ticket, rejection) => {
+                census.count(Kind::Refusal, rejection.code());
+                say(*ticket, Said::Rejected(ticket.tag, rejection.code()));
+            }
+            Effect::Reply(ticket, reply) => {
+                if let Err(rejection) = reply {
+                    census.count(Kind::Refusal, rejection.code());
+                }
+                say(*ticket, Said::Other);
+            }
+            Effect::Deliver(deliver) => {
+                self.check_delivery(deliver)?;
+                let (connection, said) = (deliver.connection, Said::Other);
+                out.push(Out { connection, said });
+            }
+            Effect::Lease { ticket, token, items } => {
+                self.check_lease(items)?;
+                let numbers = items.iter().map(|item| item.put.number).collect();
+                say(*ticket, Said::Leased(*token, numbers));
+            }
+            Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
+                self.catch_up((*connection, *subscription), agent, pattern.as_str(), *after_seq)?
+            }
+            Effect::Query { ticket, agent, filter, after_seq, records_max } => {
+                self.page(agent, filter, *after_seq, *records_max)?;
+                say(*ticket, Said::Other);
+            }
+            Effect::ReloadPolicy(ticket) => {
+                self.reload_policy();
+                say(*ticket, Said::Other);
+            }
+            Effect::PublishView => self.view = self.partition.view(),
+        }
+        Ok(())
+    }
+
+    /// A receipt is a promise: one message, one position, for good.
+    fn promise(&mut self, receipt: &Receipt) -> Result<(), Violation> {
+        let Some(position) = receipt.position else {
+            return ensure(
+                receipt.level == Level::Received,
+                "a receipt at level durable names a position",
+                || receipt.digest.to_string(),
+            );
+        };
+        let before = self.promised.insert(receipt.digest, position);
+        ensure(
+            before.is_none_or(|before| before == position),
+            "a message sent again has one position",
+            || format!("{} at {before:?} and at {position}", receipt.digest),
+        )
+    }
+
+    fn receipt(&self, seq: u64) -> Result<Receipt, Violation> {
+        let record = self.log.record(seq)?;
+        let message = record.message().ok_or_else(|| {
+            Violation::new(
+                "a duplicate is answered from its record",
+                format!("record {seq} holds no message"),
+            )
+        })?;
+        Ok(Receipt {
+            digest: message.digest(),
+            level: Level::Durable,
+            position: Some(record.header.position),
+            logs: record.header.logs.clone(),
+            duplicate: true,
+            policy_version: record.header.policy_version,
+            at: record.header.at,
+        })
+    }
+
+    fn check_delivery(&mut self, deliver: &Deliver) -> Result<(), Violation> {
+        let control = ControlAttributes::parse(&deliver.envelope.attributes)
+            .map_err(|error| Violation::new("what is delivered can be read", error.to_string()))?;
+        let Address { target, .. } = control.to;
+        match target {
+            Target::Topic(topic) => {
+                let key = (deliver.connection, deliver.subscription);
+                self.listening.hand(key, deliver.seq, topic.as_str())
+            }
+            _ => ensure(deliver.subscription == 0, "a subscription is handed topics only", || {
+                format!("{deliver:?}")
+            }),
+        }
+    }
+
+    /// What is leased is what the record put into that very inbox.
+    fn check_lease(&self, items: &[LeasedItem]) -> Result<(), Violation> {
+        for item in items {
+            let record = self.log.record(item.seq)?;
+            ensure(record.puts().contains(&item.put), "what is leased was put into that inbox", || {
+                format!("{item:?} is not among {:?}", record.puts())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn catch_up(
+        &mut self,
+        key: (openmesh_core::ConnectionId, u64),
+        agent: &AgentId,
+        pattern: &str,
+        after_seq: u64,
+    ) -> Result<(), Violation> {
+        for seq in after_seq + 1..=self.listening.live_after(key) {
+            let record = self.log.record(seq)?;
+            let logs = record.header.logs.iter();
+            let topic = logs.filter_map(|log| log.log.0.strip_prefix("topic/")).next();
+            let Some(topic) = topic.filter(|topic| matches(pattern, topic)) else {
+                continue;
+            };
+            if matches!(record.header.outcome, Outcome::Accepted(_)) && may_read(&self.view, agent, &record) {
+                self.listening.catch_up(key, seq, topic)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn page(
+        &self,
+        agent: &AgentId,
+        filter: &LogFilter,
+        after_seq: u64,
+        records_max: u32,
+    ) -> Result<LogPage, Violation> {
+        let mut page = LogPage::default();
+        for seq in after_seq + 1..=self.log.head() {
+            let record = self.log.record(seq)?;
+            if matches_filter(&record, filter) && may_read(&self.view, agent, &record) {
+                page.records.push(record.header.position.to_string());
+            }
+            if page.records.len() >= records_max as usize {
+                page.next_after_seq = Some(seq);
+                break;
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// An effect in the fingerprint of a run.
+fn effect_text(effect: &Effect) -> String {
+    match effect {
+        Effect::Accept(ticket, receipt) => format!("accept {ticket:?} {receipt:?}"),
+        Effect::Reject(ticket, rejection) => format!("reject {ticket:?} {rejection:?}"),
+        Effect::Deliver(deliver) => format!(
+            "deliver {:?} {} {:?} {}",
+            deliver.connection,
+            deliver.subscription,
+            deliver.seq,
+            deliver.envelope.digest()
+        ),
+        other => format!("{other:?}"),
+    }
+}
