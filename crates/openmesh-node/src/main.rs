@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod demo;
+mod diagram;
 mod event_loop;
 mod identity;
 mod log_writer;
