@@ -226,6 +226,7 @@ impl World {
         for seq in self.model.next_seq()..=self.node.log.head() {
             let record = self.node.log.record(seq)?;
             self.model.feed(&record, &mut self.census)?;
+            self.node.listening.note(&record);
         }
         Ok(())
     }
