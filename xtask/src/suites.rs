@@ -38,7 +38,7 @@ pub(crate) const SUITES: &[Suite] = &[
     quick("format", 30, Work::Cargo(&["fmt", "--all", "--check"])),
     quick("tidy", 30, Work::Xtask(&["tidy"])),
     slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
-    slow("wire", 30, Work::WirePython(&["spec/vectors/check.py"])),
+    slow("wire", 30, Work::WirePython(&["-B", "spec/vectors/check.py"])),
     quick("lints", 480, Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     slow("tests", 1_800, Work::Tests),
     slow("doc-tests", 240, Work::Libtest(&["test", "--workspace", "--doc"])),
