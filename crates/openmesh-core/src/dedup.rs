@@ -53,6 +53,11 @@ impl Dedup {
         }
     }
 
+    /// How many ids are remembered of each sender.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&AgentId, usize)> {
+        self.windows.iter().map(|(sender, window)| (sender, window.seen.len()))
+    }
+
     /// Remembers a message, and forgets what left the window at `now` or is beyond `ids_max`.
     pub(crate) fn remember(&mut self, message: Remembered<'_>, ids_max: usize, now: Timestamp) {
         let window = self.windows.entry(*message.sender).or_default();
