@@ -104,6 +104,7 @@ fn report(findings: &[Finding], context: &Context) -> Result<()> {
             remark(&format!("{warnings} to look at; nothing is broken"));
             Ok(())
         }
+        (1, _) => Err(Failure::new(Exit::Failure, "one check failed").into()),
         (failures, _) => Err(Failure::new(Exit::Failure, format!("{failures} checks failed")).into()),
     }
 }

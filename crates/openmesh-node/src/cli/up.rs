@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// Records between two snapshots of the state; fewer make a restart read less.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     snapshot_records: u64,
+    /// Stop when standard input ends, as it does when the program that started the node is gone.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
@@ -67,6 +70,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                () = stdin_closes(), if args.until_stdin_closes => {}
             }
             let _ = stop.send(true);
         });
@@ -76,6 +80,15 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         let _ = say("stopped; everything accepted is kept");
     }
     Ok(())
+}
+
+async fn stdin_closes() {
+    let (closed, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let _ = wait.await;
 }
 
 /// One line for scripts.

@@ -10,7 +10,7 @@ pub(super) mod trouble;
 
 use std::path::Path;
 
-use openmesh_message::{Digest, PartitionId, Position};
+use openmesh_message::{PartitionId, Position};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -85,7 +85,10 @@ pub(crate) fn assert_holds(reader: &LogReader, expected: &[EncodedRecord]) {
 }
 
 pub(crate) fn verified(folder: &Path) -> VerifyReport {
-    let commitment = |header: &[u8]| Some(Digest::from_bytes(header.get(..32)?.try_into().ok()?));
+    let commitment = |record: &StoredRecord| {
+        let commitment = Sha256::new().chain_update(record.salt).chain_update(&record.body).finalize();
+        record.header.starts_with(&commitment)
+    };
     verify(folder, &mut VerifyOptions { commitment: Some(&commitment), progress: None }).unwrap()
 }
 

@@ -14,11 +14,12 @@ use super::recovery::{file_names, segment_numbers};
 use super::segment::{SPARE_NAME, segment_name, segment_number};
 use super::snapshot::{UNFINISHED_NAME, load, snapshot_files, snapshot_seq};
 use crate::fault::Fault;
+use crate::record::StoredRecord;
 pub use findings::{Finding, Flaw, VerifyReport};
 use segments::SegmentCheck;
 
-/// Cuts the commitment out of a record's header: SHA-256 of salt and body. None for a header without one.
-pub type Commitment<'a> = dyn Fn(&[u8]) -> Option<Digest> + 'a;
+/// Says whether a record's body is the one that its header commits to; only whoever wrote the header knows how.
+pub type Commitment<'a> = dyn Fn(&StoredRecord) -> bool + 'a;
 
 /// What a verification checks beyond bytes, and whom it tells how far it is.
 #[derive(Default)]

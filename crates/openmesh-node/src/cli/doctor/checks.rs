@@ -3,10 +3,10 @@
 use super::Finding;
 use crate::cli::context::{Context, Home};
 use crate::start::read_endpoint;
-use openmesh_core::record::commitment_of;
+use openmesh_core::record::is_committed;
 use openmesh_message::{Certificate, Timestamp};
 use openmesh_sdk::now;
-use openmesh_store::{VerifyOptions, verify};
+use openmesh_store::{StoredRecord, VerifyOptions, verify};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -195,7 +195,8 @@ pub(super) fn log(home: &Home) -> Vec<Finding> {
     if !folder.is_dir() {
         return Vec::new();
     }
-    let mut options = VerifyOptions { commitment: Some(&commitment_of), ..VerifyOptions::default() };
+    let is_kept = |record: &StoredRecord| is_committed(&record.header, &record.salt, &record.body);
+    let mut options = VerifyOptions { commitment: Some(&is_kept), ..VerifyOptions::default() };
     let finding = match verify(&folder, &mut options) {
         Err(fault) => Finding::fail("log", fault.to_string(), "look with `openmesh log verify`"),
         Ok(report) if report.findings.is_empty() => {

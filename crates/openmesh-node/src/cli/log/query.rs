@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Sender or recipient: a name or a did:key.
-    #[arg(long, value_name = "AGENT")]
+    #[arg(id = "party", long = "agent", value_name = "AGENT")]
     agent: Option<String>,
     /// A topic or a pattern.
     #[arg(long, value_name = "PATTERN")]

@@ -6,8 +6,8 @@ use crate::cli::exit_code::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{progress, say};
 use anyhow::Result;
-use openmesh_core::record::commitment_of;
-use openmesh_store::{VerifyOptions, VerifyReport, verify};
+use openmesh_core::record::is_committed;
+use openmesh_store::{StoredRecord, VerifyOptions, VerifyReport, verify};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -33,8 +33,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         bar.set_length(total);
         bar.set_position(done);
     };
+    let is_kept = |record: &StoredRecord| is_committed(&record.header, &record.salt, &record.body);
     let mut options = VerifyOptions {
-        commitment: Some(&commitment_of),
+        commitment: Some(&is_kept),
         progress: Some(&mut show),
         ..VerifyOptions::default()
     };

@@ -2,7 +2,6 @@
 //! heads say, bodies that their headers commit to.
 
 use openmesh_message::{Digest, PartitionId, Position};
-use sha2::{Digest as _, Sha256};
 
 use super::super::frame::{BATCH_HEAD_BYTES, BatchHead, BatchKind, RecordHead, chain_after};
 use super::super::segment::Segment;
@@ -83,7 +82,7 @@ impl FrameCheck {
                     return;
                 };
                 if self.take_record(run, at, &head, &record) {
-                    let wrong = commitment.is_some_and(|commitment| !is_kept(commitment, &record));
+                    let wrong = commitment.is_some_and(|is_kept| !is_kept(&record));
                     let seq = Some(head.seq);
                     run.find_if(wrong, Finding::new(&self.file, at, seq, Flaw::Commitment));
                 }
@@ -187,15 +186,6 @@ impl FrameCheck {
         known.next_seq = seq;
         true
     }
-}
-
-/// True when the body is the one the header commits to, or the header commits to none.
-fn is_kept(commitment: &Commitment<'_>, record: &StoredRecord) -> bool {
-    commitment(&record.header).is_none_or(|committed| {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(record.salt).chain_update(&record.body).finalize().into();
-        committed == Digest::from_bytes(digest)
-    })
 }
 
 impl Run<'_> {
