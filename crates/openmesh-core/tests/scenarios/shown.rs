@@ -1,0 +1,131 @@
+//! What a plan shows: first what time did, then each effect, one line each, with names for ids.
+
+use crate::making::conversation;
+use crate::stage::Stage;
+use openmesh_core::record::{Outcome, Record};
+use openmesh_core::{Effect, LeasedItem, Plan, Rejection};
+use openmesh_message::frame::Reply;
+use openmesh_message::{AgentId, Receipt};
+
+pub(crate) fn plan(stage: &Stage, plan: &Plan) -> Vec<String> {
+    let first = stage.log.len() - plan.records.len();
+    let records = stage.log.iter().skip(first);
+    let records = records.filter_map(|record| happened(stage, record));
+    records.chain(plan.effects.iter().filter_map(|effect| shown(stage, effect))).collect()
+}
+
+/// Records that no effect speaks of.
+fn happened(stage: &Stage, record: &Record) -> Option<String> {
+    match &record.header.outcome {
+        Outcome::Fired { step, puts } => {
+            let told: Vec<_> = puts.iter().map(|put| name(stage, &put.agent)).collect();
+            Some(format!("fired {}, told {}", named(stage, &step.transition.summary()), told.join(" ")))
+        }
+        Outcome::Settled { agent, settlement } => {
+            let returned: Vec<_> = settlement.returned.iter().map(|(number, _)| *number).collect();
+            Some(format!(
+                "settled {}: done {:?} back {returned:?} expired {:?} dead {:?}",
+                name(stage, agent),
+                settlement.acknowledged,
+                settlement.expired,
+                settlement.dead_lettered
+            ))
+        }
+        Outcome::PolicyChanged { .. } => Some("policy changed".to_owned()),
+        Outcome::EpochBegun { .. } => Some(format!("epoch {} begun", record.header.position.epoch)),
+        _ => None,
+    }
+}
+
+fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
+    Some(match effect {
+        Effect::Accept(_, receipt) => accepted(stage, receipt),
+        Effect::AcceptAgain(_, seq) => format!("again as {}", position(stage, *seq)),
+        Effect::FetchReceipt(_, seq) => format!("receipt of {}", position(stage, *seq)),
+        Effect::Pass(_) => "passed".to_owned(),
+        Effect::Reject(_, rejection) | Effect::Reply(_, Err(rejection)) => refused(stage, rejection),
+        Effect::Reply(_, Ok(reply)) => replied(reply),
+        Effect::Deliver(deliver) => {
+            let id = deliver.envelope.attributes.get("id").unwrap_or_default();
+            format!("delivered to {} {}: {id}", stage.name_of(deliver.connection), deliver.subscription)
+        }
+        Effect::Lease { ticket, token, items } => {
+            let items: Vec<_> = items.iter().map(|item| leased(stage, item)).collect();
+            format!("leased to {} token {token}: {}", stage.name_of(ticket.connection), items.join(" "))
+        }
+        Effect::CatchUp { subscription, pattern, after_seq, .. } => {
+            format!("catch up {subscription} {} after {after_seq}", pattern.as_str())
+        }
+        Effect::Query { after_seq, records_max, .. } => {
+            format!("query after {after_seq}, at most {records_max}")
+        }
+        Effect::ReloadPolicy(_) => "reload policy".to_owned(),
+        Effect::PublishView => return None,
+    })
+}
+
+fn accepted(stage: &Stage, receipt: &Receipt) -> String {
+    let Some(position) = receipt.position else { return "accepted, not kept".to_owned() };
+    let logs: Vec<_> = receipt.logs.iter().map(|log| named(stage, &log.to_string())).collect();
+    format!("accepted {position} {}", logs.join(" "))
+}
+
+fn refused(stage: &Stage, rejection: &Rejection) -> String {
+    let problem = rejection.to_problem();
+    let mut text = format!("refused {}", problem.code);
+    if let Some(state) = &problem.state {
+        text.push_str(&format!(" in {}", named(stage, state)));
+    }
+    let allowed: Vec<_> = problem.allowed_next.iter().map(|next| next.performative.as_str()).collect();
+    if !allowed.is_empty() {
+        text.push_str(&format!(", allowed {}", allowed.join(" ")));
+    }
+    text
+}
+
+fn replied(reply: &Reply) -> String {
+    match reply {
+        Reply::Done => "done".to_owned(),
+        Reply::Leased(_) => "no mail".to_owned(),
+        Reply::Inbox(counts) => format!(
+            "accepted {} = pending {} + acknowledged {} + expired {} + dead {}",
+            counts.accepted, counts.pending, counts.acknowledged, counts.expired, counts.dead_lettered
+        ),
+        Reply::Definition { name, .. } => {
+            let name = name.split('#').next().unwrap_or_default();
+            format!("definition {}", name.split_once('/').map_or(name, |(_, rest)| rest))
+        }
+        Reply::Rows(rows) => format!("{} rows", rows.len()),
+        Reply::Receipt(receipt) => format!("receipt: {}", receipt.is_some()),
+        other => format!("{other:?}"),
+    }
+}
+
+fn leased(stage: &Stage, item: &LeasedItem) -> String {
+    let record = stage.log.iter().find(|record| record.header.position.seq == item.seq);
+    let id = record.and_then(Record::message).and_then(|message| message.attributes.get("id"));
+    let what = if item.put.notice.is_some() { "notice" } else { id.unwrap_or("?") };
+    format!("{}={what}({})", item.put.number, item.attempt)
+}
+
+fn position(stage: &Stage, seq: u64) -> String {
+    let record = stage.log.iter().find(|record| record.header.position.seq == seq);
+    record.map_or_else(|| "nothing".to_owned(), |record| record.header.position.to_string())
+}
+
+fn name(stage: &Stage, id: &AgentId) -> String {
+    let found = stage.agents.iter().find(|(_, agent)| agent.key.id() == *id);
+    found.map_or_else(|| id.to_string(), |(name, _)| name.clone())
+}
+
+/// Names for ids, wherever they stand.
+fn named(stage: &Stage, text: &str) -> String {
+    let mut text = text.to_owned();
+    for (name, agent) in &stage.agents {
+        text = text.replace(&agent.key.id().to_string(), name);
+    }
+    for label in ["c1", "c2", "c3", "c4", "c5"] {
+        text = text.replace(&conversation(label).to_string(), label);
+    }
+    text
+}

@@ -1,0 +1,200 @@
+//! The stage: one partition, its log in memory, agents by name.
+//!
+//! Inputs: `limit <name> <number>` (before all else) · `agent <name>` (connects and registers) · `stranger <name>`
+//! (connects) · `leave <name>` · `at <ms>` (the clock; what is due happens) · `pin <pattern>` ·
+//! `policy <TOML rules, one line>` · `restart` / `restart from snapshot` · `<name> sends {…}` (`making.rs`) ·
+//! `<name> does {…}` (a command).
+
+use crate::making::{self, Sent};
+use crate::shown;
+use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::record::Record;
+use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Ticket};
+use openmesh_message::frame::Command;
+use openmesh_message::{Authority, Digest, DomainId, KeyPair, Timestamp};
+use openmesh_policy::{DEFAULT_CLOSED, Policy};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub(crate) const TOKEN: &str = "admin token";
+/// 2026-01-01T00:00:00Z, the scenarios' moment 0.
+const BEGINNING_MS: i64 = 1_767_225_600_000;
+
+/// One partition and those around it.
+pub(crate) struct Stage {
+    config: Config,
+    partition: Option<Partition>,
+    policy: Policy,
+    pub(crate) log: Vec<Record>,
+    pub(crate) agents: BTreeMap<String, Agent>,
+    pub(crate) sent: BTreeMap<String, Sent>,
+    snapshot: Option<(usize, Vec<u8>)>,
+    pub(crate) now: Timestamp,
+    connections: u64,
+}
+
+pub(crate) struct Agent {
+    pub(crate) key: KeyPair,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) messages: u64,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        let domain = DomainId::from_bytes([1; 32]);
+        Self {
+            config: Config::new(domain, Digest::of(TOKEN.as_bytes()), [9; 32]),
+            partition: None,
+            policy: Policy::default_closed(),
+            log: Vec::new(),
+            agents: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            snapshot: None,
+            now: Timestamp::from_millis(BEGINNING_MS),
+            connections: 0,
+        }
+    }
+}
+
+impl Stage {
+    /// Plays one input line; what comes of it.
+    pub(crate) fn play(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.splitn(3, ' ').collect();
+        match words.as_slice() {
+            ["limit", name, number] => self.limit(name, number.parse().unwrap()),
+            ["agent", name] => return self.enter(name, true),
+            ["stranger", name] => return self.enter(name, false),
+            ["leave", name] => {
+                let connection = self.agents.get_mut(*name).unwrap().connection.take().unwrap();
+                return self.handle(Input::Disconnected { connection });
+            }
+            ["at", ms] => {
+                self.now = Timestamp::from_millis(BEGINNING_MS).plus_ms(ms.parse().unwrap());
+                return self.handle(Input::Tick);
+            }
+            ["pin", topic] => {
+                let admin = self.agents.keys().next().unwrap().clone();
+                let topic = (*topic).to_owned();
+                let token = Some(TOKEN.to_owned());
+                return self.give(&admin, Command::ConfigureTopic { topic, pinned: true, token });
+            }
+            ["policy", ..] => {
+                let rules = line.trim_start_matches("policy ").replace("; ", "\n");
+                let text = format!("{DEFAULT_CLOSED}\n[[rule]]\n{rules}\n");
+                self.policy = Policy::parse(&text, Authority::OpenMesh).unwrap();
+                let policy = self.policy.clone();
+                return self.handle(Input::PolicyLoaded { policy, text });
+            }
+            ["snapshot"] => self.snapshot = Some((self.log.len(), self.partition().snapshot().unwrap())),
+            ["restart"] => return self.restart(false),
+            ["restart", "from", "snapshot"] => return self.restart(true),
+            [name, "sends", json] => {
+                let sent = making::message(self, name, &serde_json::from_str(json).unwrap());
+                return self.offer(name, sent);
+            }
+            [name, "does", json] => {
+                let command = making::command(self, &serde_json::from_str::<Value>(json).unwrap());
+                return self.give(name, command);
+            }
+            _ => panic!("no such input: {line}"),
+        }
+        Vec::new()
+    }
+
+    pub(crate) fn domain(&self) -> DomainId {
+        self.config.domain
+    }
+
+    pub(crate) fn name_of(&self, connection: ConnectionId) -> &str {
+        let found = self.agents.iter().find(|(_, agent)| agent.connection == Some(connection));
+        found.map_or("nobody", |(name, _)| name)
+    }
+
+    fn limit(&mut self, name: &str, number: u64) {
+        match name {
+            "inbox_messages" => self.config.inbox_messages_max = number,
+            "conversations" => self.config.conversations_max = number as usize,
+            "subscriptions" => self.config.subscriptions_max = number as usize,
+            "deliveries" => self.config.deliveries_max = number as u32,
+            "dedup_ids" => self.config.dedup_ids_max = number as usize,
+            _ => panic!("no such limit: {name}"),
+        }
+    }
+
+    fn partition(&mut self) -> &mut Partition {
+        let (config, policy) = (self.config.clone(), self.policy.clone());
+        self.partition.get_or_insert_with(|| Partition::new(config, policy))
+    }
+
+    fn enter(&mut self, name: &str, registers: bool) -> Vec<String> {
+        let seed = Digest::of(name.as_bytes());
+        let key = KeyPair::from_seed(seed.as_bytes()).unwrap();
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        let agent = key.id();
+        let known = self.agents.remove(name);
+        let messages = known.as_ref().map_or(0, |agent| agent.messages);
+        self.agents.insert(name.to_owned(), Agent { key, connection: Some(connection), messages });
+        self.handle(Input::Connected { connection, agent });
+        if registers && known.is_none() {
+            let token = Some(TOKEN.to_owned());
+            return self.give(name, Command::Register { name: name.to_owned(), token });
+        }
+        Vec::new()
+    }
+
+    fn offer(&mut self, name: &str, sent: Sent) -> Vec<String> {
+        let agent = &self.agents[name];
+        let ticket = Ticket { connection: agent.connection.unwrap(), tag: 0 };
+        let (id, now) = (agent.key.id(), self.now);
+        self.sent.insert(sent.label.clone(), sent.clone());
+        let view = self.partition().view();
+        let input = match admit(sent.envelope, id, &view, &mut VerifiedRoots::default(), now) {
+            Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
+            Err(refused) => Input::Refused { ticket, refused },
+        };
+        self.handle(input)
+    }
+
+    fn give(&mut self, name: &str, command: Command) -> Vec<String> {
+        let ticket = Ticket { connection: self.agents[name].connection.unwrap(), tag: 0 };
+        self.handle(Input::Command { ticket, command })
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<String> {
+        let now = self.now;
+        let plan = self.partition().handle(input, now);
+        self.keep(&plan);
+        shown::plan(self, &plan)
+    }
+
+    fn keep(&mut self, plan: &Plan) {
+        for sealed in &plan.records {
+            self.log.push(Record::decode(&sealed.header, &sealed.salt, &sealed.body).unwrap());
+        }
+    }
+
+    fn restart(&mut self, from_snapshot: bool) -> Vec<String> {
+        let (config, policy) = (self.config.clone(), self.policy.clone());
+        let (mut partition, from) = match &self.snapshot {
+            Some((length, bytes)) if from_snapshot => {
+                (Partition::restore(config, policy, bytes).unwrap(), *length)
+            }
+            _ => (Partition::new(config, policy), 0),
+        };
+        for record in self.log.iter().skip(from) {
+            partition.recover(record);
+        }
+        let before = self.partition.replace(partition).unwrap();
+        assert!(before.state() == self.partition().state(), "recovery gives another state");
+        let epoch = before.state().head().map_or(1, |head| head.epoch + 1);
+        let (node, now) = (KeyPair::from_seed(&[8; 32]).unwrap(), self.now);
+        let plan = self.partition().begin_epoch(epoch, &node, Digest::ZERO, now);
+        self.keep(&plan);
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        for name in names {
+            self.enter(&name, false);
+        }
+        shown::plan(self, &plan)
+    }
+}
