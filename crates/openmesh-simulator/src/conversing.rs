@@ -4,9 +4,7 @@
 
 use crate::world::{TalkFacts, World};
 use openmesh_core::Conversation;
-use openmesh_message::{
-    Address, AgentId, ConversationId, Digest, Performative, PinnedName, Target, Timestamp,
-};
+use openmesh_message::{Address, AgentId, ConversationId, Digest, Performative, PinnedName, Target};
 use openmesh_schema::{AllowedAct, Protocol};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -219,10 +217,4 @@ pub(crate) fn rfp(facts: &TalkFacts, end: &str) -> Value {
 
 pub(crate) fn proposal(facts: &TalkFacts, price: u64) -> Value {
     json!({"rfp": facts.rfp, "value": {"amount": price, "currency": "EUR"}})
-}
-
-/// A time text that is valid for schemas and too exact for clocks.
-pub(crate) fn too_exact(time: Timestamp) -> String {
-    time.to_string().replace(".000Z", "Z").replace('Z', "").split('.').next().unwrap_or_default().to_owned()
-        + ".0000000000000000000000000Z"
 }

@@ -140,7 +140,7 @@ impl World {
                 misdeeds::commit(self, step / MISDEED_EVERY);
             }
             self.resend();
-            let crash = self.crash_now(step == crash_at);
+            let crash = self.crash_now(step >= crash_at && self.census.crashes() == 0);
             self.turn(crash)?;
         }
         self.settle()?;

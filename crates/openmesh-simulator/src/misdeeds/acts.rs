@@ -1,6 +1,6 @@
 //! Misdeeds in conversations: acts that the protocol forbids at that moment.
 
-use crate::conversing::{Deed, proposal, rfp, too_exact};
+use crate::conversing::{Deed, proposal, rfp};
 use crate::world::World;
 use openmesh_core::Conversation;
 use openmesh_message::{Address, AgentId, AgentRef, Digest, Performative, PinnedName, Target};
@@ -258,12 +258,12 @@ pub(super) fn custodial(world: &mut World) -> Option<()> {
     Some(())
 }
 
-/// A call whose end no clock can read.
+/// A call whose end is a valid time beyond the last one that clocks here can hold.
 pub(super) fn unusable_timer(world: &mut World) -> Option<()> {
     let protocol = world.protocol("market/negotiation")?;
     let mut deed = world.opening(&protocol)?;
     let facts = world.talks.get(&deed.id)?;
-    deed.payload = Some(rfp(facts, &too_exact(world.time)));
+    deed.payload = Some(rfp(facts, "9999-12-31T23:59:59Z"));
     perform(world, deed)
 }
 
