@@ -83,7 +83,7 @@ pub(crate) fn commit(world: &mut World, place: u64) {
     if let Some(misdeed) = MISDEEDS.get(index as usize) {
         let _ = misdeed(world);
     }
-    if place == 5 && world.seed % COSTLY_EVERY == 0 {
+    if place == 5 && world.seed.is_multiple_of(COSTLY_EVERY) {
         for misdeed in COSTLY {
             let _ = misdeed(world);
         }

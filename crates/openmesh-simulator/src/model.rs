@@ -79,7 +79,7 @@ impl Model {
         match &header.outcome {
             Outcome::Accepted(accepted) => self.feed_message(record, accepted, census)?,
             Outcome::Fired { step, puts } => {
-                self.talks.feed(header.at, step, None, &self.catalog, census)?;
+                self.talks.feed(record, None, &self.catalog, census)?;
                 self.check_notices(step.conversation, puts)?;
                 self.put_all(record, puts, None)?;
             }
@@ -151,9 +151,9 @@ impl Model {
         let control = &message.control;
         self.check_policy(record, &message)?;
         match &accepted.step {
-            Some(step) => {
+            Some(_) => {
                 let deed = Deed { message: &message, position: record.header.position };
-                self.talks.feed(record.header.at, step, Some(&deed), &self.catalog, census)?;
+                self.talks.feed(record, Some(&deed), &self.catalog, census)?;
             }
             None => ensure(control.protocol.is_none(), "an act is a step", || control.id.clone())?,
         }

@@ -4,7 +4,7 @@ use super::Message;
 use crate::census::{Census, Kind, state_name};
 use crate::violation::{Violation, ensure};
 use openmesh_core::State;
-use openmesh_core::record::Step;
+use openmesh_core::record::Record;
 use openmesh_message::{AgentId, ConversationId, Digest, Position, Timestamp};
 use openmesh_schema::{Catalog, Cause, Effect, InstanceId, Machine, Move, Protocol, TimerStart};
 use serde_json::Value;
@@ -61,14 +61,16 @@ impl Talks {
         readers.map(|(agent, _)| *agent).collect()
     }
 
+    /// Takes in the step of a record; `deed` is its act.
     pub(super) fn feed(
         &mut self,
-        at: Timestamp,
-        step: &Step,
+        record: &Record,
         deed: Option<&Deed<'_>>,
         catalog: &Catalog,
         census: &mut Census,
     ) -> Result<(), Violation> {
+        let at = record.header.at;
+        let step = record.step().ok_or_else(|| illegal("no step"))?;
         let protocol = catalog.protocol(&step.protocol).ok_or_else(|| illegal("no such protocol"))?;
         let talk = self.by_id.entry(step.conversation).or_insert_with(|| Talk {
             protocol: step.protocol,
