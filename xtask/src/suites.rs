@@ -21,6 +21,8 @@ pub(crate) enum Work {
     Xtask(&'static [&'static str]),
     /// cargo-deny with these arguments, installed when it is not there.
     Deny(&'static [&'static str]),
+    /// Python with these arguments and the packages of the vectors' check, installed when they are not there.
+    WirePython(&'static [&'static str]),
     /// Cargo with these arguments, its tests counted by libtest's lines.
     Libtest(&'static [&'static str]),
     /// Every test of the workspace: by nextest where it is installed.
@@ -36,6 +38,7 @@ pub(crate) const SUITES: &[Suite] = &[
     quick("format", 30, Work::Cargo(&["fmt", "--all", "--check"])),
     quick("tidy", 30, Work::Xtask(&["tidy"])),
     slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
+    slow("wire", 30, Work::WirePython(&["-B", "spec/vectors/check.py"])),
     quick("lints", 480, Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     slow("tests", 1_800, Work::Tests),
     slow("doc-tests", 240, Work::Libtest(&["test", "--workspace", "--doc"])),

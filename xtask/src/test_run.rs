@@ -3,7 +3,7 @@
 use crate::command::Step;
 use crate::suites::{SUITES, Suite, Work};
 use crate::tally::{Counting, NOT_RUN, Tally};
-use crate::tools::{describe_deny_install, find_deny, install_deny, on_path};
+use crate::tools::{DENY, Tool, WIRE_PYTHON, on_path};
 use crate::workspace::{cargo, metadata, root};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -65,9 +65,9 @@ impl Run {
         }
         let total = suites.iter().map(|suite| suite.budget).sum();
         println!("  {:<14}{:>6}", "in all", clock(total));
-        let wants_deny = suites.iter().any(|suite| matches!(suite.work, Work::Deny(_)));
-        if wants_deny && self.install && find_deny().is_none() {
-            println!("  {}; --no-install leaves the machine alone", describe_deny_install());
+        let tools = suites.iter().filter_map(|suite| tool_of(suite.work));
+        for tool in tools.filter(|tool| self.install && tool.find().is_none()) {
+            println!("  {}; --no-install leaves the machine alone", tool.describe_install());
         }
         match &self.test_data {
             Some(folder) => println!("  foreign test data: {}", folder.display()),
@@ -138,23 +138,28 @@ impl Run {
             Work::Cargo(arguments) | Work::Libtest(arguments) => Ready::Run(Step::new(cargo(), arguments)),
             Work::Xtask(arguments) => Ready::Run(Step::new(std::env::current_exe()?, arguments)),
             Work::Tests => Ready::Run(Step::new(cargo(), test_arguments())),
-            Work::Deny(arguments) => match self.deny()? {
-                Ok(program) => Ready::Run(Step::new(program, arguments)),
-                Err(reason) => Ready::NotRun(reason),
-            },
+            Work::Deny(arguments) => self.with_tool(&DENY, arguments)?,
+            Work::WirePython(arguments) => self.with_tool(&WIRE_PYTHON, arguments)?,
+        })
+    }
+
+    fn with_tool(&self, tool: &Tool, arguments: &[&str]) -> Result<Ready> {
+        Ok(match self.program_of(tool)? {
+            Ok(program) => Ready::Run(Step::new(program, arguments)),
+            Err(reason) => Ready::NotRun(reason),
         })
     }
 
     /// On a machine of CI a tool that cannot be installed is a failure, elsewhere it is told and counted.
-    fn deny(&self) -> Result<Result<PathBuf, String>> {
-        if let Some(program) = find_deny() {
+    fn program_of(&self, tool: &Tool) -> Result<Result<PathBuf, String>> {
+        if let Some(program) = tool.find() {
             return Ok(Ok(program));
         }
         if !self.install {
-            return Ok(Err("cargo-deny is not installed".to_owned()));
+            return Ok(Err(format!("{} is not installed", tool.name)));
         }
-        println!("   {}", describe_deny_install());
-        match install_deny(&self.root) {
+        println!("   {}", tool.describe_install());
+        match tool.install(&self.root) {
             Err(error) if std::env::var_os("CI").is_none() => Ok(Err(format!("{error:#}"))),
             installed => installed.map(Ok),
         }
@@ -164,6 +169,15 @@ impl Run {
     fn kept_output(&self) -> Result<PathBuf> {
         let target = metadata(&self.root)?.target_directory;
         Ok(target.join(Path::new("nextest/default/junit.xml")))
+    }
+}
+
+/// What a suite needs beside cargo.
+fn tool_of(work: Work) -> Option<Tool> {
+    match work {
+        Work::Deny(_) => Some(DENY),
+        Work::WirePython(_) => Some(WIRE_PYTHON),
+        Work::Cargo(_) | Work::Xtask(_) | Work::Libtest(_) | Work::Tests => None,
     }
 }
 
@@ -190,6 +204,7 @@ fn describe(work: Work) -> String {
         Work::Cargo(arguments) | Work::Libtest(arguments) => format!("cargo {}", arguments.join(" ")),
         Work::Xtask(arguments) => format!("cargo xtask {}", arguments.join(" ")),
         Work::Deny(arguments) => format!("cargo deny {}", arguments.join(" ")),
+        Work::WirePython(arguments) => format!("python {}", arguments.join(" ")),
         Work::Tests => format!("cargo {}", test_arguments().join(" ")),
     }
 }
@@ -198,7 +213,7 @@ fn counting_of(work: Work) -> Counting {
     match work {
         Work::Tests if has_nextest() => Counting::Nextest,
         Work::Tests | Work::Libtest(_) => Counting::Libtest,
-        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) => Counting::Whole,
+        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) | Work::WirePython(_) => Counting::Whole,
     }
 }
 

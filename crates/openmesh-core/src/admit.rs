@@ -3,6 +3,7 @@
 //! Stateless; runs on the connection's task against a [`View`]. What needs the state of the partition is in
 //! `pipeline.rs`. The steps are types, so that none can be left out: `Envelope → Read → Verified → Admitted`.
 
+use crate::planted::{self, Planted};
 use crate::rejection::Rejection;
 use crate::view::View;
 use openmesh_message::limits::{PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS};
@@ -106,6 +107,7 @@ fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejecti
 fn verify(read: Read, agent: AgentId, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
     let source = read.control.source;
     let proof = match &read.envelope.proof {
+        Some(_) if planted::has(Planted::SkipSignature) => Ok(Authenticity::Signed),
         Some(proof) => roots.verify(proof, &source, &read.digest).map(|()| Authenticity::Signed),
         None => Ok(Authenticity::Connection),
     };

@@ -16,7 +16,7 @@ use openmesh_message::frame::{Command, LogFilter, Reply, Start};
 use openmesh_message::{
     AgentId, AgentName, ConversationId, Digest, Target, Timestamp, TopicPath, TopicPattern,
 };
-use openmesh_policy::{Action, Authenticity, Origin, Standing, StaticContext};
+use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, Standing, StaticContext};
 use openmesh_policy::{StatefulContext, StaticDecision};
 
 /// Records that one query returns at most.
@@ -266,14 +266,15 @@ impl Partition {
             Some(_) => Standing::Admin,
             None => self.view.standing(&caller.agent),
         };
+        let agent_name = self.state.directory.name(&caller.agent);
         StaticContext {
             action,
             agent: caller.agent,
-            agent_name: self.state.directory.name(&caller.agent),
+            agent_name,
             standing,
             origin: Origin::Agent,
             authenticity: Authenticity::Connection,
-            destination: None,
+            destination: reads_as(action, caller.agent, agent_name),
             performative: None,
             schema: None,
             protocol: None,
@@ -293,4 +294,9 @@ impl Partition {
         };
         path.parse().map_err(|error: openmesh_message::TopicError| refused(error.to_string()))
     }
+}
+
+/// A question about nothing in particular reads what the domain shows the asker: it goes to its own address.
+pub(crate) fn reads_as(action: Action, agent: AgentId, name: Option<&str>) -> Option<Destination<'_>> {
+    (action == Action::Read).then_some(Destination::Agent(Party { id: Some(agent), name }))
 }

@@ -1,6 +1,7 @@
 //! Conversations: one run of a protocol each. The steps themselves are the protocol engine's.
 
 use crate::admit::Admitted;
+use crate::planted;
 use crate::record::Step;
 use crate::rejection::Rejection;
 use crate::view::View;
@@ -75,7 +76,10 @@ impl Conversations {
                     Rejection::NotFound
                 });
             }
-            Some(state) => (state.clone(), protocol.step(state, &act, now)?),
+            Some(state) => {
+                let step = protocol.step(state, &act, now);
+                (state.clone(), step.or_else(|illegal| planted::excuse(illegal, now))?)
+            }
         };
         let mut after = state;
         protocol.apply(&mut after, &transition, admitted.payload.as_deref());

@@ -53,6 +53,11 @@ impl Dedup {
         }
     }
 
+    /// How many ids are remembered of each sender.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&AgentId, usize)> {
+        self.windows.iter().map(|(sender, window)| (sender, window.seen.len()))
+    }
+
     /// Remembers a message, and forgets what left the window at `now` or is beyond `ids_max`.
     pub(crate) fn remember(&mut self, message: Remembered<'_>, ids_max: usize, now: Timestamp) {
         let window = self.windows.entry(*message.sender).or_default();
@@ -77,21 +82,27 @@ pub(crate) struct Remembered<'a> {
 impl Window {
     fn forget_before(&mut self, start: Timestamp) {
         while self.by_time.first().is_some_and(|(time, _)| *time < start) {
-            if let Some((_, id)) = self.by_time.pop_first() {
-                self.seen.remove(&id);
+            self.forget_first();
+        }
+    }
+
+    fn shrink_to(&mut self, ids_max: usize) {
+        while self.seen.len() > ids_max {
+            if !self.forget_first() {
+                return;
             }
         }
     }
 
-    /// What is evicted by count raises the floor: below it nothing can be told apart any more.
-    fn shrink_to(&mut self, ids_max: usize) {
-        while self.seen.len() > ids_max {
-            let Some((time, id)) = self.by_time.pop_first() else {
-                return;
-            };
-            self.seen.remove(&id);
-            self.floor = self.floor.max(Some(time));
-        }
+    /// What is forgotten raises the floor, by age too: clocks go back at a restart, and admission asks another
+    /// moment's clock. At or below the floor nothing can be told apart any more.
+    fn forget_first(&mut self) -> bool {
+        let Some((time, id)) = self.by_time.pop_first() else {
+            return false;
+        };
+        self.seen.remove(&id);
+        self.floor = self.floor.max(Some(time));
+        true
     }
 }
 
@@ -103,8 +114,22 @@ fn hash(id: &str) -> IdHash {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dedup, Lookup, Remembered};
+    use super::{Dedup, Lookup, Remembered, TIME_WINDOW_MS};
     use openmesh_message::{Digest, KeyPair, Timestamp};
+
+    #[test]
+    fn an_id_forgotten_by_age_is_not_fresh_when_the_clock_goes_back() {
+        let sender = KeyPair::from_seed(&[1; 32]).unwrap().id();
+        let mut dedup = Dedup::default();
+        let now = Timestamp::from_millis(1_000_000);
+        let later = now.plus_ms(TIME_WINDOW_MS + 1);
+        for (id, time) in [("old", now), ("new", later)] {
+            let message = Remembered { sender: &sender, id, digest: Digest::ZERO, seq: 1, time };
+            dedup.remember(message, 10, time);
+        }
+        let old = dedup.look_up(&sender, "old", &Digest::ZERO, now);
+        assert_eq!(old, Lookup::BelowFloor);
+    }
 
     #[test]
     fn an_evicted_id_is_below_the_floor_and_never_fresh_again() {

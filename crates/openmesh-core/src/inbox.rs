@@ -1,5 +1,6 @@
 //! An agent's inbox: held mail with leases, delays, expiry and dead letters. Holds where messages are, not messages.
 
+use crate::planted::{self, Planted};
 use crate::record::Settlement;
 use openmesh_message::frame::InboxCounts;
 use openmesh_message::limits::{ATTRIBUTES_BYTES_MAX, FRAME_BYTES_MAX};
@@ -108,7 +109,7 @@ impl Inbox {
 
     /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
     pub(crate) fn leased_under(&self, token: u64, numbers: &[u64]) -> Option<Vec<u64>> {
-        let under = |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token);
+        let under = |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token || planted::has(Planted::IgnoreToken));
         if numbers.is_empty() {
             let leased = self.entries.iter().filter(|(_, entry)| under(entry));
             let leased: Vec<_> = leased.map(|(number, _)| *number).collect();

@@ -13,6 +13,10 @@ mod input;
 mod partition;
 mod pipeline;
 mod plan;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 mod reading;
 pub mod record;
 mod rejection;

@@ -10,13 +10,15 @@
 use crate::deadlines::{Deadlines, Owner};
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
+use crate::planted::{self, Planted};
 use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Record};
 use crate::request::Requests;
 use crate::route::Routes;
 use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
 use crate::view::View;
 use openmesh_message::{
-    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp, TopicPattern,
+    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp,
+    TopicPattern,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -116,12 +118,12 @@ impl Partition {
             return Err(RestoreError::Newer(version));
         }
         let state = minicbor_serde::from_slice(rest).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self::with_state(config, policy, state))
+        Ok(Self::with_state(config, policy, planted::to_restore(state)))
     }
 
     /// The state as a snapshot holds it.
     pub fn snapshot(&self) -> Result<Vec<u8>, RestoreError> {
-        let state = minicbor_serde::to_vec(&self.state)
+        let state = minicbor_serde::to_vec(&*planted::to_keep(&self.state))
             .map_err(|error| RestoreError::Malformed(error.to_string()))?;
         Ok([STATE_VERSION.to_be_bytes().as_slice(), &state].concat())
     }
@@ -167,7 +169,9 @@ impl Partition {
         now: Timestamp,
     ) -> Plan {
         let previous = self.state.head;
-        self.epoch = epoch;
+        if !planted::has(Planted::ReusePosition) {
+            self.epoch = epoch;
+        }
         let outcome = Outcome::EpochBegun { owner: node.id(), previous, previous_chain };
         let claim = minicbor::to_vec((epoch, &outcome)).unwrap_or_default();
         let body = Body::Claim(node.sign(CLAIM_CONTEXT, &claim));
@@ -331,6 +335,9 @@ impl Partition {
     }
 
     fn set_every_deadline(&mut self) {
+        if planted::has(Planted::LoseTimer) {
+            return;
+        }
         let conversations: Vec<_> = self.state.conversations.iter().map(|(id, _)| *id).collect();
         for id in conversations {
             self.set_conversation_deadline(id);
@@ -387,6 +394,7 @@ impl<'a> Numbering<'a> {
     pub(crate) fn next(&mut self, log: LogName) -> u64 {
         let given = self.given.iter().rev().find(|given| given.log == log);
         let seq = given.map_or_else(|| self.state.next_number(&log), |given| given.seq + 1);
+        let seq = seq - u64::from(planted::has(Planted::RepeatNumber) && seq > 3);
         self.given.push(LogSeq { log, seq });
         seq
     }

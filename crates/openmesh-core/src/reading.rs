@@ -1,6 +1,7 @@
 //! Who may read what: reads are decided too, record by record.
 
 use crate::admit::{destination, send_context};
+use crate::command::reads_as;
 use crate::partition::Partition;
 use crate::record::{Accepted, Body, Outcome, Record};
 use crate::view::View;
@@ -56,14 +57,15 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
 }
 
 fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
+    let agent_name = view.directory.name(reader);
     StaticContext {
         action: Action::Read,
         agent: *reader,
-        agent_name: view.directory.name(reader),
+        agent_name,
         standing: view.standing(reader),
         origin: Origin::Agent,
         authenticity: Authenticity::Connection,
-        destination: None,
+        destination: reads_as(Action::Read, *reader, agent_name),
         performative: None,
         schema: None,
         protocol: None,

@@ -1,6 +1,7 @@
 //! Who is connected and who listens to what. Lives as long as the connections do.
 
 use crate::input::ConnectionId;
+use crate::planted::{self, Planted};
 use openmesh_message::{AgentId, TopicPath, TopicPattern};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +90,10 @@ impl Routes {
     /// The subscriptions that take in a topic, with their agents.
     pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<(SubscriptionKey, AgentId)> {
         let exact = self.exact.get(&TopicPattern::from(topic)).into_iter().flatten();
-        let wild = self.wild.iter().filter(|(pattern, _)| pattern.matches(topic));
+        let wild = self
+            .wild
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(topic) || planted::has(Planted::DeliverAnywhere));
         let keys = exact.chain(wild.flat_map(|(_, keys)| keys));
         keys.filter_map(|key| Some((*key, self.agent(key.0)?))).collect()
     }

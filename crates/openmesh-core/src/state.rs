@@ -6,8 +6,7 @@ use crate::directory::{Directory, Topics};
 use crate::inbox::{Entry, EntryState, Inbox};
 use crate::record::{Body, Outcome, Record};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, TopicPath,
-    json,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, TopicPath, json,
 };
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};

@@ -1,14 +1,37 @@
 //! The command line: what can be said, and where each command lives.
 
+mod administration;
+mod agent;
+mod completion;
+mod context;
+mod conversation;
+mod definition;
+mod doctor;
+mod exit_code;
+mod failure;
+mod inbox;
+mod log;
+mod output;
+mod talk;
 mod up;
 
-use clap::{Parser, Subcommand};
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use context::{Context, Globals};
 use std::process::ExitCode;
 
 /// The communication mesh for AI agents of different owners.
 #[derive(Debug, Parser)]
-#[command(name = "openmesh", version, propagate_version = true)]
-struct Cli {
+#[command(
+    name = "openmesh",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = exit_code::HELP,
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    globals: Globals,
     #[command(subcommand)]
     command: Command,
 }
@@ -19,20 +42,107 @@ enum Command {
     Up(up::Args),
     /// Run the market demo: a node, a buyer, three sellers and an auditor, each its own process.
     Demo(crate::demo::Args),
+    /// Make, register and list agents.
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Publish messages to a topic.
+    Pub(talk::publish::Args),
+    /// Print the messages of the topics of a pattern as they come.
+    Sub(talk::subscribe::Args),
+    /// Ask an agent and wait for its answer.
+    Req(talk::request::Args),
+    /// Answer requests.
+    Reply(talk::reply::Args),
+    /// Send any message: an act of a conversation, mail to an agent.
+    Send(talk::send::Args),
+    /// Work with held mail.
+    #[command(subcommand)]
+    Inbox(inbox::Command),
+    /// Publish, fetch and check schemas.
+    #[command(subcommand)]
+    Schema(definition::schema::Command),
+    /// Publish, fetch, check and draw protocols.
+    #[command(subcommand)]
+    Protocol(definition::protocol::Command),
+    /// Say which topics are kept.
+    #[command(subcommand)]
+    Topic(administration::topic::Command),
+    /// Show, check and reload the domain's rules.
+    #[command(subcommand)]
+    Policy(administration::policy::Command),
+    /// List conversations and show where they stand.
+    #[command(subcommand)]
+    Conversation(conversation::Command),
+    /// Ask, verify, replay and inspect the log.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Look for what is wrong, and say what to do about it.
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell.
+    Completion(completion::Args),
 }
 
 /// Parses the command line and runs what it says.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ran = match cli.command {
-        Command::Up(args) => up::run(args),
-        Command::Demo(args) => crate::demo::run(args),
-    };
-    match ran {
+    let context = Context::new(cli.globals);
+    start_logging(&context);
+    match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
+        Err(error) => failure::report(&error, context.format()),
+    }
+}
+
+fn run(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Up(args) => up::run(args, context),
+        Command::Demo(args) => crate::demo::run(args),
+        Command::Agent(command) => agent::run(command, context),
+        Command::Pub(args) => talk::publish::run(args, context),
+        Command::Sub(args) => talk::subscribe::run(args, context),
+        Command::Req(args) => talk::request::run(args, context),
+        Command::Reply(args) => talk::reply::run(args, context),
+        Command::Send(args) => talk::send::run(args, context),
+        Command::Inbox(command) => inbox::run(command, context),
+        Command::Schema(command) => definition::schema::run(command, context),
+        Command::Protocol(command) => definition::protocol::run(command, context),
+        Command::Topic(command) => administration::topic::run(command, context),
+        Command::Policy(command) => administration::policy::run(command, context),
+        Command::Conversation(command) => conversation::run(command, context),
+        Command::Log(command) => log::run(command, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::Completion(args) => completion::run(args, &mut Cli::command()),
+    }
+}
+
+fn start_logging(context: &Context) {
+    let filter = context.log_filter();
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).compact();
+    // A second subscriber in one process changes nothing.
+    let _ = subscriber.with_env_filter(filter).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_help_text_with_examples() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let mut subcommands = command.get_subcommands().peekable();
+            if subcommands.peek().is_none() && !path.ends_with(" demo") {
+                let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(examples.contains("$ openmesh"), "{path} --help has no example");
+            }
+            subcommands.for_each(|subcommand| walk(subcommand, &path));
         }
+        walk(&Cli::command(), "");
     }
 }

@@ -7,7 +7,7 @@ use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::Performer;
 use openmesh_adapter::{Event, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
-use openmesh_message::Timestamp;
+use openmesh_message::{Position, Timestamp};
 use openmesh_store::Fault;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(crate) struct EventLoop {
     pub(crate) waiting: Vec<Plan>,
     /// Bytes of their records.
     pub(crate) waiting_bytes: u64,
+    /// A snapshot that waits until all it covers is synced.
+    pub(crate) snapshot: Option<(Position, Vec<u8>)>,
     /// The last record of the last snapshot.
     pub(crate) snapshot_seq: u64,
     /// Records between two snapshots.
@@ -159,9 +161,23 @@ impl EventLoop {
 
     fn confirm(&mut self, commit: Commit) {
         self.performer.perform(commit.plans);
-        if self.waiting.is_empty() && commit.head_seq >= self.snapshot_seq + self.snapshot_records {
-            self.snapshot_seq = commit.head_seq;
-            self.writer.write_snapshot(&self.partition);
+        match self.snapshot.take_if(|(at, _)| at.seq <= commit.head_seq) {
+            Some((at, state)) => self.writer.write_snapshot(at, state),
+            None if self.snapshot.is_none() => self.take_snapshot(),
+            None => {}
+        }
+    }
+
+    /// Takes a snapshot when enough records came since the last; it is written once all it covers is synced.
+    fn take_snapshot(&mut self) {
+        let Some(head) = self.partition.state().head() else { return };
+        if head.seq < self.snapshot_seq + self.snapshot_records {
+            return;
+        }
+        self.snapshot_seq = head.seq;
+        match self.partition.snapshot() {
+            Ok(state) => self.snapshot = Some((head, state)),
+            Err(error) => tracing::error!(%error, "the state cannot be written as a snapshot"),
         }
     }
 

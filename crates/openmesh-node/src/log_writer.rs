@@ -1,6 +1,7 @@
 //! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
 
-use openmesh_core::{Partition, Plan};
+use openmesh_core::Plan;
+use openmesh_message::Position;
 use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,9 +116,8 @@ impl LogWriter {
         self.under_way.take().map(|plans| plans.to_vec()).unwrap_or_default()
     }
 
-    /// Writes a snapshot of a partition all of whose records are synced.
-    pub(crate) fn write_snapshot(&self, partition: &Partition) {
-        let (Some(at), Ok(state)) = (partition.state().head(), partition.snapshot()) else { return };
+    /// Writes a snapshot of the state at a position that is synced.
+    pub(crate) fn write_snapshot(&self, at: Position, state: Vec<u8>) {
         let snapshots = self.snapshots.clone();
         tokio::task::spawn_blocking(move || {
             if let Err(fault) = snapshots.write(at, &state) {

@@ -184,6 +184,7 @@ fn prepare(
         performer,
         waiting: Vec::new(),
         waiting_bytes: 0,
+        snapshot: None,
         snapshot_seq,
         snapshot_records,
     })

@@ -117,7 +117,7 @@ fn required() -> Vec<(Kind, String)> {
     let refusals = refusals.map(|code| (Kind::Refusal, code.to_owned()));
     let mut all: Vec<_> = faults.chain(refusals).collect();
     for protocol in Catalog::builtin().protocols() {
-        let name = protocol.pinned().versioned.short();
+        let name = protocol.pinned().versioned.name.short();
         for (machine, definition) in &protocol.definition().machines {
             let states = definition.states.keys().chain(definition.finals.keys());
             all.extend(states.map(|state| (Kind::State, state_name(&name, machine, state))));

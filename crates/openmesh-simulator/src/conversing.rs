@@ -133,7 +133,7 @@ impl World {
             None => Target::Conversation(state.id),
         };
         let facts = self.talks.get(&state.id)?.clone();
-        let kind = allowed.schema.as_ref().map(|schema| schema.versioned.short());
+        let kind = allowed.schema.as_ref().map(|schema| schema.versioned.name.short());
         let payload = match kind.as_deref() {
             Some("market/proposal") => Some(proposal(&facts, 1 + self.random.below(facts.amount))),
             Some("market/contract") => {
@@ -196,14 +196,14 @@ impl World {
 
     /// A schema of the binary by its name.
     pub(crate) fn schema(&self, name: &str) -> Option<PinnedName> {
-        let found = self.catalog.schemas().find(|schema| schema.pinned().versioned.short() == name);
+        let found = self.catalog.schemas().find(|schema| schema.pinned().versioned.name.short() == name);
         found.map(|schema| schema.pinned().clone())
     }
 
     /// A protocol of the binary by its name.
     pub(crate) fn protocol(&self, name: &str) -> Option<Arc<Protocol>> {
         let mut all = self.catalog.protocols();
-        all.find(|protocol| protocol.pinned().versioned.short() == name).cloned()
+        all.find(|protocol| protocol.pinned().versioned.name.short() == name).cloned()
     }
 }
 

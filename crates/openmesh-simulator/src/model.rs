@@ -9,6 +9,7 @@ use crate::violation::{Violation, ensure};
 use inboxes::Inboxes;
 use openmesh_core::record::{Accepted, Body, Outcome, Put, Record};
 use openmesh_core::{Config, State};
+use openmesh_message::limits::TIME_WINDOW_MS;
 use openmesh_message::{AgentId, AgentRef, ControlAttributes, Digest, Position, Target, Timestamp, json};
 use openmesh_schema::Catalog;
 use serde_json::Value;
@@ -24,7 +25,9 @@ pub(crate) struct Model {
     numbers: BTreeMap<String, u64>,
     names: BTreeMap<String, AgentId>,
     policy: Digest,
-    taken: BTreeMap<(AgentId, String), Digest>,
+    taken: BTreeSet<Digest>,
+    ids: BTreeMap<(AgentId, String), Timestamp>,
+    latest: Timestamp,
     sent: BTreeSet<Digest>,
     pub(crate) inboxes: Inboxes,
     pub(crate) talks: Talks,
@@ -50,7 +53,9 @@ impl Model {
             numbers: BTreeMap::new(),
             names: BTreeMap::new(),
             policy: Digest::ZERO,
-            taken: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            ids: BTreeMap::new(),
+            latest: Timestamp::from_millis(0),
             sent: BTreeSet::new(),
             inboxes: Inboxes::default(),
             talks: Talks::default(),
@@ -175,10 +180,10 @@ impl Model {
         ensure(signed, "every kept message is signed by its sender", || at.to_string())?;
         ensure(record.header.sender == Some(control.source), "a record names the sender", || at.to_string())?;
         ensure(self.sent.contains(&digest), "what is kept was sent", || at.to_string())?;
-        let before = self.taken.insert((control.source, control.id.clone()), digest);
-        ensure(before.is_none(), "a message is kept once", || {
+        ensure(self.taken.insert(digest), "a message is kept once", || {
             format!("record {at}: {} of {} again", control.id, control.source)
         })?;
+        self.check_id(record, &control)?;
         let payload = json::parse_strict(&envelope.payload).ok();
         if let Some(pinned) = &control.schema {
             let schema = self.catalog.schema(&pinned.digest);
@@ -195,6 +200,20 @@ impl Model {
             Target::Topic(_) | Target::Conversation(_) => None,
         };
         Ok(Message { payload_digest: Digest::of(&envelope.payload), control, digest, payload, to })
+    }
+
+    /// An id is used for one message, as long as it can be remembered.
+    fn check_id(&mut self, record: &Record, control: &ControlAttributes) -> Result<(), Violation> {
+        self.latest = self.latest.max(record.header.at);
+        let key = (control.source, control.id.clone());
+        let before = self.ids.insert(key, control.time);
+        let window_begins = self.latest.plus_ms(-TIME_WINDOW_MS);
+        let few = self.ids.len() > self.config.dedup_ids_max;
+        ensure(
+            few || before.is_none_or(|before| before < window_begins),
+            "an id is used for one message",
+            || format!("{} at {}", control.id, record.header.position),
+        )
     }
 
     fn check_policy(&self, record: &Record, message: &Message) -> Result<(), Violation> {

@@ -1,5 +1,6 @@
 //! A node in memory: admits, hands inputs to the partition in turns, keeps plans, performs their effects.
 
+mod fencing;
 mod listening;
 mod performing;
 
@@ -75,6 +76,7 @@ pub(crate) struct Node {
     pub(crate) partition: Partition,
     view: View,
     roots: BTreeMap<ConnectionId, VerifiedRoots>,
+    agents: BTreeMap<ConnectionId, AgentId>,
     queue: VecDeque<Input>,
     pub(crate) log: Log,
     pub(crate) is_up: bool,
@@ -99,6 +101,7 @@ impl Node {
             partition,
             config,
             roots: BTreeMap::new(),
+            agents: BTreeMap::new(),
             queue: VecDeque::new(),
             log: Log::default(),
             is_up: false,
@@ -167,6 +170,7 @@ impl Node {
 
     pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId) {
         self.roots.insert(connection, VerifiedRoots::default());
+        self.agents.insert(connection, agent);
         self.queue.push_back(Input::Connected { connection, agent });
     }
 
@@ -237,7 +241,9 @@ impl Node {
         let mut plans = Vec::new();
         while let Some(input) = self.queue.pop_front() {
             let subject = self.listening.subject(&input);
+            let fenced = fencing::outsider(&input, &self.agents, &self.partition);
             let plan = self.partition.handle(input, now);
+            fencing::check(fenced, &plan)?;
             self.listening.begin(subject, &plan, self.partition.next_seq() - 1);
             self.note_plan(&plan);
             plans.push(plan);

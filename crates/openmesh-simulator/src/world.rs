@@ -31,6 +31,8 @@ const STRANGER: &str = "stranger";
 const BEGINNING_MS: i64 = 1_767_225_600_000;
 /// Steps between two misdeeds.
 const MISDEED_EVERY: u64 = 11;
+/// Messages of a run, unless it is very quiet.
+const MESSAGES_MIN: u64 = 210;
 /// Turns after the last step in which every send must end.
 const SETTLING_TURNS: u32 = 400;
 
@@ -126,7 +128,10 @@ impl World {
             crate::crowd::gather(self)?;
         }
         let crash_at = steps / 2 + self.random.below(40);
-        for step in 0..steps {
+        for step in 0..2 * steps {
+            if step >= steps && self.census.messages() >= MESSAGES_MIN {
+                break;
+            }
             self.pass_time();
             self.change_world();
             self.carry()?;
@@ -226,6 +231,7 @@ impl World {
         for seq in self.model.next_seq()..=self.node.log.head() {
             let record = self.node.log.record(seq)?;
             self.model.feed(&record, &mut self.census)?;
+            self.node.listening.note(&record);
         }
         Ok(())
     }

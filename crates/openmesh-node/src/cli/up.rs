@@ -1,28 +1,36 @@
 //! `openmesh up`: starts a node and runs it until it is told to stop.
 
+use super::context::Context;
+use super::output::say;
 use crate::config::Config;
 use crate::start::{self, Ready};
 use anyhow::Result;
 use openmesh_message::TopicPattern;
-use std::io::Write;
+use serde_json::json;
+use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Starts a node.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ openmesh up                                   a node for this machine, in ~/.openmesh/node
+  $ openmesh up --open --pin 'market/**'          anyone may register; the market's messages are kept
+  $ openmesh up --data ./node --listen 127.0.0.1:0 -o json   for scripts: one line says when it is ready")]
 pub(crate) struct Args {
-    /// The node's folder; made at the first start.
-    #[arg(long, env = "OPENMESH_NODE_FOLDER")]
+    /// The node's folder; made at the first start [default: node in the home folder].
+    #[arg(long, env = "OPENMESH_NODE_FOLDER", value_name = "DIR", hide_env_values = true)]
     data: Option<PathBuf>,
-    /// Where agents connect; loopback only.
-    #[arg(long, default_value = "127.0.0.1:7447")]
+    /// Where agents connect; loopback only. Port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7447", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Let anyone with a key register.
+    /// Let anyone with a key register; counts at the first start, which writes policy.toml.
     #[arg(long)]
     open: bool,
-    /// Keep the messages of these topics, such as market/**.
+    /// Keep the messages of these topics, such as 'market/**'.
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<TopicPattern>,
     /// Records between two snapshots of the state; fewer make a restart read less.
@@ -30,14 +38,26 @@ pub(crate) struct Args {
     snapshot_records: u64,
 }
 
-pub(crate) fn run(args: Args) -> Result<()> {
-    let folder = args.data.unwrap_or_else(|| PathBuf::from("openmesh-node"));
+pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
+    let home = context.home()?;
+    let folder = args.data.clone().unwrap_or_else(|| home.node());
+    let is_home = folder == home.node();
     let config = Config {
-        folder,
+        folder: folder.clone(),
         listen: args.listen,
         open: args.open,
         pin: args.pin,
         snapshot_records: args.snapshot_records,
+    };
+    let format = context.format();
+    let say_ready = move |ready: &Ready| {
+        let said = if format.is_table() {
+            say(&banner(ready, &folder, is_home))
+        } else {
+            say(&ready_line(ready, &folder))
+        };
+        // A node whose starter went away serves all the same.
+        drop(said);
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -51,11 +71,55 @@ pub(crate) fn run(args: Args) -> Result<()> {
             let _ = stop.send(true);
         });
         start::run(config, stopped, say_ready).await
-    })
+    })?;
+    if format.is_table() {
+        let _ = say("stopped; everything accepted is kept");
+    }
+    Ok(())
 }
 
-fn say_ready(ready: &Ready) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "ready {} {}", ready.endpoint.address, ready.endpoint.domain);
-    let _ = out.flush();
+/// One line for scripts.
+fn ready_line(ready: &Ready, folder: &Path) -> String {
+    json!({
+        "ready": true,
+        "address": ready.endpoint.address,
+        "domain": ready.endpoint.domain,
+        "folder": folder,
+        "new": ready.is_new,
+        "recovered": ready.recovered,
+        "findings": ready.findings,
+    })
+    .to_string()
+}
+
+/// What a person wants to know of a node that has just started.
+fn banner(ready: &Ready, folder: &Path, is_home: bool) -> String {
+    let endpoint = &ready.endpoint;
+    let mut text = format!("ready {} {}\n\n", endpoint.address, endpoint.domain);
+    let what = if ready.is_new { "A new domain, with its first node." } else { "The node is back." };
+    let _ = writeln!(text, "  {what}");
+    let _ = writeln!(text, "  domain   {}", endpoint.domain);
+    let _ = writeln!(text, "  address  {}", endpoint.address);
+    let _ = writeln!(text, "  folder   {}", folder.display());
+    if ready.recovered > 0 {
+        let _ = writeln!(text, "  log      {} records read back", ready.recovered);
+    }
+    if !ready.findings.is_empty() {
+        let _ = writeln!(text, "\n  The log was not closed cleanly or is damaged:");
+        for finding in &ready.findings {
+            let _ = writeln!(text, "    {finding}");
+        }
+        let _ = writeln!(text, "  `openmesh log verify --data {}` tells more.", folder.display());
+    }
+    let (node, token) = if is_home {
+        (String::new(), String::new())
+    } else {
+        let node = format!(" --node {} --domain {}", endpoint.address, endpoint.domain);
+        (node, format!(" --token-file {}", folder.join("admin.token").display()))
+    };
+    let _ = writeln!(text, "\n  Next, in another terminal:");
+    let _ = writeln!(text, "    openmesh agent new alice");
+    let _ = writeln!(text, "    openmesh agent register alice{token}{node}");
+    let _ = write!(text, "\n  ctrl-c stops the node.");
+    text
 }

@@ -143,12 +143,12 @@ impl Talk {
     ) -> Option<&mut Standing> {
         let machine = protocol.definition().machines.get(&id.machine)?;
         let standing = self.places.entry(place(id)).or_insert_with(|| {
-            let name = protocol.pinned().versioned.short();
+            let name = protocol.pinned().versioned.name.short();
             census.count(Kind::State, &state_name(&name, &id.machine, &machine.initial));
             Standing { state: machine.initial.clone(), ..Standing::default() }
         });
         if let Some(state) = state {
-            let name = protocol.pinned().versioned.short();
+            let name = protocol.pinned().versioned.name.short();
             census.count(Kind::State, &state_name(&name, &id.machine, state));
             state.clone_into(&mut standing.state);
         }
@@ -225,7 +225,7 @@ impl Turn<'_> {
         if matches!(control.performative.as_str(), "propose" | "counter-propose") {
             standing.offer = Some((deed.message.digest, deed.message.payload.clone()));
         }
-        let kind = control.schema.as_ref().map(|schema| schema.versioned.short());
+        let kind = control.schema.as_ref().map(|schema| schema.versioned.name.short());
         if kind.as_deref() == Some("market/rfp") {
             self.talk.rfp.clone_from(&deed.message.payload);
         }
@@ -283,7 +283,7 @@ impl Turn<'_> {
             });
             let due = self.talk.places.get(&place(id)).and_then(|standing| standing.deadline);
             ensure(set.unwrap_or(None) == due, "a timer is set as the protocol says", || {
-                format!("{id}: {set:?}, due {due:?}")
+                format!("{id}: {set:?}, due {due:?} by {effects:?}")
             })?;
         }
         Ok(())
@@ -314,7 +314,7 @@ fn check_market(
     round: Option<&str>,
 ) -> Result<(), Violation> {
     let control = &message.control;
-    let kind = control.schema.as_ref().map(|schema| schema.versioned.short()).unwrap_or_default();
+    let kind = control.schema.as_ref().map(|schema| schema.versioned.name.short()).unwrap_or_default();
     let value = |payload: Option<&Value>| payload.and_then(|payload| payload.get("value").cloned());
     let amount =
         |value: &Option<Value>| value.as_ref().and_then(|value| value.get("amount")).and_then(Value::as_f64);

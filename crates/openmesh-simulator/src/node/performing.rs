@@ -161,7 +161,7 @@ impl Node {
                 continue;
             };
             if matches!(record.header.outcome, Outcome::Accepted(_)) && may_read(&self.view, agent, &record) {
-                self.listening.catch_up(key, seq, topic)?;
+                self.listening.hand(key, Some(seq), topic)?;
             }
         }
         Ok(())

@@ -1,0 +1,215 @@
+//! Frames of one connection in each direction, with interned values, and bytes that are no frame.
+
+use crate::fixture::{TIME, agent, envelope, hex, key, message, topic};
+use openmesh_message::frame::{
+    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, InboxCounts, Leased, LogFilter, LogPage,
+    Reply, SendOutcome, ServerFrame, Start, body_length,
+};
+use openmesh_message::{
+    AllowedNext, Digest, Draft, Envelope, Level, LogName, LogSeq, PartitionId, Performative, Position,
+    Problem, Receipt, SignedReceipt, Transit,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) fn frames() -> Value {
+    json!({
+        "what": "whole frames (length and body) of one connection in order, and what they say; bytes refused",
+        "client": client(),
+        "server": server(),
+        "bad client": bad(|body| FrameDecoder::default().decode_client(body).is_err(), bad_client()),
+        "bad server": bad(|body| FrameDecoder::default().decode_server(body).is_err(), bad_server()),
+        "bad lengths": [hex((1_048_577_u32).to_be_bytes()), hex([0xff; 4])],
+    })
+}
+
+fn client() -> Vec<Value> {
+    let request = Draft::new("r-1", TIME, &agent("seller"), &Performative::Request)
+        .reply_by(TIME.plus_ms(5_000))
+        .extension("acmecolour", "blue");
+    let (first, second, unsigned) = (message("m-1"), message("m-2"), request.unsigned(&key(4).id()).unwrap());
+    let send = |messages: &[(u64, Envelope)]| {
+        let said: Vec<_> =
+            messages.iter().map(|(tag, message)| json!({"tag": tag, "message": envelope(message)})).collect();
+        (ClientFrame::Send(messages.to_vec()), json!({"send": said}))
+    };
+    let mut frames = vec![
+        send(&[(1, first.clone())]),
+        send(&[(2, second), (3, unsigned)]),
+        send(&[(1 << 40, first)]),
+        (ClientFrame::Ping(7), json!({"ping": 7})),
+    ];
+    let command = |(number, command)| {
+        let said = json!({"command": {"tag": 9, "number": number}});
+        (ClientFrame::Command(9, command), said)
+    };
+    frames.extend((0..).zip(commands()).map(command));
+    let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+    let one = |(frame, said): (ClientFrame, Value)| {
+        let mut bytes = Vec::new();
+        encoder.encode_client(&frame, &mut bytes).unwrap();
+        assert_eq!(decoder.decode_client(&bytes[4..]).unwrap(), frame);
+        json!({"bytes": hex(bytes), "frame": said})
+    };
+    frames.into_iter().map(one).collect()
+}
+
+/// One of each command, in the order of their numbers.
+fn commands() -> Vec<Command> {
+    let text = |text: &str| text.to_owned();
+    let filter = LogFilter { agent: Some(key(4).id()), kind: Some(text("message")), ..LogFilter::default() };
+    vec![
+        Command::Subscribe { subscription: 1, pattern: topic("a").to_string(), start: Start::At(5) },
+        Command::Unsubscribe { subscription: 1 },
+        Command::Register { name: text("buyer"), token: None },
+        Command::ListAgents,
+        Command::Lease { messages_max: 10, visibility_ms: 30_000, wait_ms: 20_000 },
+        Command::Extend { token: 3, visibility_ms: 30_000 },
+        Command::Ack { token: 3, numbers: vec![1, 2] },
+        Command::Nack { token: 3, numbers: Vec::new(), delay_ms: 1_000 },
+        Command::CountInbox,
+        Command::PublishSchema { name: text("acme/bid@v1.0.0"), definition: text("{}") },
+        Command::PublishProtocol { definition: text("protocol: acme/sale@v1.0.0") },
+        Command::GetSchema { name: text("market/rfp@^1") },
+        Command::GetProtocol { name: text("market/negotiation") },
+        Command::ListDefinitions,
+        Command::ConfigureTopic { topic: text("topic:news/**"), pinned: true, token: Some(text("secret")) },
+        Command::ListConversations,
+        Command::ShowConversation { conversation: text("0190c9a0-0000-7000-8000-000000000001") },
+        Command::QueryLog { filter, after_seq: 100, records_max: 50 },
+        Command::GetReceipt { message: Digest::of(b"message"), id: text("m-1") },
+        Command::ReloadPolicy { token: text("secret") },
+    ]
+}
+
+fn server() -> Vec<Value> {
+    let kept = stamped("m-1");
+    let deliveries = vec![
+        Delivery::Message { subscription: 1, number: 1, envelope: Arc::new(kept.clone()) },
+        Delivery::Gap { subscription: 1, first: 2, last: 40 },
+        Delivery::Message { subscription: 0, number: 1, envelope: Arc::new(message("m-2")) },
+    ];
+    let said = json!({"deliver": [
+        {"subscription": 1, "number": 1, "message": envelope(&kept)},
+        {"subscription": 1, "gap": [2, 40]},
+        {"subscription": 0, "number": 1, "message": envelope(&message("m-2"))},
+    ]});
+    let outcomes = vec![
+        (1, SendOutcome::Accepted(receipt())),
+        (2, SendOutcome::Rejected(problem())),
+        (3, SendOutcome::Unknown),
+        (4, SendOutcome::Passed),
+    ];
+    let outcomes_said = json!({"outcomes": [
+        {"tag": 1, "accepted": hex(minicbor::to_vec(receipt()).unwrap())},
+        {"tag": 2, "rejected": problem()},
+        {"tag": 3, "unknown": true},
+        {"tag": 4, "passed": true},
+    ]});
+    let mut frames = vec![
+        (ServerFrame::Pong(0), json!({"pong": 0})),
+        (ServerFrame::Outcomes(outcomes), outcomes_said),
+        (ServerFrame::Deliver(deliveries.clone()), said.clone()),
+        (ServerFrame::Deliver(deliveries), said),
+        (ServerFrame::Goodbye(Problem::new("frame.malformed", "why")), json!({"goodbye": "frame.malformed"})),
+    ];
+    let reply =
+        |(number, reply)| (ServerFrame::Reply(5, Ok(reply)), json!({"reply": {"tag": 5, "number": number}}));
+    frames.extend((0..).zip(replies()).map(reply));
+    frames.push((ServerFrame::Reply(6, Err(problem())), json!({"reply": {"tag": 6, "problem": problem()}})));
+    let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+    let one = |(frame, said): (ServerFrame, Value)| {
+        let mut bytes = Vec::new();
+        encoder.encode_server(&frame, &mut bytes).unwrap();
+        assert_eq!(decoder.decode_server(&bytes[4..]).unwrap(), frame);
+        json!({"bytes": hex(bytes), "frame": said})
+    };
+    frames.into_iter().map(one).collect()
+}
+
+/// One of each reply, in the order of their numbers.
+fn replies() -> Vec<Reply> {
+    let name = format!("openmesh/market/rfp@v1.0.0#sha256-{}", Digest::ZERO);
+    let counts = InboxCounts { accepted: 10, pending: 1, acknowledged: 6, expired: 2, dead_lettered: 1 };
+    vec![
+        Reply::Done,
+        Reply::Leased(vec![Leased { token: 3, number: 12, attempt: 1, envelope: stamped("m-1") }]),
+        Reply::Inbox(counts),
+        Reply::Definition { name, stored: "{}".to_owned() },
+        Reply::Log(LogPage { records: vec!["{}".to_owned()], next_after_seq: Some(9) }),
+        Reply::Rows(vec!["{}".to_owned()]),
+        Reply::Receipt(Some(Box::new(receipt()))),
+    ]
+}
+
+fn stamped(id: &str) -> Envelope {
+    let position = Position { partition: PartitionId(0), epoch: 1, seq: 300 };
+    let logs = vec![LogSeq { log: LogName("topic/market/news".to_owned()), seq: 12 }];
+    let transit =
+        Transit { position: Some(position), logs, receivedtime: Some(TIME.plus_ms(5)), ..Transit::default() };
+    Envelope { transit, ..message(id) }
+}
+
+fn receipt() -> SignedReceipt {
+    let receipt = Receipt {
+        digest: message("m-1").digest(),
+        level: Level::Durable,
+        position: stamped("m-1").transit.position,
+        logs: stamped("m-1").transit.logs,
+        duplicate: false,
+        policy_version: Digest::of(b"policy"),
+        at: TIME.plus_ms(5),
+    };
+    SignedReceipt::sign_all(&key(3), vec![receipt]).remove(0)
+}
+
+fn problem() -> Problem {
+    let next =
+        AllowedNext { performative: "inform".to_owned(), schema: None, instance: Some("round".to_owned()) };
+    Problem {
+        state: Some("round=agreed".to_owned()),
+        allowed_next: vec![next],
+        ..Problem::new("protocol.illegal_step", "not in this state")
+    }
+}
+
+fn bad_client() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("nothing", vec![]),
+        ("no list", vec![0x02]),
+        ("a kind that does not exist", vec![0x82, 0x03, 0x00]),
+        ("a ping with two numbers", vec![0x83, 0x02, 0x00, 0x00]),
+        ("bytes after the frame", vec![0x82, 0x02, 0x00, 0x00]),
+        ("a list of indefinite length", vec![0x9f, 0x02, 0x00, 0xff]),
+        ("1,025 messages", vec![0x82, 0x00, 0x99, 0x04, 0x01]),
+        (
+            "a value that was never defined",
+            vec![0x82, 0x00, 0x81, 0x85, 0x01, 0xa1, 0x01, 0x00, 0x40, 0xf6, 0x82, 0xf6, 0x80],
+        ),
+        (
+            "an attribute number that does not exist",
+            vec![0x82, 0x00, 0x81, 0x85, 0x01, 0xa1, 0x18, 0x63, 0x61, 0x31, 0x40, 0xf6, 0x82, 0xf6, 0x80],
+        ),
+        (
+            "a definition of a value that is not interned: an id",
+            vec![0x82, 0x00, 0x81, 0x85, 0x01, 0xa1, 0x00, 0x81, 0x61, 0x31, 0x40, 0xf6, 0x82, 0xf6, 0x80],
+        ),
+    ]
+}
+
+fn bad_server() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("a kind that does not exist", vec![0x82, 0x05, 0x00]),
+        ("a delivery of a kind that does not exist", vec![0x82, 0x02, 0x81, 0x84, 0x02, 0x01, 0x01, 0x01]),
+        ("bytes after the frame", vec![0x82, 0x03, 0x00, 0x00]),
+    ]
+}
+
+fn bad(is_refused: impl Fn(&[u8]) -> bool, cases: Vec<(&'static str, Vec<u8>)>) -> Vec<Value> {
+    assert!(body_length([0, 0x10, 0, 1]).is_err() && body_length([0, 0x10, 0, 0]).is_ok());
+    let one = |(what, body): (&str, Vec<u8>)| {
+        assert!(is_refused(&body), "{what}");
+        json!({"what": what, "body": hex(body)})
+    };
+    cases.into_iter().map(one).collect()
+}

@@ -1,0 +1,151 @@
+//! `openmesh conversation`: runs of protocols, as one of their members sees them.
+
+use super::context::{Context, Names};
+use super::failure::Failure;
+use super::output::{say, text};
+use crate::diagram::sequence_diagram;
+use anyhow::Result;
+use openmesh_message::ConversationId;
+use openmesh_sdk::{LogFilter, Mesh};
+use serde_json::{Value, json};
+
+/// Records of one conversation that are drawn.
+const DRAWN_RECORDS_MAX: usize = 10_000;
+
+/// What can be asked of conversations.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the conversations that the agent is in.
+    Ls(ListArgs),
+    /// Show where a conversation stands: its members, who owes what, what may be done next.
+    Show(ShowArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  $ openmesh conversation ls\n  $ openmesh conversation ls --open")]
+pub(crate) struct ListArgs {
+    /// Leave out those that have ended.
+    #[arg(long)]
+    open: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ openmesh conversation show 0191e8c4-5a3f-7c11-9d2b-3f4a5b6c7d8e
+  $ openmesh conversation show ID --diagram        who said what to whom, drawn")]
+pub(crate) struct ShowArgs {
+    /// The conversation; `last` is the one that began last.
+    id: String,
+    /// Draw it as a sequence diagram.
+    #[arg(long)]
+    diagram: bool,
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Ls(args) => context.run(list(&args, context)),
+        Command::Show(args) => context.run(show(&args, context)),
+    }
+}
+
+async fn list(args: &ListArgs, context: &Context) -> Result<()> {
+    let mesh = context.connect().await?;
+    let mut rows = mesh.conversations().await?;
+    mesh.close().await;
+    if args.open {
+        rows.retain(|row| text(row, "/ended").is_empty());
+    }
+    rows.sort_by_key(|row| text(row, "/opened"));
+    context.format().listing(
+        &["conversation", "protocol", "role", "state", "ended", "opened"],
+        &rows,
+        |row| {
+            let protocol = text(row, "/protocol");
+            let protocol = protocol.strip_prefix("openmesh/").unwrap_or(&protocol).to_owned();
+            let cell = |key: &str| text(row, &format!("/{key}"));
+            vec![cell("conversation"), protocol, cell("role"), cell("state"), cell("ended"), cell("opened")]
+        },
+    )
+}
+
+async fn show(args: &ShowArgs, context: &Context) -> Result<()> {
+    let mesh = context.connect().await?;
+    let id = resolve(&mesh, &args.id).await?;
+    let shown = mesh.show_conversation(&id).await?;
+    let names = Names::ask(&mesh).await;
+    if !args.diagram {
+        mesh.close().await;
+        return if context.format().is_table() {
+            say(&describe(&shown, &names))
+        } else {
+            context.format().outcome("", &shown)
+        };
+    }
+    let filter = LogFilter { conversation: Some(id.to_string()), ..LogFilter::default() };
+    let records = mesh.query_log(filter).collect(DRAWN_RECORDS_MAX).await?;
+    mesh.close().await;
+    let drawn = sequence_diagram(&records, names.by_id());
+    let drawn = names.replace_in(&drawn);
+    context
+        .format()
+        .outcome(drawn.trim_end(), &json!({"conversation": shown, "records": records, "diagram": drawn}))
+}
+
+async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId> {
+    if text_id != "last" {
+        let parsed = text_id.parse();
+        return parsed.map_err(|why| {
+            let next = "`openmesh conversation ls` lists them";
+            Failure::usage(format!("{text_id} is no conversation's id: {why}")).next(next).into()
+        });
+    }
+    let rows = mesh.conversations().await?;
+    let last = rows.iter().max_by_key(|row| text(row, "/opened"));
+    let last = last.and_then(|row| text(row, "/conversation").parse().ok());
+    last.ok_or_else(|| Failure::not_found("this agent is in no conversation").into())
+}
+
+/// A conversation in readable lines.
+fn describe(shown: &Value, names: &Names) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("{name:<14}{value}"));
+        }
+    };
+    for key in ["conversation", "protocol", "opened", "state", "ended", "role"] {
+        line(key, text(shown, &format!("/{key}")));
+    }
+    for member in list_at(shown, "members") {
+        line("member", format!("{} ({})", names.show(&text(member, "/agent")), text(member, "/role")));
+    }
+    for instance in list_at(shown, "instances") {
+        let (machine, agent) = (text(instance, "/machine"), names.show(&text(instance, "/agent")));
+        line("instance", format!("{machine}[{agent}] is {}", text(instance, "/state")));
+    }
+    for duty in list_at(shown, "owed") {
+        let acts: Vec<_> = list_at(duty, "must").iter().map(|act| text(act, "")).collect();
+        let (owes, to) = (names.show(&text(duty, "/owes")), names.show(&text(duty, "/to")));
+        line("owed", format!("{owes} owes {to} {} by {}", acts.join(" or "), text(duty, "/by")));
+    }
+    for next in list_at(shown, "allowed_next") {
+        let schema = text(next, "/schema");
+        let schema = schema.split('#').next().unwrap_or_default();
+        let schema = if schema.is_empty() { String::new() } else { format!(" with {schema}") };
+        let to = text(next, "/to");
+        let to = if to.is_empty() { String::new() } else { format!(" to {}", names.show(&to)) };
+        let parents: Vec<_> = list_at(next, "parents").iter().map(|parent| text(parent, "")).collect();
+        let parents = if parents.is_empty() {
+            String::new()
+        } else {
+            format!(" naming --parents {}", parents.join(","))
+        };
+        line("allowed next", format!("{}{schema}{to}{parents}", text(next, "/performative")));
+    }
+    lines.join("\n")
+}
+
+fn list_at<'a>(row: &'a Value, key: &str) -> &'a [Value] {
+    row.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}

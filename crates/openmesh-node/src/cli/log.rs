@@ -1,0 +1,32 @@
+//! `openmesh log`: what is kept, read through a node or straight from its folder.
+
+mod inspect;
+mod offline;
+mod query;
+mod replay;
+mod verify;
+
+use super::context::Context;
+use anyhow::Result;
+
+/// What can be done with the log.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Find records: through the node as the agent may read them, or in a node's folder.
+    Query(query::Args),
+    /// Check every byte of the log: checksums, chain, commitments, snapshots.
+    Verify(verify::Args),
+    /// Decide conversations again from their records and compare.
+    Replay(replay::Args),
+    /// Show what a log holds, or the state it leads to.
+    Inspect(inspect::Args),
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Query(args) => query::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Replay(args) => replay::run(&args, context),
+        Command::Inspect(args) => inspect::run(&args, context),
+    }
+}

@@ -1,0 +1,85 @@
+//! `openmesh log verify`: every byte.
+
+use super::offline;
+use crate::cli::context::Context;
+use crate::cli::exit_code::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::{progress, say};
+use anyhow::Result;
+use openmesh_core::record::commitment_of;
+use openmesh_store::{VerifyOptions, VerifyReport, verify};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Findings printed for people; -o json has all.
+const FINDINGS_SHOWN: usize = 50;
+
+/// Verifies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ openmesh log verify
+  $ openmesh log verify --data ./node -o json     exit code 6 if there is damage")]
+pub(crate) struct Args {
+    /// The node's folder [default: that of the node in the home folder].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    let folder = offline::folder(args.data.as_deref(), context)?;
+    let bar = progress(0, "verifying");
+    let mut show = |done: u64, total: u64| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let mut options = VerifyOptions {
+        commitment: Some(&commitment_of),
+        progress: Some(&mut show),
+        ..VerifyOptions::default()
+    };
+    let report = verify(&folder, &mut options)?;
+    bar.finish_and_clear();
+    let table = context.format().is_table();
+    if table {
+        for finding in report.findings.iter().take(FINDINGS_SHOWN) {
+            say(&finding.to_string())?;
+        }
+    }
+    if !table || report.findings.is_empty() {
+        context.format().outcome(&summary(&report), &row(&report))?;
+    }
+    if report.findings.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} findings: the log is damaged ({})", report.findings.len(), summary(&report));
+    let next =
+        "keep a copy of the folder; a node goes on behind the damage, and what was lost is listed above";
+    Err(Failure::new(Exit::Damaged, what).next(next).into())
+}
+
+fn summary(report: &VerifyReport) -> String {
+    let VerifyReport { records, segments, snapshots, bytes, .. } = report;
+    let head = report.head.map(|head| format!(", head {head}")).unwrap_or_default();
+    let running = if report.writer_running { "; a node is writing it" } else { "" };
+    let whole = if report.findings.is_empty() { "verified: " } else { "" };
+    format!(
+        "{whole}{records} records, {segments} segments, {snapshots} snapshots, {bytes} bytes{head}{running}"
+    )
+}
+
+fn row(report: &VerifyReport) -> Value {
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({"file": finding.file, "offset": finding.offset, "seq": finding.seq, "what": finding.flaw.to_string()})
+        })
+        .collect();
+    json!({
+        "ok": report.findings.is_empty(), "records": report.records, "segments": report.segments,
+        "snapshots": report.snapshots, "bytes": report.bytes, "clean": report.clean,
+        "writer_running": report.writer_running, "head": report.head.map(|head| head.to_string()),
+        "head_chain": report.head_chain, "findings": findings,
+    })
+}
