@@ -301,9 +301,9 @@ pub fn commitment(salt: &[u8; 16], body: &[u8]) -> Digest {
     Digest::of_parts(COMMITMENT_CONTEXT, &[salt, body])
 }
 
-/// The commitment that encoded header bytes carry, for checks that know nothing else of records.
-pub fn commitment_of(header: &[u8]) -> Option<Digest> {
-    decode_header(header).ok().map(|header| header.commitment)
+/// Whether a body is the one that an encoded header commits to, for checks that know nothing else of records.
+pub fn is_committed(header: &[u8], salt: &[u8; 16], body: &[u8]) -> bool {
+    decode_header(header).is_ok_and(|header| header.commitment == commitment(salt, body))
 }
 
 /// Decodes a header, refusing one of a newer version.

@@ -118,6 +118,11 @@ impl State {
         self.conversations.iter()
     }
 
+    /// How many message ids are remembered of each sender, to recognise repeats.
+    pub fn remembered_ids(&self) -> impl Iterator<Item = (&AgentId, usize)> {
+        self.dedup.counts()
+    }
+
     /// The last record applied.
     pub const fn head(&self) -> Option<Position> {
         self.head
