@@ -3,8 +3,9 @@
 //! It shares no logic with the core: it counts, and it follows the moves that records list.
 
 use openmesh_core::record::{Outcome, Record};
-use openmesh_core::{EntryState, State};
+use openmesh_core::{Conversation, EntryState, State};
 use openmesh_message::{AgentId, ConversationId, Digest, Timestamp};
+use openmesh_schema::{Effect, Transition};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the log says so far.
@@ -12,12 +13,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Model {
     pub(crate) last_seq: u64,
     pub(crate) last_chain: Option<Digest>,
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
     positions: BTreeSet<(u32, u64)>,
     numbers: BTreeMap<String, u64>,
     messages: BTreeMap<(AgentId, String), (Digest, u64)>,
     inboxes: BTreeMap<AgentId, Mailbox>,
-    conversations: BTreeMap<ConversationId, BTreeMap<(String, Option<AgentId>), String>>,
+    conversations: BTreeMap<ConversationId, Run>,
 }
+
+/// One conversation: the state and the timer of each instance of its machines.
+#[derive(Default)]
+struct Run {
+    states: BTreeMap<Instance, String>,
+    timers: BTreeMap<Instance, Timestamp>,
+}
+
+type Instance = (String, Option<AgentId>);
 
 #[derive(Default)]
 struct Mailbox {
@@ -62,15 +73,9 @@ impl Model {
             mailbox.entries.insert(put.number, (position.seq, 0, Held::Free));
         }
         if let Some(step) = record.step() {
-            let states = self.conversations.entry(step.conversation).or_default();
-            for (instance, from, to, _) in step.transition.moves() {
-                let key = (instance.machine.clone(), instance.agent);
-                if let Some(state) = states.get(&key) {
-                    assert_eq!(state, from, "a move begins where the last one ended");
-                }
-                states.insert(key, to.to_owned());
-            }
+            self.conversations.entry(step.conversation).or_default().read(&step.transition);
         }
+        *self.kinds.entry(header.outcome.kind()).or_default() += 1;
         self.read_inbox_event(record);
     }
 
@@ -151,15 +156,47 @@ impl Model {
         assert_eq!(state.inboxes().count(), self.inboxes.len());
         assert_eq!(state.conversations().count(), self.conversations.len());
         for (id, conversation) in state.conversations() {
-            let states = &self.conversations[id];
-            let round = &states[&("round".to_owned(), None)];
-            assert_eq!(&conversation.round.state, round, "conversation {id}");
-            for slot in &conversation.instances {
-                let key = (slot.machine.clone(), Some(slot.agent));
-                if let Some(state) = states.get(&key) {
-                    assert_eq!(&slot.instance.state, state, "{} of {} in {id}", slot.machine, slot.agent);
+            self.conversations[id].compare(conversation);
+        }
+    }
+}
+
+impl Run {
+    fn read(&mut self, transition: &Transition) {
+        for effect in &transition.effects {
+            match effect {
+                Effect::Moved { instance, from, to, .. } => {
+                    let key = (instance.machine.clone(), instance.agent);
+                    if let Some(state) = self.states.get(&key) {
+                        assert_eq!(state, from, "a move begins where the last one ended");
+                    }
+                    self.states.insert(key, to.clone());
                 }
+                Effect::TimerSet { instance, at } => {
+                    self.timers.insert((instance.machine.clone(), instance.agent), *at);
+                }
+                Effect::TimerCleared { instance } => {
+                    self.timers.remove(&(instance.machine.clone(), instance.agent));
+                }
+                _ => {}
             }
+        }
+    }
+
+    fn compare(&self, conversation: &Conversation) {
+        let round = (("round".to_owned(), None), &conversation.round);
+        let slots = conversation.instances.iter();
+        let others = slots.map(|slot| ((slot.machine.clone(), Some(slot.agent)), &slot.instance));
+        for (key, instance) in std::iter::once(round).chain(others) {
+            if let Some(state) = self.states.get(&key) {
+                assert_eq!(&instance.state, state, "{key:?} in {}", conversation.id);
+            }
+            assert_eq!(
+                instance.deadline.as_ref(),
+                self.timers.get(&key),
+                "the timer of {key:?} in {}",
+                conversation.id
+            );
         }
     }
 }
