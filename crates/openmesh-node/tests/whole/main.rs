@@ -1,0 +1,20 @@
+//! The whole program: the real binary, its own process, real agents over the wire.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod hostile_node;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod node;
+#[cfg(test)]
+mod patterns;
+#[cfg(test)]
+mod raw_agent;
+#[cfg(test)]
+mod slow_reader;

@@ -1,0 +1,140 @@
+//! A node as a process of its own in a fresh folder, and agents that are let in.
+
+use openmesh_sdk::{ConnectOptions, KeyPair, Mesh, identity};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const READY_WAIT: Duration = Duration::from_secs(60);
+
+/// A running node; killed when dropped.
+pub(crate) struct Node {
+    child: Child,
+    home: Arc<TempDir>,
+    arguments: Vec<String>,
+    pub(crate) endpoint: Endpoint,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) domain: openmesh_sdk::DomainId,
+    pid: u32,
+}
+
+impl Node {
+    /// Starts a node in a fresh folder.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let (child, endpoint) = launch(home.path(), &arguments);
+        Self { child, home, arguments, endpoint }
+    }
+
+    /// Ends the node as a power cut of the process would, and starts it again on the same folder.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Starts an ended node again on the same folder.
+    pub(crate) fn restart(&mut self) {
+        let (child, endpoint) = launch(self.home.path(), &self.arguments);
+        self.child = child;
+        self.endpoint = endpoint;
+    }
+
+    /// SIGKILL to this node alone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, then waits for the node to end by itself.
+    pub(crate) fn stop(&mut self) {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+        assert!(self.child.wait().unwrap().success(), "a node told to stop ends well");
+    }
+
+    /// The folder of the node's log.
+    pub(crate) fn log(&self) -> PathBuf {
+        folder(self.home.path()).join("log")
+    }
+
+    /// The folder of the node.
+    pub(crate) fn folder(&self) -> PathBuf {
+        folder(self.home.path())
+    }
+
+    /// The domain's admin token.
+    pub(crate) fn admin_token(&self) -> String {
+        let text = std::fs::read_to_string(self.folder().join("admin.token")).unwrap();
+        text.trim().to_owned()
+    }
+
+    /// Connects an agent.
+    pub(crate) async fn connect(&self, key: &Arc<KeyPair>) -> Mesh {
+        Mesh::connect(&self.options(key)).await.unwrap()
+    }
+
+    /// Connects a new agent and registers it under a name.
+    pub(crate) async fn agent(&self, name: &str) -> (Arc<KeyPair>, Mesh) {
+        let key = new_key();
+        let mesh = self.connect(&key).await;
+        mesh.register(name, Some(&self.admin_token())).await.unwrap();
+        (key, mesh)
+    }
+
+    pub(crate) fn options(&self, key: &Arc<KeyPair>) -> ConnectOptions {
+        ConnectOptions::new(self.endpoint.address, self.endpoint.domain, Arc::clone(key))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn new_key() -> Arc<KeyPair> {
+    Arc::new(identity::new_key().unwrap())
+}
+
+fn folder(home: &Path) -> PathBuf {
+    home.join("node")
+}
+
+fn launch(home: &Path, arguments: &[String]) -> (Child, Endpoint) {
+    let endpoint_file = folder(home).join("endpoint.json");
+    let _ = std::fs::remove_file(&endpoint_file);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_openmesh"))
+        .arg("up")
+        .arg("--data")
+        .arg(folder(home))
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .env("OPENMESH_HOME", home)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + READY_WAIT;
+    loop {
+        if let Ok(text) = std::fs::read(&endpoint_file)
+            && let Ok(endpoint) = serde_json::from_slice::<Endpoint>(&text)
+            && endpoint.pid == child.id()
+        {
+            return (child, endpoint);
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("the node ended before it was ready: {status}");
+        }
+        assert!(Instant::now() < until, "the node was not ready in {READY_WAIT:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

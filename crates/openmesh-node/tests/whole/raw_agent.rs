@@ -1,0 +1,123 @@
+//! An agent on a bare socket: it says and reads just what a test tells it to.
+
+use crate::node::{Node, new_key};
+use openmesh_message::frame::{
+    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, SendOutcome, ServerFrame, Start,
+};
+use openmesh_message::handshake::{self, ClientHello, MAGIC};
+use openmesh_message::{Envelope, KeyPair, Problem};
+use openmesh_sdk::Item;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An agent on a bare socket.
+pub(crate) struct RawAgent {
+    stream: TcpStream,
+    encoder: FrameEncoder,
+    decoder: FrameDecoder,
+    pub(crate) key: Arc<KeyPair>,
+    domain: openmesh_sdk::DomainId,
+}
+
+impl RawAgent {
+    /// Registers a new agent, then connects it on a bare socket.
+    pub(crate) async fn connect(node: &Node, name: &str) -> Self {
+        let key = new_key();
+        let mesh = node.connect(&key).await;
+        mesh.register(name, Some(&node.admin_token())).await.unwrap();
+        mesh.close().await;
+        Self::connect_as(node, key).await
+    }
+
+    /// Connects on a bare socket.
+    pub(crate) async fn connect_as(node: &Node, key: Arc<KeyPair>) -> Self {
+        let mut stream = TcpStream::connect(node.endpoint.address).await.unwrap();
+        let hello = minicbor::to_vec(ClientHello::new(key.id(), [9; 32])).unwrap();
+        stream.write_all(&MAGIC).await.unwrap();
+        write_message(&mut stream, &hello).await;
+        let answered = handshake::decode(&read_message(&mut stream).await).unwrap();
+        let domain = node.endpoint.domain;
+        let now = openmesh_sdk::now();
+        let (_, auth) = handshake::authenticate(&key, &domain, &hello, &answered, now).unwrap();
+        write_message(&mut stream, &minicbor::to_vec(auth).unwrap()).await;
+        let mut agent =
+            Self { stream, encoder: FrameEncoder::default(), decoder: FrameDecoder::default(), key, domain };
+        assert_eq!(agent.read_frame().await, ServerFrame::Pong(0));
+        agent
+    }
+
+    /// Sends one message and waits for its outcome.
+    pub(crate) async fn send(&mut self, envelope: Envelope) -> Result<SendOutcome, Problem> {
+        self.write(&ClientFrame::Send(vec![(1, envelope)])).await;
+        loop {
+            match self.read_frame().await {
+                ServerFrame::Outcomes(outcomes) => return Ok(outcomes.into_iter().next().unwrap().1),
+                ServerFrame::Goodbye(problem) => return Err(problem),
+                _ => {}
+            }
+        }
+    }
+
+    /// Subscribes, and reads nothing.
+    pub(crate) async fn subscribe(&mut self, pattern: &str) {
+        let pattern = format!("mesh://{}/topic/{pattern}", self.domain);
+        let command = Command::Subscribe { subscription: 1, pattern, start: Start::Next };
+        self.write(&ClientFrame::Command(1, command)).await;
+        assert!(matches!(self.read_frame().await, ServerFrame::Reply(1, Ok(_))));
+    }
+
+    /// The items of the next frame that delivers any.
+    pub(crate) async fn read_items(&mut self) -> Vec<Item> {
+        loop {
+            if let ServerFrame::Deliver(deliveries) = self.read_frame().await {
+                return deliveries.into_iter().map(item).collect();
+            }
+        }
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) async fn write_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next frame.
+    pub(crate) async fn read_frame(&mut self) -> ServerFrame {
+        let body = read_message(&mut self.stream).await;
+        self.decoder.decode_server(&body).unwrap()
+    }
+
+    async fn write(&mut self, frame: &ClientFrame) {
+        let mut bytes = Vec::new();
+        self.encoder.encode_client(frame, &mut bytes).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+}
+
+/// How many bytes the node says before the agent proves its key.
+pub(crate) async fn hello_bytes(node: &Node) -> usize {
+    let mut stream = TcpStream::connect(node.endpoint.address).await.unwrap();
+    let hello = minicbor::to_vec(ClientHello::new(new_key().id(), [9; 32])).unwrap();
+    stream.write_all(&MAGIC).await.unwrap();
+    write_message(&mut stream, &hello).await;
+    4 + read_message(&mut stream).await.len()
+}
+
+fn item(delivery: Delivery) -> Item {
+    match delivery {
+        Delivery::Message { number, envelope, .. } => Item::Message { number, envelope },
+        Delivery::Gap { first, last, .. } => Item::Gap { first, last },
+    }
+}
+
+async fn write_message(stream: &mut TcpStream, message: &[u8]) {
+    let bytes = [&(message.len() as u32).to_be_bytes(), message].concat();
+    stream.write_all(&bytes).await.unwrap();
+}
+
+async fn read_message(stream: &mut TcpStream) -> Vec<u8> {
+    let length = stream.read_u32().await.unwrap() as usize;
+    let mut message = vec![0; length];
+    stream.read_exact(&mut message).await.unwrap();
+    message
+}
