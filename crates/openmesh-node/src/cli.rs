@@ -11,7 +11,7 @@ mod exit_code;
 mod failure;
 mod inbox;
 mod log;
-mod output;
+pub(crate) mod output;
 mod talk;
 mod up;
 
@@ -42,6 +42,9 @@ enum Command {
     Up(up::Args),
     /// Run the market demo: a node, a buyer, three sellers and an auditor, each its own process.
     Demo(crate::demo::Args),
+    /// One agent of the demo; `openmesh demo` starts it.
+    #[command(hide = true)]
+    DemoAgent(crate::demo::AgentArgs),
     /// Make, register and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
@@ -96,7 +99,8 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Up(args) => up::run(args, context),
-        Command::Demo(args) => crate::demo::run(args),
+        Command::Demo(args) => crate::demo::run(args, context.format()),
+        Command::DemoAgent(args) => crate::demo::run_agent(args),
         Command::Agent(command) => agent::run(command, context),
         Command::Pub(args) => talk::publish::run(args, context),
         Command::Sub(args) => talk::subscribe::run(args, context),
@@ -137,7 +141,7 @@ mod tests {
         fn walk(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
             let mut subcommands = command.get_subcommands().peekable();
-            if subcommands.peek().is_none() && !path.ends_with(" demo") {
+            if subcommands.peek().is_none() && !command.is_hide_set() {
                 let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
                 assert!(examples.contains("$ openmesh"), "{path} --help has no example");
             }

@@ -22,7 +22,8 @@ pub(crate) fn sequence_diagram(records: &[Value], names: &BTreeMap<String, Strin
     lines.push(columns.lifelines());
     let mut text = lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');
-    text
+    // Steps name agents by id; the columns have their names.
+    names.iter().fold(text, |text, (agent, name)| text.replace(agent, name))
 }
 
 /// What one record shows.
