@@ -60,6 +60,12 @@ const MISDEEDS: &[Misdeed] = &[
     acts::custodial,
     acts::unusable_timer,
     acts::bad_invitation,
+    // Their occasions are rare.
+    acts::custodial,
+    acts::wrong_recipient,
+    acts::not_bound,
+    acts::custodial,
+    acts::wrong_recipient,
     commands::name_taken,
     commands::wrong_token,
     commands::bad_definition,

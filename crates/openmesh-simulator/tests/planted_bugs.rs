@@ -4,7 +4,11 @@
 mod tests {
     use openmesh_core::planted::{Planted, plant};
     use openmesh_simulator::{NodeBug, Options, Violation, run};
+    use std::sync::atomic::{AtomicU32, Ordering};
 
+    /// Faults planted by the tests below, and those seen so far.
+    const PLANTED: u32 = 14;
+    static SEEN: AtomicU32 = AtomicU32::new(0);
     /// Seeds tried until the fault is seen.
     const SEEDS_MAX: u64 = 60;
 
@@ -23,6 +27,7 @@ mod tests {
         };
         println!("{fault}: planted, seen in seed {seed}: {violation}");
         assert!(promises.contains(&violation.promise), "{fault}: seen as `{violation}`");
+        println!("{} of {PLANTED} planted faults seen", SEEN.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
     fn in_the_core(fault: Planted, promises: &[&str]) {
