@@ -17,16 +17,35 @@ pub(crate) fn may_receive(
     control: &ControlAttributes,
     authenticity: Authenticity,
 ) -> bool {
-    let sent = send_context(control, authenticity, view);
-    let context = StaticContext {
+    let context = read_context(view, reader, control, authenticity);
+    allows(view, &StaticContext { destination: Some(destination(&control.to.target, view)), ..context })
+}
+
+/// Whether policy lets an agent read again what it sent, or what was put into its inbox: a read of its own address.
+fn may_read_again(
+    view: &View,
+    reader: &AgentId,
+    control: &ControlAttributes,
+    authenticity: Authenticity,
+) -> bool {
+    let context = read_context(view, reader, control, authenticity);
+    let destination = reads_as(Action::Read, *reader, context.agent_name);
+    allows(view, &StaticContext { destination, ..context })
+}
+
+fn read_context<'a>(
+    view: &'a View,
+    reader: &AgentId,
+    control: &'a ControlAttributes,
+    authenticity: Authenticity,
+) -> StaticContext<'a> {
+    StaticContext {
         action: Action::Read,
         agent: *reader,
         agent_name: view.directory.name(reader),
         standing: view.standing(reader),
-        destination: Some(destination(&control.to.target, view)),
-        ..sent
-    };
-    allows(view, &context)
+        ..send_context(control, authenticity, view)
+    }
 }
 
 /// Whether an agent may read a record: it took part in it, or it went to a topic, and policy allows it.
@@ -38,8 +57,11 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
             let control =
                 record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
             control.is_some_and(|control| {
-                let public = matches!(control.to.target, Target::Topic(_));
-                (took_part || public) && may_receive(view, reader, &control, *authenticity)
+                if matches!(control.to.target, Target::Topic(_)) {
+                    may_receive(view, reader, &control, *authenticity)
+                } else {
+                    took_part && may_read_again(view, reader, &control, *authenticity)
+                }
             })
         }
         Outcome::Refused { .. }
@@ -146,4 +168,65 @@ pub(crate) fn conversation_row(
         "owed": duties,
         "allowed_next": allowed_next,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_read;
+    use crate::directory::{Directory, Topics};
+    use crate::record::{Accepted, Body, Header, Outcome, Put, RECORD_VERSION, Record};
+    use crate::view::View;
+    use openmesh_message::{
+        Address, AgentRef, Digest, DomainId, Draft, KeyPair, Performative, Position, Target, Timestamp,
+    };
+    use openmesh_policy::{Authenticity, Policy};
+    use openmesh_schema::Catalog;
+    use std::sync::Arc;
+
+    const HOME: DomainId = DomainId::from_bytes([1; 32]);
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn key(seed: u8) -> KeyPair {
+        KeyPair::from_seed(&[seed; 32]).unwrap()
+    }
+
+    fn view() -> View {
+        let mut directory = Directory::default();
+        for (seed, name) in [(1, "sender"), (2, "receiver"), (3, "auditor"), (4, "other")] {
+            directory.register(key(seed).id(), name.parse().unwrap(), NOW);
+        }
+        View {
+            domain: HOME,
+            catalog: Catalog::empty(),
+            policy: Policy::default_closed(),
+            directory: Arc::new(directory),
+            topics: Arc::new(Topics::default()),
+        }
+    }
+
+    #[test]
+    fn a_message_to_an_agent_is_read_again_by_its_sender_and_those_it_was_put_for_alone() {
+        let to = Address::new(HOME, Target::Agent(AgentRef::Name("receiver".parse().unwrap())));
+        let message = Draft::new("1", NOW, &to, &Performative::Inform).sign(&key(1)).unwrap();
+        let puts = [2, 3].map(|seed| Put { agent: key(seed).id(), number: 1, notice: None });
+        let accepted = Accepted {
+            authenticity: Authenticity::Signed,
+            rule: "members-send".to_owned(),
+            step: None,
+            puts: puts.to_vec(),
+        };
+        let header = Header {
+            version: RECORD_VERSION,
+            position: Position::default(),
+            at: NOW,
+            logs: Vec::new(),
+            sender: Some(key(1).id()),
+            outcome: Outcome::Accepted(accepted),
+            policy_version: Digest::ZERO,
+            commitment: Digest::ZERO,
+        };
+        let record = Record { header, body: Body::Message(message) };
+        let readers = [1, 2, 3, 4].map(|seed| may_read(&view(), &key(seed).id(), &record));
+        assert_eq!(readers, [true, true, true, false]);
+    }
 }
