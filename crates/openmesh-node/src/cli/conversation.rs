@@ -5,12 +5,14 @@ use super::failure::Failure;
 use super::output::{say, text};
 use crate::diagram::sequence_diagram;
 use anyhow::Result;
-use openmesh_message::ConversationId;
+use openmesh_message::{ConversationId, PinnedName};
 use openmesh_sdk::{LogFilter, Mesh};
 use serde_json::{Value, json};
 
 /// Records of one conversation that are drawn.
 const DRAWN_RECORDS_MAX: usize = 10_000;
+/// Where a record says which conversation its message is an act of.
+const CONVERSATION_POINTER: &str = "/message/attributes/conversationid";
 
 /// What can be asked of conversations.
 #[derive(Debug, clap::Subcommand)]
@@ -35,7 +37,7 @@ Examples:
   $ openmesh conversation show 0191e8c4-5a3f-7c11-9d2b-3f4a5b6c7d8e
   $ openmesh conversation show ID --diagram        who said what to whom, drawn")]
 pub(crate) struct ShowArgs {
-    /// The conversation; `last` is the one that began last.
+    /// The conversation; `last` is that of the latest act sent or got.
     id: String,
     /// Draw it as a sequence diagram.
     #[arg(long)]
@@ -62,7 +64,7 @@ async fn list(args: &ListArgs, context: &Context) -> Result<()> {
         &rows,
         |row| {
             let protocol = text(row, "/protocol");
-            let protocol = protocol.strip_prefix("openmesh/").unwrap_or(&protocol).to_owned();
+            let protocol = protocol.split_once('/').map_or(protocol.as_str(), |(_, short)| short).to_owned();
             let cell = |key: &str| text(row, &format!("/{key}"));
             vec![cell("conversation"), protocol, cell("role"), cell("state"), cell("ended"), cell("opened")]
         },
@@ -92,7 +94,8 @@ async fn show(args: &ShowArgs, context: &Context) -> Result<()> {
         .outcome(drawn.trim_end(), &json!({"conversation": shown, "records": records, "diagram": drawn}))
 }
 
-async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId> {
+/// The conversation of an id; `last` is that of the latest act that one sent or got.
+pub(crate) async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId> {
     if text_id != "last" {
         let parsed = text_id.parse();
         return parsed.map_err(|why| {
@@ -100,10 +103,31 @@ async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId> {
             Failure::usage(format!("{text_id} is no conversation's id: {why}")).next(next).into()
         });
     }
-    let rows = mesh.conversations().await?;
-    let last = rows.iter().max_by_key(|row| text(row, "/opened"));
-    let last = last.and_then(|row| text(row, "/conversation").parse().ok());
-    last.ok_or_else(|| Failure::not_found("this agent is in no conversation").into())
+    let filter =
+        LogFilter { agent: Some(mesh.id()), kind: Some("message".to_owned()), ..LogFilter::default() };
+    let mut pages = mesh.query_log(filter);
+    let mut last = None;
+    while let Some(page) = pages.next_page().await? {
+        let acts = page.iter().filter_map(|record| text(record, CONVERSATION_POINTER).parse().ok());
+        last = acts.last().or(last);
+    }
+    last.ok_or_else(|| Failure::not_found("this agent has sent or got no act of a conversation").into())
+}
+
+/// The protocol of a conversation that one is a member of, or got an act of.
+pub(crate) async fn protocol_of(mesh: &Mesh, id: &ConversationId) -> Result<PinnedName> {
+    let filter = LogFilter { conversation: Some(id.to_string()), ..LogFilter::default() };
+    let mut pages = mesh.query_log(filter);
+    while let Some(page) = pages.next_page().await? {
+        let uris = page.iter().map(|record| text(record, "/message/attributes/protocol"));
+        if let Some(name) = uris.filter_map(|uri| PinnedName::parse_protocol_uri(&uri).ok()).next() {
+            return Ok(name);
+        }
+    }
+    let next = "to join it, name its protocol with --protocol";
+    Err(Failure::not_found(format!("this agent has sent or got no act of conversation {id}"))
+        .next(next)
+        .into())
 }
 
 /// A conversation in readable lines.

@@ -25,7 +25,13 @@ pub(crate) struct Args {
     #[arg(long, env = "OPENMESH_NODE_FOLDER", value_name = "DIR", hide_env_values = true)]
     data: Option<PathBuf>,
     /// Where agents connect; loopback only. Port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7447", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "OPENMESH_LISTEN",
+        default_value = "127.0.0.1:7447",
+        value_name = "ADDRESS",
+        hide_env_values = true
+    )]
     listen: SocketAddr,
     /// Let anyone with a key register; counts at the first start, which writes policy.toml.
     #[arg(long)]

@@ -24,7 +24,8 @@ async fn node_of(context: &Context) -> Result<(SocketAddr, DomainId)> {
     let Some(address) = context.node() else {
         let endpoint = read_endpoint(&home.node()).map_err(|error| {
             let next = "start one with `openmesh up`, or name one with --node ADDRESS";
-            let what = format!("no node runs from {}: {}", home.path().display(), error.root_cause());
+            tracing::debug!("{error:#}");
+            let what = format!("no node runs from {}", home.path().display());
             Failure::new(Exit::Unreachable, what).next(next)
         })?;
         return Ok((endpoint.address, context.domain().unwrap_or(endpoint.domain)));

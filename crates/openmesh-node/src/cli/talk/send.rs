@@ -2,11 +2,12 @@
 
 use super::{Payload, agent_address, report_sent};
 use crate::cli::context::{Context, Names};
+use crate::cli::conversation;
 use crate::cli::failure::Failure;
 use anyhow::Result;
 use openmesh_message::{ConversationId, Digest, PinnedName, Timestamp};
 use openmesh_sdk::{AgentId, Draft, Mesh, Performative, new_conversation_id, now};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Sends.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     /// The protocol of the conversation [default: that of the conversation, once it began].
     #[arg(long, value_name = "NAME")]
     protocol: Option<String>,
-    /// The conversation: its id, or `new`.
+    /// The conversation: its id, `new`, or `last` for that of the latest act sent or got.
     #[arg(long, value_name = "ID", conflicts_with = "new_conversation")]
     conversation: Option<String>,
     /// Begin a conversation; its id is printed.
@@ -69,7 +70,7 @@ async fn send(args: &Args, context: &Context) -> Result<()> {
     if let Some(schema) = &args.schema {
         draft = draft.schema(&mesh.get_schema(schema).await?.name);
     }
-    let conversation = conversation_of(args)?;
+    let conversation = conversation_of(&mesh, args).await?;
     if let Some(id) = &conversation {
         draft = draft.conversation(&protocol_of(&mesh, args, id).await?, id);
     }
@@ -104,7 +105,7 @@ fn complete(mut draft: Draft, args: &Args, expiry: Option<Timestamp>) -> Draft {
     draft
 }
 
-fn conversation_of(args: &Args) -> Result<Option<ConversationId>> {
+async fn conversation_of(mesh: &Mesh, args: &Args) -> Result<Option<ConversationId>> {
     match args.conversation.as_deref() {
         Some("new") => Ok(Some(new_conversation_id()?)),
         None if args.new_conversation => Ok(Some(new_conversation_id()?)),
@@ -112,14 +113,11 @@ fn conversation_of(args: &Args) -> Result<Option<ConversationId>> {
             .next("add --new-conversation, or --conversation ID")
             .into()),
         None => Ok(None),
-        Some(text) => {
-            let id = text.parse().map_err(|why| Failure::usage(format!("--conversation: {why}")))?;
-            Ok(Some(id))
-        }
+        Some(text) => Ok(Some(conversation::resolve(mesh, text).await?)),
     }
 }
 
-/// The protocol named, else that of the conversation as the node knows it.
+/// The protocol named, else that of the conversation.
 async fn protocol_of(mesh: &Mesh, args: &Args, id: &ConversationId) -> Result<PinnedName> {
     if let Some(name) = &args.protocol {
         return Ok(mesh.get_protocol(name).await?.name);
@@ -128,12 +126,7 @@ async fn protocol_of(mesh: &Mesh, args: &Args, id: &ConversationId) -> Result<Pi
         let next = "name one with --protocol; `openmesh protocol ls` lists them";
         return Err(Failure::usage("a new conversation follows a protocol").next(next).into());
     }
-    let shown = mesh.show_conversation(id).await.map_err(|error| {
-        let what = format!("this agent is not in conversation {id} ({error})");
-        Failure::not_found(what).next("to join it, name its protocol with --protocol")
-    })?;
-    let name = shown.get("protocol").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(mesh.get_protocol(&name).await?.name)
+    conversation::protocol_of(mesh, id).await
 }
 
 fn invite(draft: Draft, invitations: &[String], names: &Names) -> Result<Draft> {
