@@ -75,11 +75,6 @@ impl Folder {
     fn next_root_key(&self) -> PathBuf {
         self.0.join("domain-next-root.key")
     }
-
-    /// The folder itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
 }
 
 impl Identity {

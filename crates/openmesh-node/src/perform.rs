@@ -154,7 +154,7 @@ impl Performer {
             }
             Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
                 if let Some(channel) = self.channels.get_mut(&connection) {
-                    let to = DeliverTo { subscription, agent, pattern };
+                    let to = DeliverTo { connection, subscription, agent, pattern };
                     channel.begin_behind(to, after_seq, &self.reading);
                 }
             }

@@ -61,7 +61,10 @@ pub(super) async fn write(mut half: OwnedWriteHalf, mut outbox: OutboxReader, wr
         }
         frames.buffer.clear();
         writing.in_flight.add_permits(std::mem::take(&mut frames.answers));
-        let room = written.into_iter().fold(false, |room, bytes| outbox.written(bytes) || room);
+        let mut room = false;
+        for bytes in written {
+            room |= outbox.written(bytes);
+        }
         if room && writing.mesh.tell(Event::Drained(writing.connection)).await.is_err() {
             return;
         }

@@ -22,6 +22,7 @@ pub(super) struct Channel {
 /// What a subscription takes in, and who reads it.
 #[derive(Clone)]
 pub(super) struct DeliverTo {
+    pub(super) connection: ConnectionId,
     pub(super) subscription: u64,
     pub(super) agent: AgentId,
     pub(super) pattern: TopicPattern,
@@ -71,7 +72,7 @@ impl Channel {
         if !self.outbox.has_room(bytes) {
             match (seq, pattern) {
                 (Some(seq), Some(pattern)) => {
-                    let to = DeliverTo { subscription: id, agent, pattern };
+                    let to = DeliverTo { connection: self.connection, subscription: id, agent, pattern };
                     subscription.behind = Some(Behind { to, after_seq: seq - 1, reading: false });
                 }
                 _ => subscription.miss(),
@@ -121,7 +122,7 @@ impl Channel {
             if !behind.reading && self.outbox.has_room(0) {
                 behind.reading = true;
                 let numbers = Arc::clone(&subscription.numbers);
-                reading.catch_up(self.connection, behind.to.clone(), behind.after_seq, numbers, &self.outbox);
+                reading.catch_up(behind.to.clone(), behind.after_seq, numbers, &self.outbox);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::delivery::{DeliverTo, counted};
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing};
 use openmesh_core::record::{Record, to_json};
-use openmesh_core::{ConnectionId, Input, LeasedItem, Ticket, matches_filter, may_read};
+use openmesh_core::{Input, LeasedItem, Ticket, matches_filter, may_read};
 use openmesh_message::frame::{Delivery, Leased, LogFilter, LogPage, Reply, SendOutcome};
 use openmesh_message::{AgentId, Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
@@ -76,7 +76,7 @@ impl Reading {
     /// Answers a question about the log, each record decided by policy.
     pub(super) fn query(&self, ticket: Ticket, question: Question, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
-            let page = reading.page(&question).map(Reply::Log);
+            let page = reading.page(&question).map(Reply::Log).map_err(|problem| *problem);
             Outgoing::Reply(ticket.tag, page)
         });
     }
@@ -99,17 +99,10 @@ impl Reading {
     }
 
     /// Hands over records after `after_seq` that match, as there is room, until the end of what is synced.
-    pub(super) fn catch_up(
-        &self,
-        connection: ConnectionId,
-        to: DeliverTo,
-        after_seq: u64,
-        numbers: Arc<AtomicU64>,
-        outbox: &Outbox,
-    ) {
+    pub(super) fn catch_up(&self, to: DeliverTo, after_seq: u64, numbers: Arc<AtomicU64>, outbox: &Outbox) {
         let (reading, outbox) = (self.clone(), outbox.clone());
         spawn_blocking(move || {
-            let subscription = to.subscription;
+            let (connection, subscription) = (to.connection, to.subscription);
             let through_seq = reading.hand_over(&to, after_seq, &numbers, &outbox);
             let event = Event::CaughtUp { connection, subscription, through_seq };
             tokio::runtime::Handle::current().block_on(async { reading.mesh.tell(event).await.ok() });
@@ -186,14 +179,14 @@ impl Reading {
         }
     }
 
-    fn page(&self, question: &Question) -> Result<LogPage, Problem> {
+    fn page(&self, question: &Question) -> Result<LogPage, Box<Problem>> {
         let view = self.mesh.view();
         let mut page = LogPage::default();
         let (mut bytes, mut seq) = (0, question.after_seq + 1);
         let last = self.log.head_seq().min(question.after_seq + QUERY_LOOKED_AT_MAX);
         while seq <= last {
             let read = self.log.scan(seq, PageLimit::default());
-            let read = read.map_err(|fault| Problem::new("store.fault", fault.to_string()))?;
+            let read = read.map_err(|fault| Box::new(Problem::new("store.fault", fault.to_string())))?;
             for stored in &read.records {
                 let record = decode(stored).filter(|record| matches_filter(record, &question.filter));
                 if let Some(record) = record.filter(|record| may_read(&view, &question.agent, record)) {
