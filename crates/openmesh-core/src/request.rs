@@ -51,8 +51,11 @@ impl Requests {
         }
         self.forget(now);
         let key = (control.source, control.id.clone());
-        self.by_deadline.insert((deadline, key.0, key.1.clone()));
-        self.pending.insert(key, Pending { deadline, finished: BTreeSet::new() });
+        // Sent again, it is the same request: replies it has had still count.
+        if !self.pending.contains_key(&key) {
+            self.by_deadline.insert((deadline, key.0, key.1.clone()));
+            self.pending.insert(key, Pending { deadline, finished: BTreeSet::new() });
+        }
     }
 
     /// What the message is to the request it names.
