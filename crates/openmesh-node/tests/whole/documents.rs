@@ -6,7 +6,7 @@ use std::process::Command;
 /// Pages whose commands can be run in order.
 const PAGES: [&str; 3] = ["README.md", "docs/first-agents.md", "docs/cli.md"];
 /// Commands that the pages show and that a test cannot run: the build tool's own.
-const BUILD_COMMANDS: [&str; 3] = ["cargo xtask", "git clone", "cd openmesh"];
+const BUILD_COMMANDS: [&str; 5] = ["cargo xtask", "cargo build", "export PATH=", "git clone", "cd openmesh"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -38,7 +38,7 @@ fn commands(page: &str) -> Vec<String> {
 
 /// A shell script that runs the commands, each shown before it runs; the first that fails ends it.
 ///
-/// A command followed by `# exits N` must end with that code.
+/// A command followed by `# exit N` must end with that code.
 fn script(commands: &[String]) -> String {
     let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");
     for command in commands {
@@ -47,7 +47,7 @@ fn script(commands: &[String]) -> String {
         }
         let command = command.replace("cargo run --release -- ", "openmesh ");
         script += &format!("echo '+' {}\n", quote(&command));
-        match command.rsplit_once("# exits ") {
+        match command.rsplit_once("# exit ") {
             Some((command, code)) => {
                 script += &format!("code=0; {command} || code=$?; [ $code -eq {code} ]\n");
             }
