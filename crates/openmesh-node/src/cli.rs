@@ -8,7 +8,7 @@ mod conversation;
 mod definition;
 mod doctor;
 mod exit_code;
-mod failure;
+pub(crate) mod failure;
 mod inbox;
 mod log;
 pub(crate) mod output;

@@ -2,7 +2,7 @@
 
 use super::context::{Context, Names};
 use super::exit_code::Exit;
-use super::failure::Failure;
+use super::failure::{Failure, describe_chain};
 use super::output::text;
 use anyhow::{Context as _, Result};
 use openmesh_sdk::SdkError;
@@ -124,7 +124,8 @@ async fn list(context: &Context) -> Result<()> {
                 merge(known, row);
             }
         }
-        Err(error) => super::output::remark(&format!("only keys are shown: {error:#}")),
+        Err(error) if context.names_a_node() => return Err(error),
+        Err(error) => super::output::remark(&format!("only keys are shown: {}", describe_chain(&error))),
     }
     let mut rows: Vec<_> = rows.into_values().collect();
     rows.sort_by_key(|row| (text(row, "/name"), text(row, "/key")));

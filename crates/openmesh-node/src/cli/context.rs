@@ -69,6 +69,11 @@ impl Context {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
     }
 
+    /// Whether the user said which node to talk to.
+    pub(crate) const fn names_a_node(&self) -> bool {
+        self.globals.node.is_some() || self.globals.domain.is_some()
+    }
+
     /// The user's folder.
     pub(crate) fn home(&self) -> Result<Home> {
         let default = || std::env::home_dir().map(|folder| folder.join(".openmesh"));

@@ -108,8 +108,8 @@ pub(crate) async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId
     let mut pages = mesh.query_log(filter);
     let mut last = None;
     while let Some(page) = pages.next_page().await? {
-        let acts = page.iter().filter_map(|record| text(record, CONVERSATION_POINTER).parse().ok());
-        last = acts.last().or(last);
+        let mut acts = page.iter().filter_map(|record| text(record, CONVERSATION_POINTER).parse().ok());
+        last = acts.next_back().or(last);
     }
     last.ok_or_else(|| Failure::not_found("this agent has sent or got no act of a conversation").into())
 }

@@ -3,6 +3,7 @@
 use super::exit_code::Exit;
 use super::output::Format;
 use openmesh_sdk::{Problem, SdkError};
+use openmesh_store::Fault;
 use serde_json::json;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -61,10 +62,10 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
         (Format::Table, Some(problem)) => describe(problem),
         (Format::Table, None) => {
             let next = next_of(error).map(|next| format!("  next: {next}\n")).unwrap_or_default();
-            format!("error: {error:#}\n{next}")
+            format!("error: {}\n{next}", describe_chain(error))
         }
         (_, problem) => {
-            let what = format!("{error:#}");
+            let what = describe_chain(error);
             let row =
                 json!({"error": what, "exit_code": exit as u8, "problem": problem, "next": next_of(error)});
             format!("{row}\n")
@@ -72,6 +73,20 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     };
     let _ = io::stderr().write_all(text.as_bytes());
     exit.into()
+}
+
+/// An error and its causes; a cause that the text above it tells already is left out.
+pub(crate) fn describe_chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// A refusal in readable lines.
@@ -131,6 +146,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 fn next_of(error: &anyhow::Error) -> Option<&str> {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.next.as_deref();
+    }
+    if let Some(Fault::Locked { .. }) = error.downcast_ref() {
+        return Some("a node runs from that folder: stop it first, or name another with --data");
     }
     next_of_code(&problem_of(error)?.code)
 }

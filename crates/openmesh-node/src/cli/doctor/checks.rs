@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::cli::context::{Context, Home};
+use crate::cli::failure::describe_chain;
 use crate::start::read_endpoint;
 use openmesh_core::record::is_committed;
 use openmesh_message::{Certificate, Timestamp};
@@ -48,7 +49,7 @@ pub(super) fn keys(home: &Home) -> Vec<Finding> {
     for name in &agents {
         if let Err(error) = home.agent(Some(name)) {
             let next = "fix the file's mode, or make another key";
-            findings.push(Finding::fail("keys", format!("{name}: {error:#}"), next));
+            findings.push(Finding::fail("keys", format!("{name}: {}", describe_chain(&error)), next));
         }
     }
     if findings.is_empty() {
@@ -144,7 +145,7 @@ pub(super) async fn connection(context: &Context) -> Vec<Finding> {
         Ok(agent) => agent,
         Err(error) => {
             let next = "name an agent with --as NAME to have the connection checked too";
-            return vec![Finding::warn("node", format!("not tried: {error:#}"), next)];
+            return vec![Finding::warn("node", format!("not tried: {}", describe_chain(&error)), next)];
         }
     };
     let mesh = match context.connect_as(&agent.name).await {
@@ -187,7 +188,7 @@ fn not_connected(context: &Context, error: &anyhow::Error) -> Finding {
         }
         _ => "start one with `openmesh up`",
     };
-    Finding::fail("node", format!("{error:#}"), next)
+    Finding::fail("node", describe_chain(error), next)
 }
 
 pub(super) fn log(home: &Home) -> Vec<Finding> {

@@ -45,13 +45,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         return context.format().outcome("", &summary);
     }
     let fields = summary.as_object().into_iter().flatten();
-    fields.filter(|(_, value)| !value.is_null()).try_for_each(|(name, value)| match value {
+    fields.filter(|(_, value)| !value.is_null()).try_for_each(|(name, value)| say_field(name, value))
+}
+
+fn say_field(name: &str, value: &Value) -> Result<()> {
+    match value {
         Value::Object(counts) => {
-            counts.iter().try_for_each(|(kind, count)| say(&format!("  {kind:<16}{count}")))
+            counts.iter().try_for_each(|(kind, count)| say(&format!("{name:<18}{count} {kind}")))
+        }
+        Value::Array(lines) => {
+            lines.iter().try_for_each(|line| say(&format!("{name:<18}{}", line.as_str().unwrap_or_default())))
         }
         Value::String(text) => say(&format!("{name:<18}{text}")),
         other => say(&format!("{name:<18}{other}")),
-    })
+    }
 }
 
 /// Counts by kind, and how the log ends.

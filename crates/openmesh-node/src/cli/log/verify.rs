@@ -34,8 +34,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         bar.set_position(done);
     };
     let is_kept = |record: &StoredRecord| is_committed(&record.header, &record.salt, &record.body);
-    let mut options =
-        VerifyOptions { commitment: Some(&is_kept), progress: Some(&mut show), ..VerifyOptions::default() };
+    let mut options = VerifyOptions { commitment: Some(&is_kept), progress: Some(&mut show) };
     let report = verify(&folder, &mut options)?;
     bar.finish_and_clear();
     let table = context.format().is_table();

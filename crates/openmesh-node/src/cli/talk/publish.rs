@@ -20,7 +20,7 @@ Examples:
   $ openmesh pub news/today 'hello'
   $ openmesh pub market/rfp @rfp.json --schema market/rfp@v1.0.0 --durable
   $ date | openmesh pub clock/tick -
-  $ openmesh pub load/test 'message {n}' --count 1000")]
+  $ openmesh pub load/test 'message %n' --count 1000")]
 pub(crate) struct Args {
     /// The topic, as in news/today.
     topic: String,
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Accept nothing less than the message being kept; the topic must be pinned.
     #[arg(long)]
     durable: bool,
-    /// Publish so many messages; {n} in the payload becomes each one's number.
+    /// Publish so many messages; %n in the payload becomes each one's number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
@@ -130,7 +130,7 @@ impl Sending<'_> {
     fn numbered(&self, number: u64) -> Result<openmesh_sdk::Draft> {
         let (Payload::Json(bytes) | Payload::Text(bytes)) = &self.payload;
         let text = std::str::from_utf8(bytes).map_err(|_| Failure::usage("the payload is not UTF-8"))?;
-        let payload = Payload::of(text.replace("{n}", &number.to_string()).into_bytes())?;
+        let payload = Payload::of(text.replace("%n", &number.to_string()).into_bytes())?;
         draft(self.mesh, self.args, &payload, self.schema.as_ref())
     }
 }
