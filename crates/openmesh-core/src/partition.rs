@@ -7,10 +7,12 @@
 //! 4. If keeping fails, drop the partition and restore it from what was kept: `restore(snapshot)`, then
 //!    `recover(record)` for each record after it. Recovery applies outcomes and never decides.
 
+pub mod planted;
+
+use self::planted::Planted;
 use crate::deadlines::{Deadlines, Owner};
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
-use crate::planted::{self, Planted};
 use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Record};
 use crate::request::Requests;
 use crate::route::Routes;
