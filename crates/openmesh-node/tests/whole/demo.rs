@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Codes of what the misbehaving seller tries: an illegal act, an invalid payload, a forged signature, another's
-/// message, an offer over budget, a counter out of turn.
-const MISDEEDS: [&str; 6] = [
+/// message, another's name, an offer over budget, a counter out of turn.
+const MISDEEDS: [&str; 7] = [
     "message.replayed",
     "protocol.illegal_step",
     "protocol.out_of_turn",
     "protocol.requirement_unmet",
     "schema.invalid",
     "signature.invalid",
+    "source.mismatch",
 ];
 
 /// What the log says, worked out from its JSON lines.
