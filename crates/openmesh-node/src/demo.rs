@@ -13,6 +13,7 @@ mod summary;
 
 pub(crate) use agent::{AgentArgs, run_agent};
 
+use crate::cli::failure::Failure;
 use crate::cli::output::Format;
 use crate::start::Endpoint;
 use anyhow::{Context, Result, bail, ensure};
@@ -38,10 +39,12 @@ const SELLERS: [&str; 3] = ["seller-1", OTHER_SELLER, MISBEHAVING_SELLER];
 const OTHER_SELLER: &str = "seller-2";
 const MISBEHAVING_SELLER: &str = "seller-3";
 /// From a request to the end of its tender period.
-const TENDER_MS: i64 = 6_000;
+const TENDER_MS: i64 = 8_000;
+/// The first request is always answered by all, so nobody waits for its end; a slow machine needs the time.
+const FIRST_TENDER_MS: i64 = 25_000;
 /// A seller with less time than this until the end of the period does not answer: an answer on its way at the
 /// end would be refused.
-const OFFER_MARGIN_MS: i64 = 3_000;
+const OFFER_MARGIN_MS: i64 = 5_000;
 const NEGOTIATIONS_MAX: u16 = 500;
 /// A run that takes longer than this beyond its share for each request is stuck.
 const RUN_TIMEOUT: Duration = Duration::from_secs(50);
@@ -237,7 +240,8 @@ fn requests_of(args: &Args) -> Result<(Vec<Rfp>, Vec<Skipped>)> {
     }
     let (mut requests, mut skipped) = (Vec::new(), Vec::new());
     for path in &args.rfps {
-        for found in rfp::read_file(path)? {
+        let found = rfp::read_file(path).map_err(|error| Failure::usage(format!("{error:#}")))?;
+        for found in found {
             match found {
                 Found::Rfp(rfp) => requests.push(rfp),
                 Found::Skipped(reason) => skipped.push(Skipped { file: path.display().to_string(), reason }),
@@ -246,7 +250,9 @@ fn requests_of(args: &Args) -> Result<(Vec<Rfp>, Vec<Skipped>)> {
     }
     if requests.is_empty() {
         let reasons = skipped.iter().map(|skip| format!("\n  {}: {}", skip.file, skip.reason));
-        bail!("none of the files has a request that can be tendered{}", reasons.collect::<String>());
+        let reasons: String = reasons.collect();
+        let what = format!("none of the files has a request that can be tendered{reasons}");
+        return Err(Failure::usage(what).into());
     }
     ensure!(requests.len() <= usize::from(NEGOTIATIONS_MAX), "more than {NEGOTIATIONS_MAX} requests");
     Ok((requests, skipped))
@@ -265,7 +271,10 @@ fn make_folder(asked: Option<&Path>) -> Result<PathBuf> {
     builder.recursive(true).mode(0o700);
     builder.create(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let is_empty = std::fs::read_dir(&folder)?.next().is_none();
-    ensure!(is_empty, "{} is not empty: the demo takes a fresh folder", folder.display());
+    if !is_empty {
+        let what = format!("{} is not empty: the demo takes a fresh folder", folder.display());
+        return Err(Failure::usage(what).into());
+    }
     builder.create(folder.join("agents"))?;
     Ok(folder)
 }

@@ -53,10 +53,9 @@ impl Row {
             "message" => {
                 let act = text_at(record, "/message/attributes/performative")?;
                 let (to, topic) = target(record);
-                let note = match topic {
-                    Some(topic) => format!("{topic}  {step}"),
-                    None => step,
-                };
+                let parts = [topic.unwrap_or_default(), value_of(record).unwrap_or_default(), step];
+                let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                let note = parts.join("  ");
                 Some(Self { from, to, act, note })
             }
             "refused" => {
@@ -72,6 +71,13 @@ impl Row {
 
 fn text_at(record: &Value, pointer: &str) -> Option<String> {
     record.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// What a payload is worth, where it says so as the market's schemas do.
+fn value_of(record: &Value) -> Option<String> {
+    let value = record.pointer("/message/payload/value")?;
+    let amount = value.get("amount")?.as_f64()?;
+    Some(format!("{amount:.2} {}", value.get("currency")?.as_str()?))
 }
 
 /// Whom a message reached, and the topic it went to.

@@ -2,6 +2,8 @@
 
 use super::colour::Colours;
 use super::cue::News;
+use crate::cli::output::cut;
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -9,11 +11,13 @@ use std::time::Duration;
 
 const REDRAW: Duration = Duration::from_millis(120);
 const TITLE_CHARS: usize = 32;
+const REASON_INDENT: usize = 11;
 
 /// The running commentary.
 pub(crate) struct Live {
     bar: Option<ProgressBar>,
     colours: Colours,
+    columns: usize,
     /// Number and title by conversation.
     called: BTreeMap<String, (usize, String)>,
 }
@@ -31,7 +35,8 @@ impl Live {
             bar.enable_steady_tick(REDRAW);
             bar
         });
-        Self { bar, colours: Colours::of(is_terminal), called: BTreeMap::new() }
+        let columns = Term::stderr().size_checked().map_or(usize::MAX, |(_, columns)| columns.into());
+        Self { bar, colours: Colours::of(is_terminal), columns, called: BTreeMap::new() }
     }
 
     /// What the run is doing.
@@ -82,9 +87,10 @@ impl Live {
                 self.line(&format!("{first}: {}", colours.bold(code)));
                 let next = match allowed_next.join(", ") {
                     next if next.is_empty() => String::new(),
-                    next => format!(" (it may: {next})"),
+                    next => format!("; it may: {next}"),
                 };
-                self.line(&format!("           {}", colours.dim(&format!("{detail}{next}"))));
+                let reason = cut(&format!("{detail}{next}"), self.columns.saturating_sub(REASON_INDENT));
+                self.line(&format!("{:REASON_INDENT$}{}", "", colours.dim(&reason)));
             }
             News::Ready(_) | News::Done(_) => {}
         }

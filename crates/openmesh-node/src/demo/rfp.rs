@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 const SCHEMA: &str = "openmesh/market/rfp@v1.0.0";
 const CURRENCIES: [&str; 3] = ["EUR", "GBP", "USD"];
 /// Title, category, unit, unit price from and to, quantity from and to.
-const WARES: [(&str, &str, &str, [f64; 2], [f64; 2]); 12] = [
+type Ware = (&'static str, &'static str, &'static str, [f64; 2], [f64; 2]);
+
+const WARES: [Ware; 12] = [
     ("Cycle lane resurfacing", "works", "km", [90_000.0, 140_000.0], [2.0, 9.0]),
     ("School furniture", "goods", "set", [180.0, 320.0], [40.0, 400.0]),
     ("Translation of public notices", "services", "page", [18.0, 40.0], [200.0, 3_000.0]),
@@ -51,10 +53,10 @@ impl Rfp {
     pub(crate) fn make(seed: u64, number: usize) -> Option<Self> {
         let id = format!("demo-{seed}-{number}");
         let mut dice = Dice::new(seed, &["request", &id]);
-        let (title, category, unit, prices, quantities) = dice.pick(&WARES)?;
+        let (title, category, unit, [price_low, price_high], [few, many]) = dice.pick(&WARES)?;
         let currency = *dice.pick(&CURRENCIES)?;
-        let quantity = dice.between(quantities[0], quantities[1]).round();
-        let unit_price = Price::from_amount(dice.between(prices[0], prices[1]))?;
+        let quantity = dice.between(*few, *many).round();
+        let unit_price = Price::from_amount(dice.between(*price_low, *price_high))?;
         let budget = unit_price.times(quantity);
         let Value::Object(fields) = json!({
             "id": id, "title": title, "mainProcurementCategory": category,

@@ -12,12 +12,14 @@ use anyhow::{Result, bail};
 use console::Term;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 /// Findings named in the error; `openmesh log verify` names all.
 const FINDINGS_SHOWN: usize = 5;
+/// The columns of names and codes.
+const NAME_CHARS: usize = 16;
+const CODE_CHARS: usize = 26;
 
 /// What a run promises, and what of it did not hold.
 pub(crate) struct Held {
@@ -103,91 +105,57 @@ impl Summary<'_> {
 
     /// Prints figures and a picture for people.
     pub(crate) fn print(&self, kept: Option<&Endpoint>) -> Result<()> {
-        let colours = Colours::of(std::io::stdout().is_terminal());
-        let mut text = String::new();
-        self.draw(&mut text, colours)?;
-        self.list(&mut text, colours)?;
-        self.say_where(&mut text, colours, kept)?;
+        let mut page = Page::new();
+        self.draw(&mut page);
+        self.list(&mut page);
+        self.say_where(&mut page, kept);
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(page.text.as_bytes())?;
         Ok(out.flush()?)
     }
 
-    fn draw(&self, text: &mut String, colours: Colours) -> Result<()> {
-        let Some((id, records)) = self.figures.exemplary() else { return Ok(()) };
-        writeln!(text, "\n{} {id}\n", colours.bold("One negotiation"))?;
-        let diagram = sequence_diagram(&records, &self.figures.names());
-        // Wrapped lines would tear the picture.
-        let columns = Term::stdout().size_checked().map(|(_, columns)| columns.into());
-        for line in diagram.lines() {
-            writeln!(text, "{}", cut(line, columns.unwrap_or(usize::MAX)))?;
+    fn draw(&self, page: &mut Page) {
+        let Some((id, records)) = self.figures.exemplary() else { return };
+        page.head("One negotiation", &id.to_string());
+        for line in sequence_diagram(&records, &self.figures.names()).lines() {
+            page.line(line);
         }
-        Ok(())
     }
 
-    fn list(&self, text: &mut String, colours: Colours) -> Result<()> {
+    fn list(&self, page: &mut Page) {
         let figures = self.figures;
         let by_outcome = figures.by_outcome();
-        let outcomes = by_outcome.iter().map(|(outcome, count)| format!("{count} {outcome}"));
+        let outcomes: Vec<_> =
+            by_outcome.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         let (p50, p99) = self.latencies_ms();
+        let total = figures.conversations.len();
         let verified = match figures.verified.findings.len() {
             0 => format!("{} records, every byte accounted for", figures.verified.records),
             damaged => format!("{damaged} places are damaged"),
         };
-        let rows = [
-            (
-                "negotiations",
-                format!("{}: {}", figures.conversations.len(), outcomes.collect::<Vec<_>>().join(", ")),
-            ),
-            ("messages", figures.messages.to_string()),
-            ("refusals", figures.refusals.values().sum::<u64>().to_string()),
-            ("send → receipt", format!("{p50:.2} ms median, {p99:.2} ms at the 99th percentile")),
-            ("log verified", verified),
-            (
-                "replayed",
-                format!(
-                    "{} negotiations, {} steps decided again alike",
-                    figures.conversations.len(),
-                    figures.steps
-                ),
-            ),
-        ];
-        writeln!(text, "\n{} (seed {})\n", colours.bold("Summary"), self.seed)?;
-        for (name, value) in rows {
-            writeln!(text, "  {name:<16} {value}")?;
-            if name == "refusals" {
-                for (code, count) in &figures.refusals {
-                    let reason = figures.reasons.get(code).map(String::as_str).unwrap_or_default();
-                    writeln!(
-                        text,
-                        "  {:<16} {count} {} {}",
-                        "",
-                        colours.red(&format!("{code:<26}")),
-                        colours.dim(reason)
-                    )?;
-                }
-            }
+        page.head("Summary", &format!("(seed {})", self.seed));
+        page.row("negotiations", &format!("{total}: {}", outcomes.join(", ")));
+        page.row("messages", &figures.messages.to_string());
+        page.row("refusals", &figures.refusals.values().sum::<u64>().to_string());
+        for (code, count) in &figures.refusals {
+            page.refusal(*count, code, figures.reasons.get(code).map_or("", String::as_str));
         }
-        Ok(())
+        page.row("send → receipt", &format!("{p50:.2} ms median, {p99:.2} ms at the 99th percentile"));
+        page.row("log verified", &verified);
+        page.row("replayed", &format!("{total} negotiations, {} steps decided again alike", figures.steps));
     }
 
-    fn say_where(&self, text: &mut String, colours: Colours, kept: Option<&Endpoint>) -> Result<()> {
+    fn say_where(&self, page: &mut Page, kept: Option<&Endpoint>) {
         let folder = self.folder.display();
-        writeln!(text, "\n{} {folder}", colours.bold("The log is in"))?;
-        writeln!(text, "  openmesh log query  --data {folder} --kind refused")?;
-        writeln!(text, "  openmesh log verify --data {folder}")?;
-        if let Some(endpoint) = kept {
-            writeln!(
-                text,
-                "\n{} at {}, domain {}",
-                colours.bold("The node is up"),
-                endpoint.address,
-                endpoint.domain
-            )?;
-            writeln!(text, "  its agents' keys are in {folder}/agents")?;
-            writeln!(text, "  stop it with: kill {}", endpoint.pid)?;
+        page.head("The log is in", &folder.to_string());
+        page.command(&format!("openmesh log query  --data {folder} --kind refused"));
+        page.command(&format!("openmesh log verify --data {folder}"));
+        if let Some(Endpoint { address, domain, pid }) = kept {
+            page.head("The node is up", &format!("at {address}"));
+            let reach = format!("--home {folder} --node {address} --domain {domain}");
+            page.command(&format!("openmesh conversation ls --as {AUDITOR} {reach}"));
+            page.command(&format!("kill {pid}    # stops it"));
         }
-        Ok(())
     }
 
     /// Median and 99th percentile, from the agents' own measurements.
@@ -200,5 +168,45 @@ impl Summary<'_> {
             all.get(rank).map_or(0.0, |latency_us| *latency_us as f64 / 1_000.0)
         };
         (at(50), at(99))
+    }
+}
+
+/// Text for people: coloured, and cut to the terminal where there is one, since wrapped lines tear a picture.
+struct Page {
+    text: String,
+    colours: Colours,
+    columns: usize,
+}
+
+impl Page {
+    fn new() -> Self {
+        let columns = Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| columns.into());
+        Self { text: String::new(), colours: Colours::of(std::io::stdout().is_terminal()), columns }
+    }
+
+    fn head(&mut self, title: &str, what: &str) {
+        self.text.push_str(&format!("\n{} {what}\n\n", self.colours.bold(title)));
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(&cut(line, self.columns));
+        self.text.push('\n');
+    }
+
+    fn row(&mut self, name: &str, value: &str) {
+        self.line(&format!("  {name:<NAME_CHARS$} {value}"));
+    }
+
+    fn refusal(&mut self, count: u64, code: &str, reason: &str) {
+        let before = format!("  {:<NAME_CHARS$} {count:>3} {code:<CODE_CHARS$} ", "");
+        let reason = cut(reason, self.columns.saturating_sub(before.chars().count()));
+        let line = format!("{}{}", before.replace(code, &self.colours.red(code)), self.colours.dim(&reason));
+        self.text.push_str(&line);
+        self.text.push('\n');
+    }
+
+    /// A command to copy: never cut.
+    fn command(&mut self, command: &str) {
+        self.text.push_str(&format!("  $ {command}\n"));
     }
 }

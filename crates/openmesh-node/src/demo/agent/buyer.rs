@@ -9,7 +9,7 @@ use crate::demo::cue::News;
 use crate::demo::dice::Dice;
 use crate::demo::price::Price;
 use crate::demo::rfp::Rfp;
-use crate::demo::{SELLER_PREFIX, TENDER_MS, TOPIC};
+use crate::demo::{FIRST_TENDER_MS, SELLER_PREFIX, TENDER_MS, TOPIC};
 use anyhow::{Context, Result};
 use openmesh_message::{ConversationId, Digest};
 use openmesh_sdk::{AgentId, Envelope, Performative, new_conversation_id, now};
@@ -139,13 +139,15 @@ impl Buyer {
             budget: rfp.budget,
             currency: rfp.currency.clone(),
         })?;
+        let is_first = self.sent_out == 1;
         let start = now();
-        let payload = rfp.payload(start, start.plus_ms(TENDER_MS));
+        let end = start.plus_ms(if is_first { FIRST_TENDER_MS } else { TENDER_MS });
+        let payload = rfp.payload(start, end);
         let payload = (&trader.rfp.clone(), &payload);
         let draft = trader.draft_with(TOPIC, &Performative::Cfp, &conversation, payload)?;
         let invited: Vec<_> = self.auditor.iter().map(|auditor| ("auditor", *auditor)).collect();
         trader.act(draft.invite(&invited)).await?;
-        let plan = Plan::new(self.seed, &rfp, self.sent_out == 1);
+        let plan = Plan::new(self.seed, &rfp, is_first);
         let bids = BTreeMap::new();
         let negotiation = Negotiation { rfp, plan, closed: false, answered: 0, decided: false, bids };
         self.open.insert(conversation, negotiation);
