@@ -27,6 +27,7 @@ use std::process::ExitCode;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
+    arg_required_else_help = true,
     after_help = exit_code::HELP,
 )]
 pub(crate) struct Cli {
