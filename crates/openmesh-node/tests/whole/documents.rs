@@ -40,7 +40,7 @@ fn commands(page: &str) -> Vec<String> {
 ///
 /// A command followed by `# exit N` must end with that code.
 fn script(commands: &[String]) -> String {
-    let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");
+    let mut script = String::from("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
     for command in commands {
         if BUILD_COMMANDS.iter().any(|build| command.starts_with(build)) {
             continue;
