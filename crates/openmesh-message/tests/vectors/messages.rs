@@ -4,6 +4,8 @@ use crate::fixture::{digest, hex, key, message, topic};
 use openmesh_message::{Attributes, Performative, Timestamp};
 use serde_json::{Value, json};
 
+type Entries = Vec<(String, String)>;
+
 pub(crate) fn canonical() -> Value {
     json!({
         "what": "canonical bytes and digest of a message; attributes as CBOR that must be refused",
@@ -31,7 +33,7 @@ fn good() -> Vec<Value> {
         ("priority", "urgent"),
     ];
     let full = full.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let cases: [(&str, Vec<(String, String)>, &[u8]); 5] = [
+    let cases: [(&str, Entries, &[u8]); 5] = [
         ("a message with a JSON payload", small, br#"{"text":"hello"}"#),
         ("values are UTF-8, compared and encoded as they stand", unicode, "\u{e4}".as_bytes()),
         ("many attributes: shorter names stand first, then by bytes", long, &[0, 1, 2, 255]),

@@ -4,18 +4,20 @@ use crate::fixture::{TIME, cbor_hex, digest, key};
 use openmesh_message::{Digest, Level, LogName, LogSeq, PartitionId, Position, Receipt, SignedReceipt};
 use serde_json::{Value, json};
 
+type Change = fn(&mut SignedReceipt);
+
 pub(crate) fn receipts() -> Value {
     let receipts = vec![kept(7), kept(8), passed(), Receipt { duplicate: true, ..kept(7) }, kept(9)];
     let signed = SignedReceipt::sign_all(&key(3), receipts);
     let mut cases: Vec<_> = signed.iter().map(|one| case("of a commit of five", one, true)).collect();
     let alone = SignedReceipt::sign_all(&key(3), vec![kept(7)]);
     cases.push(case("alone in its commit: an empty path", &alone[0], true));
-    let changed = |change: fn(&mut SignedReceipt)| {
+    let changed = |change: Change| {
         let mut one = signed[1].clone();
         change(&mut one);
         one
     };
-    let bad: [(&str, fn(&mut SignedReceipt)); 5] = [
+    let bad: [(&str, Change); 5] = [
         ("with another position", |one| one.receipt.position = kept(9).position),
         ("with another digest", |one| one.receipt.digest = Digest::ZERO),
         ("said to be a duplicate", |one| one.receipt.duplicate = true),
