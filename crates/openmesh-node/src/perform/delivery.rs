@@ -36,6 +36,8 @@ struct Subscription {
     behind: Option<Behind>,
     /// The last kept message that matched.
     matched_seq: u64,
+    /// The last record that a task read for the subscription; its message may still come to be delivered live.
+    read_seq: u64,
 }
 
 struct Behind {
@@ -65,7 +67,8 @@ impl Channel {
         let Deliver { subscription: id, seq, envelope, agent, pattern, .. } = deliver;
         let subscription = self.subscriptions.entry(id).or_default();
         subscription.matched_seq = seq.unwrap_or(subscription.matched_seq);
-        if seq.is_some() && subscription.behind.is_some() {
+        let was_read = seq.is_some_and(|seq| seq <= subscription.read_seq);
+        if was_read || (seq.is_some() && subscription.behind.is_some()) {
             return;
         }
         let bytes = envelope.payload.len() + envelope.attributes.bytes() + 256;
@@ -109,6 +112,7 @@ impl Channel {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         let Some(behind) = &mut subscription.behind else { return };
         behind.after_seq = through_seq;
+        subscription.read_seq = through_seq;
         behind.reading = false;
         if subscription.matched_seq <= through_seq {
             subscription.behind = None;
