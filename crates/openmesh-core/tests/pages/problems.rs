@@ -1,8 +1,8 @@
-//! The page's codes, the core's codes, and those that other crates write out where they refuse.
+//! `spec/problems.md`: its codes, the core's, and those that other crates write out where they refuse.
 
+use crate::sources;
 use openmesh_core::Rejection;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 /// Sources that make problems which are no rejection of the core's.
 const ELSEWHERE: [&str; 3] =
@@ -45,25 +45,12 @@ fn explained() -> BTreeSet<String> {
 }
 
 fn made_elsewhere() -> BTreeSet<String> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut codes = BTreeSet::new();
-    for folder in ELSEWHERE {
-        read_folder(&root.join(folder), &mut codes);
+    for source in sources::below(&ELSEWHERE) {
+        read_codes(&source, &mut codes);
     }
     assert!(codes.contains("frame.malformed"), "the sources were not read");
     codes
-}
-
-#[expect(clippy::disallowed_methods, reason = "the test reads sources, the crate itself reads nothing")]
-fn read_folder(folder: &Path, codes: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_folder(&path, codes);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            read_codes(&std::fs::read_to_string(&path).unwrap(), codes);
-        }
-    }
 }
 
 /// Rustfmt may put the code on a line of its own.
