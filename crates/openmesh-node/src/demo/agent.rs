@@ -6,6 +6,7 @@ mod cost_model;
 mod misbehaviour;
 mod post;
 mod seller;
+mod trader;
 
 pub(crate) use misbehaviour::Misdeed;
 
@@ -19,8 +20,6 @@ use seller::Seller;
 use std::sync::Arc;
 use std::time::Duration;
 use trader::Trader;
-
-mod trader;
 
 /// Far more than a step takes: a machine busy with other things must not end the demo.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
