@@ -17,12 +17,37 @@ struct Campaign {
 }
 
 /// Every campaign. A further one is a further row.
-const CAMPAIGNS: &[Campaign] = &[Campaign {
-    name: "policy-laws",
-    what: "the laws of policies on 100,000 generated ones each",
-    arguments: &["test", "-p", "openmesh-policy", "--test", "policy", "properties"],
-    environment: &[("PROPTEST_CASES", "100000")],
-}];
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "policy-laws",
+        what: "the laws of policies on 100,000 generated ones each",
+        arguments: &["test", "-p", "openmesh-policy", "--test", "policy", "properties"],
+        environment: &[("PROPTEST_CASES", "100000")],
+    },
+    Campaign {
+        name: "kills",
+        what: "1,000 kills of a node under load",
+        arguments: &["test", "-p", "openmesh-node", "--test", "whole", "crash", "--", "--nocapture"],
+        environment: &[("OPENMESH_CRASH_KILLS", "1000")],
+    },
+    Campaign {
+        name: "simulation",
+        what: "20,000 seeds of the simulator",
+        arguments: &[
+            "run",
+            "-p",
+            "openmesh-simulator",
+            "--bin",
+            "simulate",
+            "--",
+            "--seed",
+            "1000000",
+            "--count",
+            "20000",
+        ],
+        environment: &[],
+    },
+];
 
 /// Runs the named campaigns, or all; tells whether every one passed.
 ///
