@@ -45,10 +45,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     pub(crate) fn new(problem: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            hint: None,
-        }
+        Self { problem: problem.into(), hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -80,12 +77,7 @@ impl Refused {
     }
 
     pub(crate) fn at(self, line: Option<usize>, rule: Option<&str>) -> PolicyError {
-        PolicyError {
-            line,
-            rule: rule.map(str::to_owned),
-            problem: self.problem,
-            hint: self.hint,
-        }
+        PolicyError { line, rule: rule.map(str::to_owned), problem: self.problem, hint: self.hint }
     }
 }
 

@@ -42,10 +42,7 @@ const RULE_KEYS: &[&str] = &[
 /// Reads every rule of the file.
 pub(crate) fn read_rules(text: &str, home: Authority) -> Result<Vec<Rule>, PolicyError> {
     if text.len() > FILE_BYTES_MAX {
-        let problem = format!(
-            "the file has {} bytes, at most {FILE_BYTES_MAX} are read",
-            text.len()
-        );
+        let problem = format!("the file has {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
         return Err(Refused::new(problem).into());
     }
     let parsed = DeTable::parse(text).map_err(|error| {
@@ -55,8 +52,7 @@ pub(crate) fn read_rules(text: &str, home: Authority) -> Result<Vec<Rule>, Polic
     let file = Table::new(text, &parsed);
     file.refuse_unknown_keys(FILE_KEYS)?;
     if file.integer("version")? != FILE_VERSION {
-        let refused =
-            Refused::new("a version this program does not read").hint("write version = 1");
+        let refused = Refused::new("a version this program does not read").hint("write version = 1");
         return Err(file.refuse_key("version", refused));
     }
     let tables = file.tables("rule")?;
@@ -65,10 +61,7 @@ pub(crate) fn read_rules(text: &str, home: Authority) -> Result<Vec<Rule>, Polic
         return Err(file.refuse_key("rule", refused));
     }
     let mut names = BTreeSet::new();
-    tables
-        .iter()
-        .map(|table| read_rule(table, home, &mut names))
-        .collect()
+    tables.iter().map(|table| read_rule(table, home, &mut names)).collect()
 }
 
 fn read_rule(
@@ -108,21 +101,15 @@ fn read_rule(
 fn read_name(text: &str) -> Result<String, Refused> {
     let name = parse_word(text)?;
     if name.len() > NAME_CHARS_MAX || name == DEFAULT_RULE {
-        return Err(
-            Refused::new(format!("`{name}` cannot name a rule")).hint(format!(
-                "at most {NAME_CHARS_MAX} characters, and not {DEFAULT_RULE}"
-            )),
-        );
+        return Err(Refused::new(format!("`{name}` cannot name a rule"))
+            .hint(format!("at most {NAME_CHARS_MAX} characters, and not {DEFAULT_RULE}")));
     }
     Ok(name)
 }
 
 fn read_performative(text: &str) -> Result<Performative, Refused> {
     text.parse().map_err(|_| {
-        let known: Vec<&str> = Performative::KNOWN
-            .iter()
-            .map(Performative::as_str)
-            .collect();
+        let known: Vec<&str> = Performative::KNOWN.iter().map(Performative::as_str).collect();
         Refused::unknown("performative", text, &known)
     })
 }
@@ -130,10 +117,8 @@ fn read_performative(text: &str) -> Result<Performative, Refused> {
 fn read_verdict(text: &str) -> Result<Verdict, Refused> {
     match Verdict::from_word(text) {
         Ok(verdict @ (Verdict::Allow | Verdict::Deny)) => Ok(verdict),
-        Ok(verdict) => Err(
-            Refused::new(format!("the verdict `{verdict}` is not built yet"))
-                .hint("this program carries out `allow` and `deny`"),
-        ),
+        Ok(verdict) => Err(Refused::new(format!("the verdict `{verdict}` is not built yet"))
+            .hint("this program carries out `allow` and `deny`")),
         Err(_) => Err(Refused::unknown("verdict", text, Verdict::WORDS)),
     }
 }
@@ -141,11 +126,8 @@ fn read_verdict(text: &str) -> Result<Verdict, Refused> {
 fn read_reason(text: &str) -> Result<String, Refused> {
     let reason = text.trim();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(
-            Refused::new("a reason is shown to whoever is refused").hint(format!(
-                "write one, of at most {REASON_CHARS_MAX} characters"
-            )),
-        );
+        return Err(Refused::new("a reason is shown to whoever is refused")
+            .hint(format!("write one, of at most {REASON_CHARS_MAX} characters")));
     }
     Ok(reason.to_owned())
 }
@@ -158,18 +140,14 @@ fn refuse_conditions_that_never_hold(table: &Table<'_>, rule: &Rule) -> Result<(
         ("role", rule.role.is_some()),
         ("state", rule.state.is_some()),
     ];
-    let of_definitions = [
-        ("schema", rule.schema.is_some()),
-        ("protocol", rule.protocol.is_some()),
-    ];
+    let of_definitions = [("schema", rule.schema.is_some()), ("protocol", rule.protocol.is_some())];
     for action in &rule.action {
         let idle = match action {
             Action::Send | Action::Read | Action::JoinRole => None,
             Action::PublishDefinition => of_messages.iter().find(|(_, used)| *used),
-            Action::Register | Action::Administer => of_messages
-                .iter()
-                .chain(&of_definitions)
-                .find(|(_, used)| *used),
+            Action::Register | Action::Administer => {
+                of_messages.iter().chain(&of_definitions).find(|(_, used)| *used)
+            }
         };
         if let Some((key, _)) = idle {
             let refused = Refused::new(format!("`{key}` never holds for the action `{action}`"))

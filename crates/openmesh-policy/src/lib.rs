@@ -16,8 +16,7 @@ mod table;
 mod word;
 
 pub use context::{
-    Action, Authenticity, Destination, MachineState, Origin, Party, Standing, StatefulContext,
-    StaticContext,
+    Action, Authenticity, Destination, MachineState, Origin, Party, Standing, StatefulContext, StaticContext,
 };
 pub use decision::{DEFAULT_RULE, Decision, StaticDecision, Verdict};
 pub use error::PolicyError;

@@ -2,9 +2,7 @@
 
 use crate::context::{Destination, MachineState, Party, Standing, StaticContext};
 use crate::error::Refused;
-use openmesh_message::{
-    AgentId, Authority, ConversationId, NameRange, TopicPattern, VersionedName,
-};
+use openmesh_message::{AgentId, Authority, ConversationId, NameRange, TopicPattern, VersionedName};
 use std::fmt;
 
 /// A text that is matched whole, or by its beginning when it was written with a final `*`.
@@ -25,18 +23,11 @@ impl Glob {
             return Err(Refused::new(format!("`{text}` is no name pattern"))
                 .hint("write a name in printable ASCII, with at most one `*`, at its end"));
         }
-        Ok(Self {
-            beginning: beginning.to_owned(),
-            open,
-        })
+        Ok(Self { beginning: beginning.to_owned(), open })
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
-        if self.open {
-            text.starts_with(&self.beginning)
-        } else {
-            text == self.beginning
-        }
+        if self.open { text.starts_with(&self.beginning) } else { text == self.beginning }
     }
 }
 
@@ -157,15 +148,8 @@ impl DestinationPattern {
             "topic" => path.parse().map(Self::Topic).map_err(Refused::display),
             "inbox" => PartyPattern::parse(path).map(Self::Inbox),
             "conversation" if path == "*" => Ok(Self::AnyConversation),
-            "conversation" => path
-                .parse()
-                .map(Self::Conversation)
-                .map_err(Refused::display),
-            _ => Err(Refused::unknown(
-                "address kind",
-                kind,
-                &["agent", "topic", "inbox", "conversation"],
-            )),
+            "conversation" => path.parse().map(Self::Conversation).map_err(Refused::display),
+            _ => Err(Refused::unknown("address kind", kind, &["agent", "topic", "inbox", "conversation"])),
         }
     }
 
@@ -205,9 +189,7 @@ impl DefinitionPattern {
     pub(crate) fn parse(text: &str, home: Authority) -> Result<Self, Refused> {
         match text {
             "none" => Ok(Self::Absent),
-            _ => NameRange::parse(text, home)
-                .map(Self::Range)
-                .map_err(Refused::display),
+            _ => NameRange::parse(text, home).map(Self::Range).map_err(Refused::display),
         }
     }
 
@@ -243,18 +225,11 @@ impl StatePattern {
             Some((machine, state)) => (Some(parse_word(machine)?), state),
             None => (None, text),
         };
-        Ok(Self {
-            machine,
-            state: parse_word(state)?,
-        })
+        Ok(Self { machine, state: parse_word(state)? })
     }
 
     pub(crate) fn matches(&self, at: &MachineState<'_>) -> bool {
-        self.state == at.state
-            && self
-                .machine
-                .as_ref()
-                .is_none_or(|machine| machine == at.machine)
+        self.state == at.state && self.machine.as_ref().is_none_or(|machine| machine == at.machine)
     }
 }
 

@@ -59,15 +59,10 @@ impl Policy {
     ///
     /// What this decides, [`Policy::decide_stateful`] decides alike, whatever the state.
     pub fn decide_static(&self, request: &StaticContext<'_>) -> StaticDecision {
-        let matching = || {
-            self.rules
-                .iter()
-                .filter(|rule| rule.matches_static(request))
-        };
+        let matching = || self.rules.iter().filter(|rule| rule.matches_static(request));
         let best = strictest(matching().filter(|rule| !rule.is_stateful()));
         let open = matching().any(|rule| {
-            rule.is_stateful()
-                && best.is_none_or(|best| rule.decision.verdict > best.decision.verdict)
+            rule.is_stateful() && best.is_none_or(|best| rule.decision.verdict > best.decision.verdict)
         });
         if open {
             return StaticDecision::NeedsState;
@@ -80,9 +75,7 @@ impl Policy {
         // Static rules come first, so that among equally strict ones the static decision stands.
         let statics = self.rules.iter().filter(|rule| !rule.is_stateful());
         let statefuls = self.rules.iter().filter(|rule| rule.is_stateful());
-        let matching = statics
-            .chain(statefuls)
-            .filter(|rule| rule.matches(context));
+        let matching = statics.chain(statefuls).filter(|rule| rule.matches(context));
         decision_of(strictest(matching), &context.request)
     }
 
@@ -132,13 +125,7 @@ impl Eq for Policy {}
 
 /// The first of the strictest.
 fn strictest<'a>(rules: impl Iterator<Item = &'a Rule>) -> Option<&'a Rule> {
-    rules.reduce(|best, rule| {
-        if rule.decision.verdict > best.decision.verdict {
-            rule
-        } else {
-            best
-        }
-    })
+    rules.reduce(|best, rule| if rule.decision.verdict > best.decision.verdict { rule } else { best })
 }
 
 fn decision_of(rule: Option<&Rule>, request: &StaticContext<'_>) -> Decision {
@@ -155,9 +142,9 @@ fn decision_of(rule: Option<&Rule>, request: &StaticContext<'_>) -> Decision {
 fn denied_reason(request: &StaticContext<'_>) -> String {
     let action = request.action;
     match request.standing {
-        Standing::Stranger => format!(
-            "no rule lets strangers {action}; an agent of this domain's directory may be let further"
-        ),
+        Standing::Stranger => {
+            format!("no rule lets strangers {action}; an agent of this domain's directory may be let further")
+        }
         Standing::Registered | Standing::Admin => {
             format!("no rule of this domain's policy allows {action} here")
         }

@@ -35,31 +35,21 @@ impl Rule {
             && met(&self.origin, |origin| *origin == request.origin)
             && met(&self.authenticity, |kind| *kind == request.authenticity)
             && met(&self.to, |to| {
-                request
-                    .destination
-                    .is_some_and(|destination| to.matches(destination, request.agent))
+                request.destination.is_some_and(|destination| to.matches(destination, request.agent))
             })
             && met(&self.performative, |act| Some(act) == request.performative)
-            && met(&self.schema, |schema| {
-                schema.matches(request.schema, message_at_hand)
-            })
-            && met(&self.protocol, |protocol| {
-                protocol.matches(request.protocol, message_at_hand)
-            })
+            && met(&self.schema, |schema| schema.matches(request.schema, message_at_hand))
+            && met(&self.protocol, |protocol| protocol.matches(request.protocol, message_at_hand))
     }
 
     /// Whether role and state are met too.
     pub(crate) fn matches(&self, context: &StatefulContext<'_>) -> bool {
         self.matches_static(&context.request)
             && met(&self.role, |role| Some(role.as_str()) == context.role)
-            && met(&self.state, |state| {
-                context.states.iter().any(|at| state.matches(at))
-            })
+            && met(&self.state, |state| context.states.iter().any(|at| state.matches(at)))
     }
 }
 
 fn met<T>(condition: &Option<Vec<T>>, matches: impl Fn(&T) -> bool) -> bool {
-    condition
-        .as_ref()
-        .is_none_or(|items| items.iter().any(matches))
+    condition.as_ref().is_none_or(|items| items.iter().any(matches))
 }

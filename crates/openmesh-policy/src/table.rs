@@ -19,12 +19,7 @@ pub(crate) struct Table<'t> {
 
 impl<'t> Table<'t> {
     pub(crate) fn new(text: &'t str, table: &'t Spanned<DeTable<'t>>) -> Self {
-        Self {
-            text,
-            entries: table.get_ref(),
-            span_start: table.span().start,
-            rule: None,
-        }
+        Self { text, entries: table.get_ref(), span_start: table.span().start, rule: None }
     }
 
     /// The tables under `key`; none when the key is absent.
@@ -43,12 +38,7 @@ impl<'t> Table<'t> {
         let table_of = |item: &'t Spanned<DeValue<'t>>| {
             let entries = item.get_ref().as_table().ok_or_else(|| refuse(item))?;
             let name = entries.get("name").and_then(|name| name.get_ref().as_str());
-            Ok(Table {
-                text: self.text,
-                entries,
-                span_start: item.span().start,
-                rule: name,
-            })
+            Ok(Table { text: self.text, entries, span_start: item.span().start, rule: name })
         };
         array.iter().map(table_of).collect()
     }
@@ -69,10 +59,7 @@ impl<'t> Table<'t> {
         let value = self.value(key)?;
         match value.get_ref().as_integer() {
             Some(number) if number.radix() == 10 => Ok(number.as_str()),
-            _ => Err(self.refuse(
-                &value.span(),
-                Refused::new(format!("`{key}` is an integer")),
-            )),
+            _ => Err(self.refuse(&value.span(), Refused::new(format!("`{key}` is an integer")))),
         }
     }
 
@@ -92,8 +79,7 @@ impl<'t> Table<'t> {
         key: &str,
         read: impl Fn(&str) -> Result<T, Refused>,
     ) -> Result<Vec<T>, PolicyError> {
-        self.value(key)
-            .and_then(|value| self.read_items(key, value, read))
+        self.value(key).and_then(|value| self.read_items(key, value, read))
     }
 
     /// The texts under `key`; none when absent.
@@ -102,10 +88,7 @@ impl<'t> Table<'t> {
         key: &str,
         read: impl Fn(&str) -> Result<T, Refused>,
     ) -> Result<Option<Vec<T>>, PolicyError> {
-        self.entries
-            .get(key)
-            .map(|value| self.read_items(key, value, read))
-            .transpose()
+        self.entries.get(key).map(|value| self.read_items(key, value, read)).transpose()
     }
 
     /// A problem with what is under `key`, or with the table where that is absent.
@@ -115,9 +98,7 @@ impl<'t> Table<'t> {
     }
 
     fn value(&self, key: &str) -> Result<&'t Spanned<DeValue<'t>>, PolicyError> {
-        self.entries
-            .get(key)
-            .ok_or_else(|| self.refuse_key(key, Refused::new(format!("`{key}` is missing"))))
+        self.entries.get(key).ok_or_else(|| self.refuse_key(key, Refused::new(format!("`{key}` is missing"))))
     }
 
     fn read_items<T>(
@@ -134,10 +115,7 @@ impl<'t> Table<'t> {
             let hint = format!("from 1 to {ITEMS_MAX}; leave the key out to match everything");
             return Err(self.refuse(&value.span(), Refused::new(problem).hint(hint)));
         }
-        items
-            .iter()
-            .map(|item| self.read_item(key, item, &read))
-            .collect()
+        items.iter().map(|item| self.read_item(key, item, &read)).collect()
     }
 
     fn read_item<T>(

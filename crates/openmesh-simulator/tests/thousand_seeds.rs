@@ -4,7 +4,7 @@
 mod tests {
     use openmesh_simulator::{Census, Options, run, run_many};
 
-    const SEEDS: u64 = 1_000;
+    const SEEDS: u64 = 1_200;
     /// How often everything that can occur must have occurred.
     const LEAST: u64 = 20;
     const MESSAGES_MIN: u64 = 200;

@@ -4,29 +4,16 @@
 use crate::facts::{agent, definition, loaded, request, topic};
 use openmesh_message::{Authority, Performative, TopicPath, VersionedName};
 use openmesh_policy::{
-    Action, DEFAULT_CLOSED, Decision, Destination, MachineState, Party, Policy, Standing,
-    StatefulContext, StaticContext, StaticDecision, Verdict,
+    Action, DEFAULT_CLOSED, Decision, Destination, MachineState, Party, Policy, Standing, StatefulContext,
+    StaticContext, StaticDecision, Verdict,
 };
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::sample::{select, subsequence};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 const ACTIONS: &[&str] = &["send", "read", "join-role"];
-const WHO: &[&str] = &[
-    "any",
-    "stranger",
-    "registered",
-    "admin",
-    "name:buy*",
-    "name:seller",
-];
-const TO: &[&str] = &[
-    "topic:market/**",
-    "topic:*",
-    "agent:*",
-    "inbox:self",
-    "conversation:*",
-];
+const WHO: &[&str] = &["any", "stranger", "registered", "admin", "name:buy*", "name:seller"];
+const TO: &[&str] = &["topic:market/**", "topic:*", "agent:*", "inbox:self", "conversation:*"];
 const PERFORMATIVES: &[&str] = &["cfp", "propose", "inform"];
 const SCHEMAS: &[&str] = &["market/rfp@^1", "market/rfp@v2.0.0", "none"];
 const ROLES: &[&str] = &["buyer", "seller"];
@@ -36,13 +23,11 @@ const STATES: &[&str] = &["round=open", "closed", "bid=offered"];
 fn rule_body() -> impl Strategy<Value = String> {
     let optional = |key: &'static str, words: &'static [&'static str]| {
         let items = subsequence(words, 1..=words.len());
-        (any::<bool>(), items).prop_map(move |(used, items)| {
-            if used {
-                format!("{key} = {items:?}\n")
-            } else {
-                String::new()
-            }
-        })
+        (any::<bool>(), items).prop_map(
+            move |(used, items)| {
+                if used { format!("{key} = {items:?}\n") } else { String::new() }
+            },
+        )
     };
     let always = |key: &'static str, words: &'static [&'static str]| {
         subsequence(words, 1..=words.len()).prop_map(move |items| format!("{key} = {items:?}\n"))
@@ -95,45 +80,28 @@ fn asked() -> impl Strategy<Value = Asked> {
     let what = (
         0_u8..5,
         select(&["market/rfp", "news"][..]).prop_map(topic),
-        select(vec![
-            None,
-            Some(Performative::Cfp),
-            Some(Performative::Propose),
-            Some(Performative::Inform),
-        ]),
-        select(vec![
-            None,
-            Some(definition("market/rfp@v1.0.0")),
-            Some(definition("market/rfp@v2.0.0")),
-        ]),
+        select(vec![None, Some(Performative::Cfp), Some(Performative::Propose), Some(Performative::Inform)]),
+        select(vec![None, Some(definition("market/rfp@v1.0.0")), Some(definition("market/rfp@v2.0.0"))]),
     );
-    let state = (
-        select(&[None, Some("buyer"), Some("seller")][..]),
-        select(&["open", "closed"][..]),
-    );
+    let state = (select(&[None, Some("buyer"), Some("seller")][..]), select(&["open", "closed"][..]));
     (who, what, state).prop_map(
-        |((action, standing, name), (destination, path, performative, schema), (role, round))| {
-            Asked {
-                action,
-                standing,
-                name,
-                destination,
-                path,
-                performative,
-                schema,
-                role,
-                round,
-            }
+        |((action, standing, name), (destination, path, performative, schema), (role, round))| Asked {
+            action,
+            standing,
+            name,
+            destination,
+            path,
+            performative,
+            schema,
+            role,
+            round,
         },
     )
 }
 
 impl Asked {
     fn request(&self) -> StaticContext<'_> {
-        let party = |number| Party {
-            id: Some(agent(number)),
-            name: None,
-        };
+        let party = |number| Party { id: Some(agent(number)), name: None };
         let destination = match self.destination {
             0 => None,
             1 => Some(Destination::Agent(party(2))),
@@ -157,15 +125,8 @@ impl Asked {
     }
 
     fn decide_in(&self, policy: &Policy, role: Option<&str>, round: &str) -> Decision {
-        let states = [MachineState {
-            machine: "round",
-            state: round,
-        }];
-        policy.decide_stateful(&StatefulContext {
-            request: self.request(),
-            role,
-            states: &states,
-        })
+        let states = [MachineState { machine: "round", state: round }];
+        policy.decide_stateful(&StatefulContext { request: self.request(), role, states: &states })
     }
 }
 
