@@ -6,4 +6,4 @@ mod outbox;
 
 pub use clock::now;
 pub use mesh_handle::{Event, MeshGone, MeshHandle, channel};
-pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal};
+pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal, delivery_bytes};

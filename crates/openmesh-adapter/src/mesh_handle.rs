@@ -34,13 +34,17 @@ pub enum Event {
     /// A connection's outbox has room again.
     Drained(ConnectionId),
     /// A subscription that reads the log has handed over everything up to this record.
-    CaughtUp {
+    ReadOn {
         /// The connection.
         connection: ConnectionId,
         /// The subscription.
         subscription: u64,
+        /// Tells the subscription from an ended one that bore the same number.
+        generation: u64,
         /// The last record it has seen.
         through_seq: u64,
+        /// Whether that is the end of what is synced; else there was no more room.
+        to_the_end: bool,
     },
     /// The node is to stop.
     Stop,

@@ -131,11 +131,20 @@ impl Outgoing {
     /// Bytes that a delivery takes up, roughly; 0 for anything else.
     pub fn delivery_bytes(&self) -> usize {
         match self {
-            Self::Deliver(Delivery::Message { envelope, .. }) => {
-                envelope.payload.len() + envelope.attributes.bytes() + 256
-            }
-            Self::Deliver(Delivery::Gap { .. }) => 32,
+            Self::Deliver(delivery) => delivery_bytes(delivery),
             _ => 0,
         }
+    }
+}
+
+/// Bytes that a delivery takes up, roughly.
+pub fn delivery_bytes(delivery: &Delivery) -> usize {
+    // Proof and transit part, at their longest.
+    const OVERHEAD_BYTES: usize = 2 * 1024;
+    match delivery {
+        Delivery::Message { envelope, .. } => {
+            envelope.payload.len() + envelope.attributes.bytes() + OVERHEAD_BYTES
+        }
+        Delivery::Gap { .. } => OVERHEAD_BYTES,
     }
 }

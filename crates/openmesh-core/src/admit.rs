@@ -6,9 +6,11 @@
 use crate::planted::{self, Planted};
 use crate::rejection::Rejection;
 use crate::view::View;
-use openmesh_message::limits::{PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS};
+use openmesh_message::limits::{
+    PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
+};
 use openmesh_message::{
-    AgentId, AgentRef, ControlAttributes, Digest, Envelope, ProofError, Target, Timestamp, json,
+    AgentId, AgentRef, ControlAttributes, Digest, Envelope, ProofError, Target, Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use serde_json::Value;
@@ -16,6 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const VERIFIED_ROOTS_MAX: usize = 64;
+/// Characters kept of each text of a refused message.
+const REFUSED_TEXT_CHARS: usize = 128;
 
 /// A message whose sender, payload and form are proven, and which no static rule denies.
 #[derive(Clone, Debug)]
@@ -83,7 +87,8 @@ pub fn admit(
         .map_err(|rejection| Box::new(Refused { rejection, ..refused }))
 }
 
-fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejection> {
+fn read(mut envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejection> {
+    envelope.transit = trace_alone(envelope.transit);
     if envelope.payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Rejection::TooLarge);
     }
@@ -102,6 +107,16 @@ fn read(envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejecti
     }
     let digest = envelope.digest();
     Ok(Read { envelope, control, digest })
+}
+
+/// Of what a sender wrote into the transit part, only its trace context is taken over, and only at its usual size.
+fn trace_alone(transit: Transit) -> Transit {
+    let Transit { traceparent, tracestate, .. } = transit;
+    Transit {
+        traceparent: traceparent.filter(|text| text.len() <= TRACEPARENT_BYTES_MAX),
+        tracestate: tracestate.filter(|text| text.len() <= TRACESTATE_BYTES_MAX),
+        ..Transit::default()
+    }
 }
 
 fn verify(read: Read, agent: AgentId, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
@@ -220,7 +235,8 @@ impl VerifiedRoots {
 
 impl Refused {
     fn of(envelope: &Envelope, offered_by: AgentId) -> Self {
-        let text = |name: &str| envelope.attributes.get(name).map(str::to_owned);
+        let text =
+            |name: &str| Some(envelope.attributes.get(name)?.chars().take(REFUSED_TEXT_CHARS).collect());
         Self {
             offered_by,
             digest: envelope.digest(),

@@ -53,7 +53,7 @@ impl Partition {
                 let pattern = self.parse_pattern(&pattern)?;
                 self.subscribe(caller, (subscription, start), pattern, plan)
             }
-            Command::Unsubscribe { subscription } => self.unsubscribe(caller, subscription),
+            Command::Unsubscribe { subscription } => self.unsubscribe(caller, subscription, plan),
             Command::Register { name, token } => self.register(caller, &name, token.as_deref(), plan),
             Command::ListAgents => self.list_agents(caller),
             Command::Lease { messages_max, visibility_ms, wait_ms } => {
@@ -134,11 +134,13 @@ impl Partition {
         self.decide_context(&context)
     }
 
-    fn unsubscribe(&mut self, caller: Caller, subscription: u64) -> Answer {
-        match self.routes.unsubscribe((caller.ticket.connection, subscription)) {
-            true => Ok(Some(Reply::Done)),
-            false => Err(Rejection::NotFound),
+    fn unsubscribe(&mut self, caller: Caller, subscription: u64, plan: &mut Plan) -> Answer {
+        let connection = caller.ticket.connection;
+        if !self.routes.unsubscribe((connection, subscription)) {
+            return Err(Rejection::NotFound);
         }
+        plan.effects.push(Effect::Unsubscribe(connection, subscription));
+        Ok(Some(Reply::Done))
     }
 
     fn register(&mut self, caller: Caller, name: &str, token: Option<&str>, plan: &mut Plan) -> Answer {

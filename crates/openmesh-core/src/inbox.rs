@@ -115,8 +115,9 @@ impl Inbox {
             let leased: Vec<_> = leased.map(|(number, _)| *number).collect();
             return Some(leased).filter(|leased| !leased.is_empty());
         }
+        let numbers: BTreeSet<_> = numbers.iter().copied().collect();
         let all = numbers.iter().all(|number| self.entries.get(number).is_some_and(under));
-        all.then(|| numbers.to_vec())
+        all.then(|| numbers.into_iter().collect())
     }
 
     /// Splits entries given back into those that may be tried again and those tried too often.

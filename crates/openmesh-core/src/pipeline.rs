@@ -17,6 +17,7 @@ use openmesh_message::{
     AckLevel, AgentId, ConversationId, Level, LogSeq, Receipt, Target, Timestamp, TopicPath,
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
+use openmesh_policy::{Destination, Party, StaticContext};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -188,7 +189,18 @@ impl Partition {
         if admitted.control.invites.iter().any(|invite| unknown(&invite)) {
             return Err(Rejection::UnknownAgent);
         }
+        self.decide_invitations(admitted)?;
         self.state.conversations.check(id, admitted, &self.view, now).map(Some)
+    }
+
+    /// Whoever may not write to an agent may not have it read along either.
+    fn decide_invitations(&self, admitted: &Admitted) -> Result<(), Rejection> {
+        let request = send_context(&admitted.control, admitted.authenticity, &self.view);
+        for (_, agent) in &admitted.control.invites {
+            let party = Party { id: Some(*agent), name: self.state.directory.name(agent) };
+            self.decide_context(&StaticContext { destination: Some(Destination::Agent(party)), ..request })?;
+        }
+        Ok(())
     }
 
     fn recipients(

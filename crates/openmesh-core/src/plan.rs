@@ -77,6 +77,8 @@ pub enum Effect {
         /// The last record seen.
         after_seq: u64,
     },
+    /// A subscription ended: nothing more is handed over for it.
+    Unsubscribe(ConnectionId, u64),
     /// A question about the log: read, decide each record, answer.
     Query {
         /// Where the page goes.

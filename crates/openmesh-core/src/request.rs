@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after its deadline a request is remembered, so that late replies are told so.
 const REMEMBERED_MS: i64 = 60_000;
-/// Requests remembered at a time; beyond it the one with the earliest deadline is forgotten.
+/// Requests remembered at a time; a further one is not, and its replies are then the asker's own to tell apart.
 const REQUESTS_MAX: usize = 100_000;
+/// Requests of one asker remembered at a time.
+const REQUESTS_PER_ASKER_MAX: u32 = 1_000;
+/// Longest deadline that a request is remembered for.
+const DEADLINE_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
 /// Requests by asker and message id. Not kept across restarts: the asker's own deadline holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
     pending: BTreeMap<(AgentId, String), Pending>,
     by_deadline: BTreeSet<(Timestamp, AgentId, String)>,
+    by_asker: BTreeMap<AgentId, u32>,
     /// Replies dropped because they came late.
     pub(crate) late_replies: u64,
 }
@@ -52,7 +57,11 @@ impl Requests {
         self.forget(now);
         let key = (control.source, control.id.clone());
         // Sent again, it is the same request: replies it has had still count.
-        if !self.pending.contains_key(&key) {
+        let of_asker = self.by_asker.get(&control.source).copied().unwrap_or_default();
+        let room = self.pending.len() < REQUESTS_MAX && of_asker < REQUESTS_PER_ASKER_MAX;
+        if room && !self.pending.contains_key(&key) {
+            let deadline = deadline.min(now.plus_ms(DEADLINE_MS_MAX));
+            self.by_asker.insert(control.source, of_asker + 1);
             self.by_deadline.insert((deadline, key.0, key.1.clone()));
             self.pending.insert(key, Pending { deadline, finished: BTreeSet::new() });
         }
@@ -84,13 +93,12 @@ impl Requests {
 
     fn forget(&mut self, now: Timestamp) {
         let start = now.plus_ms(-REMEMBERED_MS);
-        while self
-            .by_deadline
-            .first()
-            .is_some_and(|(deadline, ..)| *deadline < start || self.by_deadline.len() >= REQUESTS_MAX)
-        {
-            if let Some((_, asker, id)) = self.by_deadline.pop_first() {
-                self.pending.remove(&(asker, id));
+        while self.by_deadline.first().is_some_and(|(deadline, ..)| *deadline < start) {
+            let Some((_, asker, id)) = self.by_deadline.pop_first() else { return };
+            self.pending.remove(&(asker, id));
+            match self.by_asker.get_mut(&asker) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => _ = self.by_asker.remove(&asker),
             }
         }
     }

@@ -42,6 +42,10 @@ pub const FRAME_MESSAGES_MAX: usize = 1024;
 pub const INTERNED_VALUES_MAX: usize = 1024;
 /// Longest attribute value that is interned.
 pub const INTERNED_VALUE_BYTES_MAX: usize = 256;
+/// Longest `traceparent` that is carried (W3C Trace Context, version 00).
+pub const TRACEPARENT_BYTES_MAX: usize = 55;
+/// Longest `tracestate` that is carried.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
 /// How far ahead of the node's clock a signed `time` may be.
 pub const TIME_AHEAD_MS_MAX: i64 = 60_000;
 /// How old a signed `time` may be: the window in which repeats are recognised.

@@ -4,7 +4,7 @@
 //! are synced their effects are performed in order. Nothing here decides anything.
 
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
-use crate::perform::Performer;
+use crate::perform::{Performer, Progress};
 use openmesh_adapter::{Event, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::{Position, Timestamp};
@@ -117,8 +117,9 @@ impl EventLoop {
             }
             Event::Inputs(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
             Event::Drained(connection) => self.performer.resume(connection),
-            Event::CaughtUp { connection, subscription, through_seq } => {
-                self.performer.caught_up(connection, subscription, through_seq);
+            Event::ReadOn { connection, subscription, generation, through_seq, to_the_end } => {
+                let progress = Progress { generation, through_seq, to_the_end };
+                self.performer.read_on(connection, subscription, progress);
             }
             Event::Stop => return true,
         }
@@ -126,11 +127,10 @@ impl EventLoop {
     }
 
     fn handle(&mut self, input: Input) {
-        if let Input::Message { ticket, .. } = &input
-            && self.writer.is_full()
+        if self.writer.is_full()
+            && let Some(refusal) = refuse_unkept(&input)
         {
-            let effects = vec![Effect::Reject(*ticket, Rejection::StoreFull)];
-            return self.performer.perform(vec![Plan { effects, ..Plan::new(now()) }]);
+            return self.performer.perform(vec![Plan { effects: vec![refusal], ..Plan::new(now()) }]);
         }
         let plan = self.partition.handle(input, now());
         if plan.effects.contains(&Effect::PublishView) {
@@ -187,10 +187,20 @@ impl EventLoop {
     }
 }
 
+/// Without room, messages are refused and refusals leave no record; leases, acks and timers go on.
+fn refuse_unkept(input: &Input) -> Option<Effect> {
+    match input {
+        Input::Message { ticket, .. } => Some(Effect::Reject(*ticket, Rejection::StoreFull)),
+        Input::Refused { ticket, refused } => Some(Effect::Reject(*ticket, refused.rejection.clone())),
+        _ => None,
+    }
+}
+
 /// Effects that say nothing of what is kept need not wait for a sync.
 const fn is_live(effect: &Effect) -> bool {
     match effect {
         Effect::Pass(_) | Effect::PublishView => true,
+        Effect::Accept(_, receipt) => receipt.position.is_none(),
         Effect::Deliver(deliver) => deliver.seq.is_none(),
         _ => false,
     }

@@ -3,7 +3,8 @@
 mod delivery;
 mod reading;
 
-use delivery::{Channel, DeliverTo};
+pub(crate) use delivery::Progress;
+use delivery::{Channel, ReadFrom};
 use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
 use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
 use openmesh_message::frame::SendOutcome;
@@ -51,9 +52,9 @@ impl Performer {
     }
 
     /// A subscription has read the log up to a record.
-    pub(crate) fn caught_up(&mut self, connection: ConnectionId, subscription: u64, through_seq: u64) {
+    pub(crate) fn read_on(&mut self, connection: ConnectionId, subscription: u64, progress: Progress) {
         if let Some(channel) = self.channels.get_mut(&connection) {
-            channel.caught_up(subscription, through_seq, &self.reading);
+            channel.note_progress(subscription, progress, &self.reading);
         }
     }
 
@@ -154,8 +155,13 @@ impl Performer {
             }
             Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
                 if let Some(channel) = self.channels.get_mut(&connection) {
-                    let to = DeliverTo { connection, subscription, agent, pattern };
-                    channel.begin_behind(to, after_seq, &self.reading);
+                    let from = ReadFrom { subscription, agent, pattern, after_seq };
+                    channel.begin_behind(from, &self.reading);
+                }
+            }
+            Effect::Unsubscribe(connection, subscription) => {
+                if let Some(channel) = self.channels.get_mut(&connection) {
+                    channel.end(subscription);
                 }
             }
             Effect::ReloadPolicy(ticket) => {

@@ -37,8 +37,12 @@ impl Partition {
     }
 
     pub(super) fn publish_protocol(&mut self, caller: Caller, text: &str, plan: &mut Plan) -> Answer {
+        self.decide_publish(caller, None, None)?;
         let checked = self.view.catalog.check_protocol(text.as_bytes(), self.view.home());
         let (protocol, _) = checked.map_err(bad_definition)?;
+        // What is kept is the stored form, so that must be readable too: names written out make it longer.
+        let again = self.view.catalog.check_protocol(protocol.stored(), self.view.home());
+        again.map_err(bad_definition)?;
         self.check_authority(&protocol.pinned().versioned)?;
         self.decide_publish(caller, None, Some(&protocol.pinned().versioned))?;
         let pinned = protocol.pinned().to_string();

@@ -60,7 +60,7 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
             format!("query after {after_seq}, at most {records_max}")
         }
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
-        Effect::PublishView => return None,
+        Effect::PublishView | Effect::Unsubscribe(..) => return None,
     })
 }
 

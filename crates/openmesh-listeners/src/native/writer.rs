@@ -140,7 +140,25 @@ impl Frames {
             return Ok(());
         }
         let frame = ServerFrame::Outcomes(std::mem::take(&mut self.outcomes));
-        self.encoder.encode_server(&frame, &mut self.buffer)
+        match (self.encoder.encode_server(&frame, &mut self.buffer), frame) {
+            (Err(FrameError::TooLarge(_)), ServerFrame::Outcomes(outcomes)) => {
+                outcomes.into_iter().try_for_each(|(tag, outcome)| self.outcome_alone(tag, outcome))
+            }
+            (encoded, _) => encoded,
+        }
+    }
+
+    /// An outcome in a frame of its own; if even that is too large, without what would be allowed next.
+    fn outcome_alone(&mut self, tag: u64, outcome: SendOutcome) -> Result<(), FrameError> {
+        let frame = ServerFrame::Outcomes(vec![(tag, outcome.clone())]);
+        match (self.encoder.encode_server(&frame, &mut self.buffer), outcome) {
+            (Err(FrameError::TooLarge(_)), SendOutcome::Rejected(problem)) => {
+                let problem = Problem { allowed_next: Vec::new(), ..problem };
+                let frame = ServerFrame::Outcomes(vec![(tag, SendOutcome::Rejected(problem))]);
+                self.encoder.encode_server(&frame, &mut self.buffer)
+            }
+            (encoded, _) => encoded,
+        }
     }
 
     fn flush_deliveries(&mut self) -> Result<(), FrameError> {

@@ -1,22 +1,24 @@
 //! Subscriptions of one connection: live while it keeps up, from the log when it fell behind, with gaps told.
 //!
 //! A message that is not kept and finds no room is missed, and its number is reported. A kept one is read from
-//! the log later: the subscription is then *behind*, and a task of its own hands over records until it caught up.
+//! the log later: the subscription is then *behind*, and a task of its own hands over records while there is room, until it caught up.
 
 use super::reading::Reading;
-use openmesh_adapter::{Batch, Outbox, Outgoing};
+use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
 use openmesh_core::{ConnectionId, Deliver};
 use openmesh_message::frame::Delivery;
+use openmesh_message::limits::FRAME_BYTES_MAX;
 use openmesh_message::{AgentId, TopicPattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The way to one connection.
 pub(super) struct Channel {
     connection: ConnectionId,
     outbox: Outbox,
     subscriptions: BTreeMap<u64, Subscription>,
+    generations: u64,
 }
 
 /// What a subscription takes in, and who reads it.
@@ -24,12 +26,26 @@ pub(super) struct Channel {
 pub(super) struct DeliverTo {
     pub(super) connection: ConnectionId,
     pub(super) subscription: u64,
+    /// Tells a subscription from an ended one that bore the same number.
+    pub(super) generation: u64,
+    /// Whether the subscription has ended.
+    pub(super) ended: Arc<AtomicBool>,
     pub(super) agent: AgentId,
     pub(super) pattern: TopicPattern,
 }
 
+/// Where a subscription begins to read the log.
+pub(super) struct ReadFrom {
+    pub(super) subscription: u64,
+    pub(super) agent: AgentId,
+    pub(super) pattern: TopicPattern,
+    pub(super) after_seq: u64,
+}
+
 #[derive(Default)]
 struct Subscription {
+    generation: u64,
+    ended: Arc<AtomicBool>,
     /// Counts what matched; shared with the task that reads the log.
     numbers: Arc<AtomicU64>,
     missed: Option<(u64, u64)>,
@@ -40,6 +56,17 @@ struct Subscription {
     read_seq: u64,
 }
 
+/// How far a subscription has read the log.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// Of the subscription that has read.
+    pub(crate) generation: u64,
+    /// The last record it has seen.
+    pub(crate) through_seq: u64,
+    /// Whether that is the end of what is synced; else there was no more room.
+    pub(crate) to_the_end: bool,
+}
+
 struct Behind {
     to: DeliverTo,
     after_seq: u64,
@@ -48,7 +75,7 @@ struct Behind {
 
 impl Channel {
     pub(super) const fn new(connection: ConnectionId, outbox: Outbox) -> Self {
-        Self { connection, outbox, subscriptions: BTreeMap::new() }
+        Self { connection, outbox, subscriptions: BTreeMap::new(), generations: 0 }
     }
 
     pub(super) const fn outbox(&self) -> &Outbox {
@@ -65,34 +92,52 @@ impl Channel {
     /// Hands over a message now, or notes that the subscription missed it or fell behind.
     pub(super) fn deliver(&mut self, deliver: Deliver, batch: &mut Batch) {
         let Deliver { subscription: id, seq, envelope, agent, pattern, .. } = deliver;
-        let subscription = self.subscriptions.entry(id).or_default();
+        let (connection, outbox) = (self.connection, self.outbox.clone());
+        let subscription = self.subscription(id);
         subscription.matched_seq = seq.unwrap_or(subscription.matched_seq);
         let was_read = seq.is_some_and(|seq| seq <= subscription.read_seq);
         if was_read || (seq.is_some() && subscription.behind.is_some()) {
             return;
         }
-        let bytes = envelope.payload.len() + envelope.attributes.bytes() + 256;
-        if !self.outbox.has_room(bytes) {
+        let mut message = Delivery::Message { subscription: id, number: 0, envelope };
+        if !outbox.has_room(delivery_bytes(&message)) {
             match (seq, pattern) {
                 (Some(seq), Some(pattern)) => {
-                    let to = DeliverTo { connection: self.connection, subscription: id, agent, pattern };
+                    let to = subscription.deliver_to(connection, (id, agent, pattern));
                     subscription.behind = Some(Behind { to, after_seq: seq - 1, reading: false });
                 }
                 _ => subscription.miss(),
             }
             return;
         }
-        batch.extend(subscription.take_gap(id).map(|gap| counted(&self.outbox, gap)));
-        let number = subscription.next_number();
-        let message = Delivery::Message { subscription: id, number, envelope };
-        batch.push(counted(&self.outbox, message));
+        batch.extend(subscription.take_gap(id).map(|gap| counted(&outbox, gap)));
+        if let Delivery::Message { number, .. } = &mut message {
+            *number = subscription.next_number();
+        }
+        batch.push(counted(&outbox, message));
+    }
+
+    /// A subscription ended: a task that reads for it stops.
+    pub(super) fn end(&mut self, id: u64) {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            subscription.ended.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A subscription that begins with records kept before.
-    pub(super) fn begin_behind(&mut self, to: DeliverTo, after_seq: u64, reading: &Reading) {
-        let subscription = self.subscriptions.entry(to.subscription).or_default();
+    pub(super) fn begin_behind(&mut self, from: ReadFrom, reading: &Reading) {
+        let ReadFrom { subscription: id, agent, pattern, after_seq } = from;
+        let connection = self.connection;
+        let subscription = self.subscription(id);
+        let to = subscription.deliver_to(connection, (id, agent, pattern));
         subscription.behind = Some(Behind { to, after_seq, reading: false });
         self.read_on(reading);
+    }
+
+    fn subscription(&mut self, id: u64) -> &mut Subscription {
+        self.generations += 1;
+        let generation = self.generations;
+        self.subscriptions.entry(id).or_insert_with(|| Subscription { generation, ..Subscription::default() })
     }
 
     /// There is room again: reports gaps, and has subscriptions that fell behind read the log.
@@ -107,23 +152,27 @@ impl Channel {
         self.read_on(reading);
     }
 
-    /// A subscription has read up to a record: it is live again unless more has matched since.
-    pub(super) fn caught_up(&mut self, id: u64, through_seq: u64, reading: &Reading) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+    /// A subscription has read up to a record: it is live again if that was the end and no more has matched since.
+    pub(super) fn note_progress(&mut self, id: u64, progress: Progress, reading: &Reading) {
+        let found = self.subscriptions.get_mut(&id);
+        let Some(subscription) = found.filter(|found| found.generation == progress.generation) else {
+            return;
+        };
         let Some(behind) = &mut subscription.behind else { return };
-        behind.after_seq = through_seq;
-        subscription.read_seq = through_seq;
+        behind.after_seq = progress.through_seq;
         behind.reading = false;
-        if subscription.matched_seq <= through_seq {
+        subscription.read_seq = progress.through_seq;
+        if progress.to_the_end && subscription.matched_seq <= progress.through_seq {
             subscription.behind = None;
         }
         self.read_on(reading);
     }
 
+    /// Has subscriptions that are behind read the log, if the largest message there can be would find room.
     fn read_on(&mut self, reading: &Reading) {
         for subscription in self.subscriptions.values_mut() {
             let Some(behind) = &mut subscription.behind else { continue };
-            if !behind.reading && self.outbox.has_room(0) {
+            if !behind.reading && self.outbox.has_room(FRAME_BYTES_MAX) {
                 behind.reading = true;
                 let numbers = Arc::clone(&subscription.numbers);
                 reading.catch_up(behind.to.clone(), behind.after_seq, numbers, &self.outbox);
@@ -132,7 +181,22 @@ impl Channel {
     }
 }
 
+impl Drop for Channel {
+    /// Tasks that read for a connection end with it.
+    fn drop(&mut self) {
+        for subscription in self.subscriptions.values() {
+            subscription.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Subscription {
+    fn deliver_to(&self, connection: ConnectionId, to: (u64, AgentId, TopicPattern)) -> DeliverTo {
+        let (subscription, agent, pattern) = to;
+        let (generation, ended) = (self.generation, Arc::clone(&self.ended));
+        DeliverTo { connection, subscription, generation, ended, agent, pattern }
+    }
+
     fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -4,11 +4,11 @@
 
 mod notice;
 
-use super::delivery::{DeliverTo, counted};
+use super::delivery::{DeliverTo, Progress, counted};
 use notice::render_notice;
-use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing};
+use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes};
 use openmesh_core::record::{Record, to_json};
-use openmesh_core::{Input, LeasedItem, Ticket, matches_filter, may_read};
+use openmesh_core::{Input, LeasedItem, Rejection, Ticket, matches_filter, may_read};
 use openmesh_message::frame::{Delivery, Leased, LogFilter, LogPage, Reply, SendOutcome};
 use openmesh_message::{AgentId, Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
@@ -22,8 +22,9 @@ use tokio::task::spawn_blocking;
 const QUERY_LOOKED_AT_MAX: u64 = 50_000;
 /// Bytes of one query's answer.
 const QUERY_BYTES_MAX: usize = 512 * 1024;
-/// How long a subscription that reads the log waits for room before it looks again.
-const ROOM_WAIT: Duration = Duration::from_millis(5);
+
+/// How long a subscription waits before it reads the log again after a fault.
+const RETRY_WAIT: Duration = Duration::from_millis(100);
 
 /// Reads what is kept, on behalf of effects.
 #[derive(Clone)]
@@ -89,8 +90,8 @@ impl Reading {
             let loaded = crate::config::read_policy(&file, home);
             let reply = match loaded {
                 Ok((policy, text)) => {
-                    let _ = reading.mesh.submit(vec![Input::PolicyLoaded { policy, text }]).await;
-                    Ok(Reply::Done)
+                    let submitted = reading.mesh.submit(vec![Input::PolicyLoaded { policy, text }]).await;
+                    submitted.map(|()| Reply::Done).map_err(|_| Rejection::Busy.to_problem())
                 }
                 Err(error) => Err(Problem::new("policy.invalid", format!("{error:#}"))),
             };
@@ -98,40 +99,54 @@ impl Reading {
         });
     }
 
-    /// Hands over records after `after_seq` that match, as there is room, until the end of what is synced.
+    /// Hands over records after `after_seq` that match, while there is room, until the end of what is synced.
     pub(super) fn catch_up(&self, to: DeliverTo, after_seq: u64, numbers: Arc<AtomicU64>, outbox: &Outbox) {
         let (reading, outbox) = (self.clone(), outbox.clone());
         spawn_blocking(move || {
             let (connection, subscription) = (to.connection, to.subscription);
-            let through_seq = reading.hand_over(&to, after_seq, &numbers, &outbox);
-            let event = Event::CaughtUp { connection, subscription, through_seq };
+            let progress = reading.hand_over(&to, after_seq, &numbers, &outbox);
+            let Progress { generation, through_seq, to_the_end } = progress;
+            let event = Event::ReadOn { connection, subscription, generation, through_seq, to_the_end };
             tokio::runtime::Handle::current().block_on(async { reading.mesh.tell(event).await.ok() });
         });
     }
 
-    fn hand_over(&self, to: &DeliverTo, after_seq: u64, numbers: &AtomicU64, outbox: &Outbox) -> u64 {
+    /// Never waits for room: who does not read must not hold a thread.
+    fn hand_over(&self, to: &DeliverTo, after_seq: u64, numbers: &AtomicU64, outbox: &Outbox) -> Progress {
+        let generation = to.generation;
         let mut next_seq = after_seq + 1;
         while next_seq <= self.log.head_seq() {
-            let Ok(page) = self.log.scan(next_seq, PageLimit::default()) else { return next_seq - 1 };
+            let stopped = Progress { generation, through_seq: next_seq - 1, to_the_end: false };
+            if to.ended.load(Ordering::Relaxed) {
+                return stopped;
+            }
+            let page = match self.log.scan(next_seq, PageLimit::default()) {
+                Ok(page) => page,
+                Err(fault) => {
+                    tracing::error!(%fault, next_seq, "the log cannot be read; a subscription waits");
+                    std::thread::sleep(RETRY_WAIT);
+                    return stopped;
+                }
+            };
             for stored in &page.records {
                 let Some(envelope) = self.matching(stored, to) else { continue };
-                let outgoing = Delivery::Message {
+                let mut delivery = Delivery::Message {
                     subscription: to.subscription,
-                    number: numbers.fetch_add(1, Ordering::Relaxed) + 1,
+                    number: 0,
                     envelope: Arc::new(envelope),
                 };
-                let bytes = Outgoing::Deliver(outgoing.clone()).delivery_bytes();
-                while !outbox.has_room(bytes) {
-                    if outbox.is_closed() {
-                        return next_seq;
-                    }
-                    std::thread::sleep(ROOM_WAIT);
+                let through_seq = stored.position.seq - 1;
+                if to.ended.load(Ordering::Relaxed) || !outbox.has_room(delivery_bytes(&delivery)) {
+                    return Progress { generation, through_seq, to_the_end: false };
                 }
-                let _ = outbox.send(vec![counted(outbox, outgoing)]);
+                if let Delivery::Message { number, .. } = &mut delivery {
+                    *number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
+                }
+                let _ = outbox.send(vec![counted(outbox, delivery)]);
             }
             next_seq = page.next_seq;
         }
-        next_seq - 1
+        Progress { generation, through_seq: next_seq - 1, to_the_end: true }
     }
 
     fn matching(&self, stored: &StoredRecord, to: &DeliverTo) -> Option<Envelope> {
@@ -190,7 +205,11 @@ impl Reading {
             for stored in &read.records {
                 let record = decode(stored).filter(|record| matches_filter(record, &question.filter));
                 if let Some(record) = record.filter(|record| may_read(&view, &question.agent, record)) {
-                    let text = to_json(&record).to_string();
+                    let text = render(&record);
+                    if bytes + text.len() > QUERY_BYTES_MAX && !page.records.is_empty() {
+                        page.next_after_seq = Some(seq - 1);
+                        return Ok(page);
+                    }
                     bytes += text.len();
                     page.records.push(text);
                 }
@@ -205,6 +224,22 @@ impl Reading {
         page.next_after_seq = (seq <= self.log.head_seq()).then_some(seq - 1);
         Ok(page)
     }
+}
+
+/// A record as text; one that would not fit an answer is shown without its payload.
+fn render(record: &Record) -> String {
+    let mut row = to_json(record);
+    let text = row.to_string();
+    if text.len() <= QUERY_BYTES_MAX {
+        return text;
+    }
+    if let Some(payload) = row.pointer_mut("/message/payload") {
+        *payload = serde_json::Value::Null;
+    }
+    if let Some(row) = row.as_object_mut() {
+        row.insert("truncated".to_owned(), serde_json::Value::Bool(true));
+    }
+    row.to_string()
 }
 
 fn decode(stored: &StoredRecord) -> Option<Record> {

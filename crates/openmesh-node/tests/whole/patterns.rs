@@ -101,6 +101,35 @@ async fn mail_waits_for_an_agent_that_is_away_and_comes_back_until_it_is_acknowl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mail_past_its_time_expires_and_mail_given_back_too_often_is_a_dead_letter() {
+    const DELIVERIES_MAX: u32 = 10;
+    let node = Node::start(&[]);
+    let (_, receiver) = node.agent("receiver").await;
+    let (_, sender) = node.agent("sender").await;
+    let soon = openmesh_sdk::now().plus_ms(1_500);
+    for (text, expiry) in [("brief", Some(soon)), ("poison", None)] {
+        let draft =
+            sender.draft("inbox:receiver", &Performative::Inform).unwrap().payload("text/plain", text);
+        let draft = expiry.map_or(draft.clone(), |time| draft.expires(time));
+        assert!(sender.send(sender.sign(draft).unwrap()).await.unwrap().is_accepted());
+    }
+    let inbox = receiver.inbox();
+    let both = inbox.lease(10, 60 * SECOND, SECOND).await.unwrap();
+    assert_eq!(both.len(), 2);
+    let poison = both[1].number;
+    inbox.nack(both[0].token, &[poison], Duration::ZERO).await.unwrap();
+    for attempt in 2..=DELIVERIES_MAX {
+        let leased = inbox.lease(1, 60 * SECOND, 5 * SECOND).await.unwrap();
+        assert_eq!((leased[0].number, leased[0].attempt), (poison, attempt));
+        inbox.nack(leased[0].token, &[], Duration::ZERO).await.unwrap();
+    }
+    assert!(inbox.lease(1, SECOND, 3 * SECOND).await.unwrap().is_empty(), "neither comes back");
+    let counts = inbox.counts().await.unwrap();
+    assert!(counts.is_conserved());
+    assert_eq!((counts.expired, counts.dead_lettered, counts.pending), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_agent_is_woken_by_mail() {
     let node = Node::start(&[]);
     let (_, receiver) = node.agent("receiver").await;

@@ -67,6 +67,16 @@ impl RawAgent {
         assert!(matches!(self.read_frame().await, ServerFrame::Reply(1, Ok(_))));
     }
 
+    /// Subscribes many times from the beginning of the log, and reads nothing, not even the replies.
+    pub(crate) async fn subscribe_from_the_beginning(&mut self, pattern: &str, count: u64) {
+        let pattern = format!("mesh://{}/topic/{pattern}", self.domain);
+        for subscription in 1..=count {
+            let pattern = pattern.clone();
+            let command = Command::Subscribe { subscription, pattern, start: Start::At(1) };
+            self.write(&ClientFrame::Command(subscription, command)).await;
+        }
+    }
+
     /// The items of the next frame that delivers any.
     pub(crate) async fn read_items(&mut self) -> Vec<Item> {
         loop {

@@ -78,3 +78,33 @@ async fn one_that_never_reads_slows_nobody_and_its_gaps_add_up() {
         "{with:?} with a stalled reader, {without:?} without"
     );
 }
+
+/// Each subscription that reads the log must not hold a thread while its agent does not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_stalled_readers_of_the_log_leave_others_their_inbox_and_catch_up_when_they_read() {
+    const STALLED: u64 = 600;
+    const KEPT: usize = 3_000;
+    let node = Node::start(&["--pin", "market/**"]);
+    let (_, writer) = node.agent("writer").await;
+    let drafts = (0..KEPT).map(|_| {
+        let draft = writer.draft("topic:market/feed", &Performative::Inform).unwrap();
+        draft.payload("application/octet-stream", vec![7; PAYLOAD_BYTES])
+    });
+    let envelopes = writer.sign_batch(drafts.collect()).unwrap();
+    assert!(writer.send_batch(envelopes).await.unwrap().iter().all(Sent::is_accepted));
+    let mut stalled = crate::raw_agent::RawAgent::connect(&node, "stalled").await;
+    stalled.subscribe_from_the_beginning("market/*", STALLED).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (_, other) = node.agent("other").await;
+    let draft = writer.draft("inbox:other", &Performative::Inform).unwrap().payload("text/plain", "hello");
+    assert!(writer.send(writer.sign(draft).unwrap()).await.unwrap().is_accepted());
+    let start = Instant::now();
+    let leased = other.inbox().lease(1, Duration::from_secs(9), Duration::from_secs(1)).await.unwrap();
+    println!("{STALLED} stalled readers of the log; another agent's lease took {:?}", start.elapsed());
+    assert_eq!(leased.len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    let mut read = 0;
+    while read < KEPT * 2 {
+        read += stalled.read_items().await.len();
+    }
+}

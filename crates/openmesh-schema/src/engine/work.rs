@@ -99,6 +99,11 @@ impl<'p> Work<'p> {
         // A time that cannot be read is due at once: nothing may wait for it for ever.
         let due = deadline(self.protocol, &id.machine, to, &view, self.now);
         match due.unwrap_or(Some(self.now)) {
+            // A step that nobody made must not be due again at once, or it would repeat for ever.
+            Some(at) if cause != Cause::Act => {
+                let at = at.max(self.now.plus_ms(TIMER_MS_MIN));
+                self.push(Effect::TimerSet { instance: id.clone(), at });
+            }
             Some(at) => self.push(Effect::TimerSet { instance: id.clone(), at }),
             None if had_timer => self.push(Effect::TimerCleared { instance: id.clone() }),
             None => {}
@@ -234,6 +239,9 @@ impl<'p> Work<'p> {
         self.push(Effect::DutyBegun { duty });
     }
 }
+
+/// Shortest time between two steps of an instance that no act made.
+const TIMER_MS_MIN: i64 = 1_000;
 
 /// When the timer of a state would be due if it were entered at `now`; `None` if it has none.
 pub(super) fn deadline(

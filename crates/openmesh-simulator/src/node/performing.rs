@@ -80,6 +80,8 @@ impl Node {
                 say(*ticket, Said::Other);
             }
             Effect::PublishView => self.view = self.partition.view(),
+            // Whether anything still comes is checked where deliveries are.
+            Effect::Unsubscribe(..) => {}
         }
         Ok(())
     }
