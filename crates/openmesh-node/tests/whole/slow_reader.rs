@@ -73,10 +73,7 @@ async fn one_that_never_reads_slows_nobody_and_its_gaps_add_up() {
     );
     assert_eq!(delivered + missed, MESSAGES as u64);
     assert!(missed > 0, "the outbox must have overflowed, or nothing was tested");
-    assert!(
-        with <= without * 2 + Duration::from_millis(2),
-        "{with:?} with a stalled reader, {without:?} without"
-    );
+    assert!(with <= without * 2, "{with:?} with a stalled reader, {without:?} without");
 }
 
 /// Each subscription that reads the log must not hold a thread while its agent does not read.
