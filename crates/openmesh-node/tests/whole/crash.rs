@@ -113,8 +113,10 @@ async fn work(mesh: Mesh, load: Arc<Load>) {
 
 /// Calls for proposals that nobody answers, one after another: their timers fire, some while the node is down.
 async fn converse(mesh: Mesh, load: Arc<Load>) {
-    let protocol = mesh.get_protocol("market/negotiation@^1").await.unwrap().name;
-    let schema = mesh.get_schema("market/rfp@^1").await.unwrap().name;
+    // The kill may strike before these are answered.
+    let Ok(protocol) = mesh.get_protocol("market/negotiation@^1").await else { return };
+    let Ok(schema) = mesh.get_schema("market/rfp@^1").await else { return };
+    let (protocol, schema) = (protocol.name, schema.name);
     while load.goes_on() {
         let conversation = new_conversation_id().unwrap();
         let rfp = serde_json::json!({
