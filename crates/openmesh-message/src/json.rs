@@ -29,10 +29,27 @@ pub enum JsonError {
     NumberOutOfRange(String),
 }
 
-/// Parses JSON under the limits of this crate.
+/// How much structure JSON may have.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonLimits {
+    /// Deepest nesting.
+    pub depth: usize,
+    /// Object keys in all.
+    pub keys: usize,
+}
+
+/// The limits of a payload.
+const PAYLOAD: JsonLimits = JsonLimits { depth: JSON_DEPTH_MAX, keys: JSON_KEYS_MAX };
+
+/// Parses a JSON payload under the limits of this crate.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse_within(bytes, PAYLOAD)
+}
+
+/// Parses JSON that has payloads within it, under limits of its own and otherwise as strictly.
+pub fn parse_within(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
-    let budget = Budget::default();
+    let budget = Budget { limits, keys: Cell::new(0), refused: RefCell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = Strict { budget: &budget, depth: 0 }.deserialize(&mut deserializer);
     let parsed = parsed.and_then(|value| deserializer.end().map(|()| value));
@@ -53,8 +70,8 @@ fn explain(error: &serde_json::Error) -> JsonError {
     JsonError::Malformed(text)
 }
 
-#[derive(Default)]
 struct Budget {
+    limits: JsonLimits,
     keys: Cell<usize>,
     refused: RefCell<Option<JsonError>>,
 }
@@ -75,7 +92,7 @@ struct Strict<'a> {
 
 impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        if self.depth == JSON_DEPTH_MAX {
+        if self.depth == self.budget.limits.depth {
             return Err(self.budget.refuse(JsonError::TooDeep));
         }
         Ok(Self { depth: self.depth + 1, ..self })
@@ -84,7 +101,7 @@ impl Strict<'_> {
     fn count_key<E: Error>(self) -> Result<(), E> {
         let keys = self.budget.keys.get() + 1;
         self.budget.keys.set(keys);
-        if keys > JSON_KEYS_MAX {
+        if keys > self.budget.limits.keys {
             return Err(self.budget.refuse(JsonError::TooManyKeys));
         }
         Ok(())

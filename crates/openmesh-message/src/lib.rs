@@ -5,6 +5,7 @@
 
 mod address;
 mod attributes;
+pub mod cloudevents;
 mod control;
 mod digest;
 mod draft;
@@ -34,8 +35,8 @@ pub use identity::{
 };
 pub use name::{Authority, DefinitionName, NameError, NameRange, PinnedName, VersionedName};
 pub use performative::{Performative, PerformativeError};
-pub use position::{LogName, LogSeq, PartitionId, Position};
+pub use position::{LogName, LogSeq, PartitionId, Position, PositionError};
 pub use problem::{AllowedNext, Problem};
 pub use proof::{Level, Receipt, ReceiptProof, SignedReceipt};
-pub use proof::{Proof, ProofError};
+pub use proof::{Proof, ProofError, ProofTextError};
 pub use timestamp::{Timestamp, TimestampError};

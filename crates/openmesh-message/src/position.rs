@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// The number of a partition within its domain.
 #[derive(
@@ -49,6 +50,26 @@ impl fmt::Display for Position {
     /// `partition.epoch.seq`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.partition.0, self.epoch, self.seq)
+    }
+}
+
+/// Why a text is no position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a position: partition.epoch.seq")]
+pub struct PositionError(String);
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let read = || {
+            let mut parts = text.splitn(3, '.');
+            let partition = PartitionId(parts.next()?.parse().ok()?);
+            let position =
+                Self { partition, epoch: parts.next()?.parse().ok()?, seq: parts.next()?.parse().ok()? };
+            Some(position).filter(|position| position.to_string() == text)
+        };
+        read().ok_or_else(|| PositionError(crate::limits::excerpt(text)))
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod merkle;
 mod receipt;
+mod text;
 
 pub use receipt::{Level, Receipt, ReceiptProof, SignedReceipt};
+pub use text::ProofTextError;
 
 use crate::limits::{PROOF_BATCH_MAX, PROOF_PATH_MAX};
 use crate::{AgentId, Digest, KeyPair, Signature};
