@@ -316,28 +316,29 @@ def check_client_hello(encoded):
     return agent
 
 
-def server_transcript(client_hello, server_hello):
+def server_transcript(client_hello, server_hello, exporter):
     length = len(client_hello).to_bytes(8, "big")
-    return in_context("openmesh server hello v1", MAGIC, length, client_hello, server_hello)
+    return in_context("openmesh server hello v1", MAGIC, length, client_hello, server_hello, exporter)
 
 
-def check_server_hello(client_hello, signed, pinned, now):
+def check_server_hello(client_hello, signed, pinned, now, exporter=b""):
     server_hello, signature = whole(signed)
     version, certificate, nonce, _, _ = whole(server_hello)
     need(version == 1 and len(nonce) == 32)
     check_certificate(certificate, pinned, now)
-    verify(certificate[1], "openmesh server hello v1", server_transcript(client_hello, server_hello), signature)
+    transcript = server_transcript(client_hello, server_hello, exporter)
+    verify(certificate[1], "openmesh server hello v1", transcript, signature)
 
 
-def client_transcript(client_hello, signed):
+def client_transcript(client_hello, signed, exporter):
     server_hello, signature = whole(signed)
-    so_far = server_transcript(client_hello, server_hello)
-    return in_context("openmesh client auth v1", so_far, signature, b"loopback")
+    so_far = server_transcript(client_hello, server_hello, exporter)
+    return in_context("openmesh client auth v1", so_far, signature, exporter or b"loopback")
 
 
-def check_client_auth(client_hello, signed, auth):
+def check_client_auth(client_hello, signed, auth, exporter=b""):
     (signature,) = whole(auth)
-    transcript = client_transcript(client_hello, signed)
+    transcript = client_transcript(client_hello, signed, exporter)
     verify(check_client_hello(client_hello), "openmesh client auth v1", transcript, signature)
 
 
@@ -352,7 +353,7 @@ def handshake(vectors):
     assert whole(signed)[0].hex() == vectors["server hello"] and MAGIC.hex() == vectors["magic"]
 
     agent = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vectors["agent seed"]))
-    own = agent.sign(b"openmesh client auth v1\0" + client_transcript(client_hello, signed))
+    own = agent.sign(b"openmesh client auth v1\0" + client_transcript(client_hello, signed, b""))
     assert cbor2.dumps([own]) == auth, "Ed25519 is deterministic: an agent's auth has one form"
 
     def framed(message):
@@ -370,6 +371,28 @@ def handshake(vectors):
         yield
     for bad in vectors["bad auths"]:
         assert not holds(check_client_auth, client_hello, signed, bytes.fromhex(bad["client auth"])), bad["what"]
+        yield
+    yield from handshake_over_tls(vectors["over tls"], client_hello, agent, pinned, now)
+
+
+def handshake_over_tls(vectors, client_hello, agent, pinned, now):
+    exporter, signed, auth = (
+        bytes.fromhex(vectors[name]) for name in ("exporter", "signed server hello", "client auth")
+    )
+    assert len(exporter) == 32
+    assert (vectors["exporter label"], vectors["alpn"]) == ("EXPORTER-openmesh-handshake-v1", "openmesh/1")
+    check_server_hello(client_hello, signed, pinned, now, exporter)
+    check_client_auth(client_hello, signed, auth, exporter)
+    own = agent.sign(b"openmesh client auth v1\0" + client_transcript(client_hello, signed, exporter))
+    assert cbor2.dumps([own]) == auth
+    yield
+    for bad in vectors["bad answers"]:
+        answered = bytes.fromhex(bad["signed server hello"])
+        assert not holds(check_server_hello, client_hello, answered, pinned, now, exporter), bad["what"]
+        yield
+    for bad in vectors["bad auths"]:
+        bad_auth = bytes.fromhex(bad["client auth"])
+        assert not holds(check_client_auth, client_hello, signed, bad_auth, exporter), bad["what"]
         yield
 
 

@@ -1,3 +1,4 @@
 //! How agents connect. Each listener turns what it hears into envelopes and commands, and admits them.
 
+pub mod accept;
 pub mod native;

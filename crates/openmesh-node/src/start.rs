@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use openmesh_adapter::{Event, MeshHandle, channel, now};
 use openmesh_core::record::Record;
 use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
-use openmesh_listeners::native::{NativeListener, NodeIdentity};
+use openmesh_listeners::accept::{Acceptor, Door, Gate};
+use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
 use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened};
@@ -64,9 +65,10 @@ pub(crate) async fn run(
     let recovered = recover(&folder, &identity)?;
     let (mesh, mut events) = channel(recovered.partition.view());
     let node = NodeIdentity { key: Arc::clone(&identity.node), certificate: identity.certificate.clone() };
-    let listener = NativeListener::bind(config.listen, node, mesh.clone()).await?;
+    let gate = Arc::new(Gate::default());
+    let acceptor = Acceptor::bind(config.listen, Door::Native, gate)?;
     let endpoint =
-        Endpoint { address: listener.address()?, domain: identity.domain(), pid: std::process::id() };
+        Endpoint { address: acceptor.address()?, domain: identity.domain(), pid: std::process::id() };
     let said = Ready {
         endpoint: endpoint.clone(),
         is_new: identity.is_new,
@@ -75,7 +77,7 @@ pub(crate) async fn run(
     };
     let mut event_loop = prepare(recovered, &config, &folder, &identity, mesh.clone())?;
     write_private(&folder.endpoint(), &serde_json::to_vec_pretty(&endpoint)?)?;
-    let listening = tokio::spawn(listener.serve(stop.clone()));
+    let listening = tokio::spawn(native::serve(acceptor, Arc::new(node), mesh.clone(), stop.clone()));
     let stopping = mesh.clone();
     tokio::spawn(async move {
         // A dropped sender means the same as a stop.

@@ -1,10 +1,15 @@
 //! Opening a connection: where to, the handshake, the first frame. What happens after is `connection.rs`'s.
 
+mod channel;
+
 use crate::connection::{Connection, Opened};
-use crate::{SdkError, identity, now};
+use crate::{SdkError, Tls, identity, now};
+use channel::Channel;
+pub(crate) use channel::{Reading, Writing};
 use openmesh_message::frame::{FrameDecoder, ServerFrame, body_length};
 use openmesh_message::handshake::{
-    ClientHello, HELLO_BYTES_MAX, HandshakeError, MAGIC, ServerHello, SignedServerHello, authenticate, decode,
+    ClientHello, HELLO_BYTES_MAX, HandshakeError, MAGIC, ServerHello, SignedServerHello, Transcript,
+    authenticate, decode,
 };
 use openmesh_message::{DomainId, KeyPair};
 use std::future::Future;
@@ -13,14 +18,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+/// What a TLS server answers plaintext with begins so: an alert, of TLS 1.0 or later.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// Where to connect, as whom, and how patiently.
 #[derive(Clone)]
 pub struct ConnectOptions {
-    /// The node's address; on this machine, because the connection is in plaintext.
+    /// The node's address; on this machine, unless TLS is spoken.
     pub address: SocketAddr,
+    /// TLS, where the node speaks it; plaintext without.
+    pub tls: Option<Tls>,
     /// The domain whose nodes are trusted; no other is spoken to.
     pub domain: DomainId,
     /// The agent's key.
@@ -38,10 +47,11 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The usual patience: 10 s a step, 30 s a command or send, 1,024 unread messages a subscription.
+    /// Plaintext, and the usual patience: 10 s a step, 30 s a command or send, 1,024 unread messages a subscription.
     pub const fn new(address: SocketAddr, domain: DomainId, key: Arc<KeyPair>) -> Self {
         Self {
             address,
+            tls: None,
             domain,
             key,
             connect_timeout: Duration::from_secs(10),
@@ -56,26 +66,38 @@ impl ConnectOptions {
 /// Asks a node which domain it belongs to, for showing it to a person before it is pinned.
 ///
 /// The node proves its key and certificate; that it is the domain one wants, nobody proves.
-pub async fn fetch_domain(address: SocketAddr, step: Duration) -> Result<DomainId, SdkError> {
+pub async fn fetch_domain(
+    address: SocketAddr,
+    tls: Option<&Tls>,
+    step: Duration,
+) -> Result<DomainId, SdkError> {
     let throwaway = identity::new_key()?;
-    let (_, hello, answered) = say_hello(address, &throwaway, step).await?;
+    let mut channel = within("opening a connection", step, Channel::open(address, tls)).await?;
+    let greeting = say_hello(&mut channel, &throwaway, address);
+    let (client_hello, answered) = within("the node's hello", step, greeting).await?;
     let claimed: ServerHello = decode(&answered.hello)?;
     let domain = claimed.certificate.domain();
-    authenticate(&throwaway, &domain, &hello, &answered, now())?;
+    let said = Transcript { client_hello: &client_hello, answered: &answered, binding: &channel.binding };
+    authenticate(&throwaway, &domain, &said, now())?;
     Ok(domain)
 }
 
 /// Opens a connection and starts its tasks.
 pub(crate) async fn open(options: &ConnectOptions) -> Result<Arc<Connection>, SdkError> {
-    let step = options.connect_timeout;
-    let (mut stream, hello, answered) = say_hello(options.address, &options.key, step).await?;
-    let (server, auth) = authenticate(&options.key, &options.domain, &hello, &answered, now())?;
+    let (step, address) = (options.connect_timeout, options.address);
+    let opening = Channel::open(address, options.tls.as_ref());
+    let mut channel = within("opening a connection", step, opening).await?;
+    let greeting = say_hello(&mut channel, &options.key, address);
+    let (client_hello, answered) = within("the node's hello", step, greeting).await?;
+    let said = Transcript { client_hello: &client_hello, answered: &answered, binding: &channel.binding };
+    let (server, auth) = authenticate(&options.key, &options.domain, &said, now())?;
     let auth = minicbor::to_vec(auth).unwrap_or_default();
-    within("proving the agent's key", step, write(&mut stream, &auth)).await?;
+    within("proving the agent's key", step, write(&mut channel.writing, &auth)).await?;
     let mut decoder = FrameDecoder::default();
-    within("being let in", step, await_entry(&mut stream, &mut decoder)).await?;
+    within("being let in", step, await_entry(&mut channel.reading, &mut decoder)).await?;
     let opened = Opened {
-        stream,
+        reading: channel.reading,
+        writing: channel.writing,
         decoder,
         node: server.certificate.node,
         in_flight_max: server.in_flight_max,
@@ -86,41 +108,26 @@ pub(crate) async fn open(options: &ConnectOptions) -> Result<Arc<Connection>, Sd
 
 /// The first two messages; returns the hello as sent and the node's answer, which is not verified yet.
 async fn say_hello(
-    address: SocketAddr,
+    channel: &mut Channel,
     key: &KeyPair,
-    step: Duration,
-) -> Result<(TcpStream, Vec<u8>, SignedServerHello), SdkError> {
-    if !address.ip().to_canonical().is_loopback() {
-        return Err(SdkError::NotLoopback(address));
-    }
-    let opening = async {
-        TcpStream::connect(address)
-            .await
-            .map_err(|error| SdkError::Connect { address, why: error.to_string() })
-    };
-    let mut stream = within("opening a connection", step, opening).await?;
-    // Frames are written in batches already.
-    stream.set_nodelay(true).map_err(lost)?;
+    address: SocketAddr,
+) -> Result<(Vec<u8>, SignedServerHello), SdkError> {
     let mut nonce = [0; 32];
     getrandom::fill(&mut nonce)?;
     let hello = minicbor::to_vec(ClientHello::new(key.id(), nonce)).unwrap_or_default();
-    let greeting = async {
-        stream.write_all(&MAGIC).await.map_err(lost)?;
-        write(&mut stream, &hello).await?;
-        read(&mut stream).await
-    };
-    let answer = within("the node's hello", step, greeting).await?;
-    let answered = decode(&answer)?;
-    Ok((stream, hello, answered))
+    channel.writing.write_all(&MAGIC).await.map_err(lost)?;
+    write(&mut channel.writing, &hello).await?;
+    let answer = read(&mut channel.reading, address).await?;
+    Ok((hello, decode(&answer)?))
 }
 
-async fn await_entry(stream: &mut TcpStream, decoder: &mut FrameDecoder) -> Result<(), SdkError> {
+async fn await_entry(reading: &mut Reading, decoder: &mut FrameDecoder) -> Result<(), SdkError> {
     let mut header = [0; 4];
-    stream.read_exact(&mut header).await.map_err(lost)?;
+    reading.read_exact(&mut header).await.map_err(lost)?;
     let malformed = |why: String| SdkError::Handshake(HandshakeError::Malformed(why));
     let length = body_length(header).map_err(|error| malformed(error.to_string()))?;
     let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.map_err(lost)?;
+    reading.read_exact(&mut body).await.map_err(lost)?;
     match decoder.decode_server(&body) {
         Ok(ServerFrame::Pong(0)) => Ok(()),
         Ok(ServerFrame::Goodbye(problem)) => Err(SdkError::Goodbye(Box::new(problem))),
@@ -129,22 +136,26 @@ async fn await_entry(stream: &mut TcpStream, decoder: &mut FrameDecoder) -> Resu
     }
 }
 
-async fn write(stream: &mut TcpStream, message: &[u8]) -> Result<(), SdkError> {
+async fn write(writing: &mut Writing, message: &[u8]) -> Result<(), SdkError> {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let framed = [&length.to_be_bytes()[..], message].concat();
-    stream.write_all(&framed).await.map_err(lost)
+    writing.write_all(&framed).await.map_err(lost)?;
+    writing.flush().await.map_err(lost)
 }
 
-async fn read(stream: &mut TcpStream) -> Result<Vec<u8>, SdkError> {
+async fn read(reading: &mut Reading, address: SocketAddr) -> Result<Vec<u8>, SdkError> {
     let mut header = [0; 4];
-    stream.read_exact(&mut header).await.map_err(lost)?;
+    reading.read_exact(&mut header).await.map_err(lost)?;
+    if header.starts_with(&TLS_ALERT) {
+        return Err(SdkError::SpeaksTls(address));
+    }
     let length = u32::from_be_bytes(header) as usize;
     if length > HELLO_BYTES_MAX {
         let why = format!("{length} bytes are more than {HELLO_BYTES_MAX}");
         return Err(SdkError::Handshake(HandshakeError::Malformed(why)));
     }
     let mut message = vec![0; length];
-    stream.read_exact(&mut message).await.map_err(lost)?;
+    reading.read_exact(&mut message).await.map_err(lost)?;
     Ok(message)
 }
 

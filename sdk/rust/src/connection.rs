@@ -9,6 +9,7 @@ mod writer;
 
 pub(crate) use routes::{ArrivalQueue, Arrived};
 
+use crate::connect::{Reading, Writing};
 use crate::{ConnectOptions, Pending, SdkError};
 use awaited::Awaited;
 use openmesh_message::frame::{Command, FrameDecoder, Reply};
@@ -20,7 +21,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use writer::{Outgoing, Writer, envelope_bytes_max};
@@ -32,7 +32,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection fresh from its handshake.
 pub(crate) struct Opened {
-    pub(crate) stream: TcpStream,
+    pub(crate) reading: Reading,
+    pub(crate) writing: Writing,
     pub(crate) decoder: FrameDecoder,
     pub(crate) node: AgentId,
     pub(crate) in_flight_max: u32,
@@ -74,10 +75,9 @@ impl Connection {
             tags: AtomicU64::new(1),
             ended: watch::Sender::new(None),
         });
-        let (read_half, write_half) = opened.stream.into_split();
         let reader = Reader::new(Arc::clone(&connection), opened.decoder, options);
-        tokio::spawn(reader.run(read_half));
-        tokio::spawn(Writer::new(Arc::clone(&connection)).run(write_half, to_write));
+        tokio::spawn(reader.run(opened.reading));
+        tokio::spawn(Writer::new(Arc::clone(&connection)).run(opened.writing, to_write));
         connection
     }
 

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 pub enum SdkError {
     /// The node's address is not on this machine.
     #[error(
-        "{0} is not on this machine, and a connection in plaintext never leaves it: run a node here and connect to 127.0.0.1"
+        "{0} is not on this machine, and a connection in plaintext never leaves it: speak TLS (--tls, or --ca FILE)"
     )]
     NotLoopback(SocketAddr),
     /// No connection could be opened.
@@ -21,6 +21,33 @@ pub enum SdkError {
         /// The operating system's reason.
         why: String,
     },
+    /// The node speaks TLS, and plaintext was spoken to it.
+    #[error(
+        "the node at {0} speaks TLS: add --ca FILE with the authority that signed its certificate, or --tls"
+    )]
+    SpeaksTls(SocketAddr),
+    /// TLS could not be agreed on; nothing was sent.
+    #[error("TLS failed: {why}")]
+    Tls {
+        /// What went wrong, and what to do.
+        why: String,
+    },
+    /// A file of certificates cannot be used.
+    #[error("the certificate file {path}: {why}")]
+    CertificateFile {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Where this machine keeps its certificate authorities is not known.
+    #[error(
+        "this machine's certificate authorities were not found: name a file with --ca FILE or SSL_CERT_FILE"
+    )]
+    NoAuthorities,
+    /// A text is no name that a certificate could bear.
+    #[error("`{0}` is no name of a machine")]
+    ServerName(String),
     /// A step took too long.
     #[error("{step} took longer than {after_ms} ms: try again, or look at the node with `openmesh doctor`")]
     TimedOut {

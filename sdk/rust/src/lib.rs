@@ -9,7 +9,7 @@
 //!
 //! let key = Arc::new(identity::load(Path::new("buyer.key"))?);
 //! let address = ([127, 0, 0, 1], 7400).into();
-//! let domain = openmesh_sdk::fetch_domain(address, std::time::Duration::from_secs(5)).await?;
+//! let domain = openmesh_sdk::fetch_domain(address, None, std::time::Duration::from_secs(5)).await?;
 //! let mesh = Mesh::connect(&ConnectOptions::new(address, domain, key)).await?;
 //!
 //! let mut news = mesh.subscribe("topic:market/*", Start::Next).await?;
@@ -35,6 +35,7 @@ mod mesh;
 mod request;
 mod send;
 mod subscription;
+mod tls;
 
 pub use commands::{Definition, LogPages};
 pub use compose::{canonical_json, new_conversation_id, new_message_id, now, parse_json};
@@ -49,3 +50,4 @@ pub use openmesh_message::{
 pub use request::{Exchange, Reply};
 pub use send::{Pending, Sent};
 pub use subscription::{Item, Subscription};
+pub use tls::Tls;

@@ -1,5 +1,6 @@
 //! One agent's connection: reads frames, admits messages, hands batches to the owner.
 
+use super::greeting::GreetingFault;
 use super::writer;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, now};
 use openmesh_core::admit::{VerifiedRoots, admit};
@@ -7,9 +8,7 @@ use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::sync::Semaphore;
 
 /// Sends and commands of one connection that may be unanswered at a time.
@@ -40,14 +39,43 @@ struct Connection {
     roots: VerifiedRoots,
 }
 
+/// Both directions of a connection.
+pub(super) struct Halves<R, W> {
+    pub(super) reading: R,
+    pub(super) writing: W,
+}
+
+/// Goes on from a handshake: serves the agent if it proved its key and there is room for it.
+pub(super) async fn serve_greeted<R, W>(
+    greeted: Result<AgentId, GreetingFault>,
+    halves: Halves<R, W>,
+    mesh: MeshHandle,
+    may_stay: impl Fn() -> bool,
+) where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    match greeted {
+        Ok(agent) if may_stay() => serve(halves, agent, mesh).await,
+        Ok(agent) => {
+            tracing::debug!(%agent, "no room for a connection");
+            writer::say_goodbye(halves.writing, Rejection::Busy.to_problem()).await;
+        }
+        Err(refused) => tracing::debug!(%refused, "handshake refused"),
+    }
+}
+
 /// Serves an agent that has proved its key, until either side ends the connection.
-pub(super) async fn serve(stream: TcpStream, agent: AgentId, mesh: MeshHandle) {
+async fn serve<R, W>(halves: Halves<R, W>, agent: AgentId, mesh: MeshHandle)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     let id = mesh.next_connection();
-    let (read_half, write_half) = stream.into_split();
     let (outbox, reader) = Outbox::new();
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
     let writing = writer::Writing { connection: id, mesh: mesh.clone(), in_flight: Arc::clone(&in_flight) };
-    let mut writer = tokio::spawn(writer::write(write_half, reader, writing));
+    let mut writer = tokio::spawn(writer::write(halves.writing, reader, writing));
     let opened = Event::Opened { connection: id, agent, outbox: outbox.clone() };
     if mesh.tell(opened).await.is_ok() {
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
@@ -55,7 +83,7 @@ pub(super) async fn serve(stream: TcpStream, agent: AgentId, mesh: MeshHandle) {
         let roots = VerifiedRoots::default();
         let mut connection = Connection { id, agent, mesh: mesh.clone(), outbox, in_flight, decoder, roots };
         let ended = tokio::select! {
-            ended = connection.read(read_half) => Some(ended),
+            ended = connection.read(halves.reading) => Some(ended),
             _ = &mut writer => None,
         };
         if let Some(Ended::Frame(error)) = &ended {
@@ -71,7 +99,7 @@ pub(super) async fn serve(stream: TcpStream, agent: AgentId, mesh: MeshHandle) {
 }
 
 impl Connection {
-    async fn read(&mut self, half: OwnedReadHalf) -> Ended {
+    async fn read(&mut self, half: impl AsyncRead + Unpin) -> Ended {
         let mut half = BufReader::with_capacity(READ_BUFFER_BYTES, half);
         loop {
             if let Err(ended) = self.read_frame(&mut half).await {
@@ -80,7 +108,7 @@ impl Connection {
         }
     }
 
-    async fn read_frame(&mut self, half: &mut BufReader<OwnedReadHalf>) -> Result<(), Ended> {
+    async fn read_frame<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) -> Result<(), Ended> {
         let mut header = [0; 4];
         half.read_exact(&mut header).await?;
         let mut body = vec![0; body_length(header)?];

@@ -1,19 +1,16 @@
 //! The node's side of the handshake, under one deadline and with bounded reads.
 
 use super::NodeIdentity;
+use crate::accept::HANDSHAKE_DEADLINE;
 use crate::native::connection::IN_FLIGHT_MAX;
 use openmesh_message::AgentId;
 use openmesh_message::handshake::{
-    HELLO_BYTES_MAX, HandshakeError, MAGIC, ServerHello, VERSION, accept_auth, accept_hello, answer,
+    Binding, HELLO_BYTES_MAX, HandshakeError, MAGIC, ServerHello, Transcript, VERSION, accept_auth,
+    accept_hello, answer,
 };
 use openmesh_message::limits::FRAME_BYTES_MAX;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-
-/// How long an agent may take to prove its key.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why an agent was not let in.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +29,27 @@ pub(super) enum GreetingFault {
     Randomness(getrandom::Error),
 }
 
-/// Proves the node, then has the agent prove its key.
-pub(super) async fn greet(stream: &mut TcpStream, identity: &NodeIdentity) -> Result<AgentId, GreetingFault> {
-    timeout(HANDSHAKE_DEADLINE, exchange(stream, identity)).await.map_err(|_| GreetingFault::Late)?
+/// Proves the node, then has the agent prove its key, both on this channel.
+pub(super) async fn greet<S>(
+    stream: &mut S,
+    binding: &Binding,
+    identity: &NodeIdentity,
+) -> Result<AgentId, GreetingFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let greeted = timeout(HANDSHAKE_DEADLINE, exchange(stream, binding, identity)).await;
+    greeted.map_err(|_| GreetingFault::Late)?
 }
 
-async fn exchange(stream: &mut TcpStream, identity: &NodeIdentity) -> Result<AgentId, GreetingFault> {
+async fn exchange<S>(
+    stream: &mut S,
+    binding: &Binding,
+    identity: &NodeIdentity,
+) -> Result<AgentId, GreetingFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut magic = [0; MAGIC.len()];
     stream.read_exact(&mut magic).await?;
     if magic != MAGIC {
@@ -52,13 +64,14 @@ async fn exchange(stream: &mut TcpStream, identity: &NodeIdentity) -> Result<Age
         in_flight_max: IN_FLIGHT_MAX,
         frame_bytes_max: FRAME_BYTES_MAX as u32,
     };
-    let answered = answer(&identity.key, &client_hello, &hello);
+    let answered = answer(&identity.key, &client_hello, &hello, binding);
     write_message(stream, &minicbor::to_vec(&answered).unwrap_or_default()).await?;
     let auth = read_message(stream).await?;
-    Ok(accept_auth(&client_hello, &answered, &auth)?)
+    let said = Transcript { client_hello: &client_hello, answered: &answered, binding };
+    Ok(accept_auth(&said, &auth)?)
 }
 
-async fn read_message(stream: &mut TcpStream) -> Result<Vec<u8>, GreetingFault> {
+async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, GreetingFault> {
     let length = stream.read_u32().await? as usize;
     if length > HELLO_BYTES_MAX {
         return Err(HandshakeError::Malformed(format!("{length} bytes")).into());
@@ -68,9 +81,10 @@ async fn read_message(stream: &mut TcpStream) -> Result<Vec<u8>, GreetingFault> 
     Ok(message)
 }
 
-async fn write_message(stream: &mut TcpStream, message: &[u8]) -> Result<(), GreetingFault> {
+async fn write_message(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> Result<(), GreetingFault> {
     let length = message.len() as u32;
     stream.write_all(&[&length.to_be_bytes(), message].concat()).await?;
+    stream.flush().await?;
     Ok(())
 }
 

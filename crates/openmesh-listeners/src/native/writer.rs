@@ -6,8 +6,7 @@ use openmesh_message::Problem;
 use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
 use openmesh_message::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 /// Bytes gathered before a write.
@@ -35,7 +34,24 @@ struct Frames {
 }
 
 /// Writes until the owner lets go of the connection or it breaks.
-pub(super) async fn write(mut half: OwnedWriteHalf, mut outbox: OutboxReader, writing: Writing) {
+pub(super) async fn write<W>(mut half: W, outbox: OutboxReader, writing: Writing)
+where
+    W: AsyncWrite + Unpin,
+{
+    write_all(&mut half, outbox, writing).await;
+    // Over TLS this says that nothing was cut off.
+    let _ = half.shutdown().await;
+}
+
+/// Tells an agent why it cannot stay.
+pub(super) async fn say_goodbye<W: AsyncWrite + Unpin>(mut half: W, problem: Problem) {
+    let mut frames = Frames::default();
+    if frames.add(Outgoing::Goodbye(problem)).is_ok() && half.write_all(&frames.buffer).await.is_ok() {
+        let _ = half.shutdown().await;
+    }
+}
+
+async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader, writing: Writing) {
     let mut frames = Frames::default();
     while let Some(mut batch) = outbox.next().await {
         let mut written = Vec::new();
@@ -56,7 +72,11 @@ pub(super) async fn write(mut half: OwnedWriteHalf, mut outbox: OutboxReader, wr
                 None => break,
             }
         }
-        if frames.finish().is_err() || half.write_all(&frames.buffer).await.is_err() || goodbye {
+        if frames.finish().is_err() || half.write_all(&frames.buffer).await.is_err() {
+            return;
+        }
+        // What TLS still holds back would otherwise wait for the next batch.
+        if half.flush().await.is_err() || goodbye {
             return;
         }
         frames.buffer.clear();

@@ -4,7 +4,7 @@ use crate::node::{Node, new_key};
 use openmesh_message::frame::{
     ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, SendOutcome, ServerFrame, Start,
 };
-use openmesh_message::handshake::{self, ClientHello, MAGIC};
+use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript};
 use openmesh_message::{Envelope, KeyPair, Problem};
 use openmesh_sdk::Item;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ impl RawAgent {
         let answered = handshake::decode(&read_message(&mut stream).await).unwrap();
         let domain = node.endpoint.domain;
         let now = openmesh_sdk::now();
-        let (_, auth) = handshake::authenticate(&key, &domain, &hello, &answered, now).unwrap();
+        let said = Transcript { client_hello: &hello, answered: &answered, binding: &Binding::Loopback };
+        let (_, auth) = handshake::authenticate(&key, &domain, &said, now).unwrap();
         write_message(&mut stream, &minicbor::to_vec(auth).unwrap()).await;
         let mut agent =
             Self { stream, encoder: FrameEncoder::default(), decoder: FrameDecoder::default(), key, domain };

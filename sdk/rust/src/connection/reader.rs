@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::writer::Outgoing;
+use crate::connect::Reading;
 use crate::{ConnectOptions, SdkError, Sent};
 use bytes::{Buf, BytesMut};
 use openmesh_message::frame::{Delivery, FrameDecoder, SendOutcome, ServerFrame, body_length};
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 const READ_BYTES: usize = 64 * 1024;
@@ -45,13 +45,13 @@ impl Reader {
         }
     }
 
-    pub(super) async fn run(mut self, half: OwnedReadHalf) {
+    pub(super) async fn run(mut self, half: Reading) {
         let Err(why) = self.read_all(half).await;
         tracing::debug!(%why, "connection ended");
         self.connection.end(why);
     }
 
-    async fn read_all(&mut self, mut half: OwnedReadHalf) -> Result<Never, SdkError> {
+    async fn read_all(&mut self, mut half: Reading) -> Result<Never, SdkError> {
         let mut ended = self.connection.ended.subscribe();
         let mut checks = self.checks();
         loop {

@@ -4,12 +4,12 @@
 
 use super::Connection;
 use crate::SdkError;
+use crate::connect::Writing;
 use openmesh_message::Envelope;
 use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError};
 use openmesh_message::limits::FRAME_MESSAGES_MAX;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 /// Encoded bytes that are written before more is encoded.
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    pub(super) async fn run(mut self, half: OwnedWriteHalf, waiting: mpsc::Receiver<Outgoing>) {
+    pub(super) async fn run(mut self, half: Writing, waiting: mpsc::Receiver<Outgoing>) {
         let mut ended = self.connection.ended.subscribe();
         let connection = Arc::clone(&self.connection);
         tokio::select! {
@@ -74,7 +74,7 @@ impl Writer {
 
     async fn write_all(
         &mut self,
-        mut half: OwnedWriteHalf,
+        mut half: Writing,
         mut waiting: mpsc::Receiver<Outgoing>,
     ) -> Result<(), SdkError> {
         let mut taken = Vec::with_capacity(FRAME_MESSAGES_MAX);
@@ -155,13 +155,15 @@ impl Writer {
         Ok(())
     }
 
-    async fn flush(&mut self, half: &mut OwnedWriteHalf) -> Result<(), SdkError> {
+    async fn flush(&mut self, half: &mut Writing) -> Result<(), SdkError> {
         let written = half.write_all(&self.bytes).await;
         self.bytes.clear();
-        written.map_err(|error| SdkError::Closed(error.to_string()))
+        written.map_err(|error| SdkError::Closed(error.to_string()))?;
+        // What TLS still holds back would otherwise wait for the next batch.
+        half.flush().await.map_err(|error| SdkError::Closed(error.to_string()))
     }
 
-    async fn finish(&mut self, half: &mut OwnedWriteHalf) -> Result<(), SdkError> {
+    async fn finish(&mut self, half: &mut Writing) -> Result<(), SdkError> {
         self.pack_batch()?;
         self.flush(half).await?;
         half.shutdown().await.map_err(|error| SdkError::Closed(error.to_string()))

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn the_agent_is_let_in_and_the_domain_can_be_asked_for() {
     let peer = Peer::start(16).await;
-    let asked = fetch_domain(peer.address(), Duration::from_secs(5));
+    let asked = fetch_domain(peer.address(), None, Duration::from_secs(5));
     let (domain, proved) = tokio::join!(asked, peer.accept_changed(|_| {}));
     assert_eq!(domain, Ok(peer.domain()));
     assert!(!proved, "asking proves no key");
@@ -60,7 +60,7 @@ async fn plaintext_never_leaves_the_machine() {
     options.address = "192.0.2.1:7400".parse().unwrap();
     let refused = Mesh::connect(&options).await.err();
     assert_eq!(refused, Some(SdkError::NotLoopback(options.address)));
-    let asked = fetch_domain(options.address, Duration::from_secs(1)).await;
+    let asked = fetch_domain(options.address, None, Duration::from_secs(1)).await;
     assert_eq!(asked, Err(SdkError::NotLoopback(options.address)));
 }
 

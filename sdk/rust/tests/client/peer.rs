@@ -3,7 +3,9 @@
 use openmesh_message::frame::{
     ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, Reply, SendOutcome, ServerFrame,
 };
-use openmesh_message::handshake::{MAGIC, ServerHello, accept_auth, accept_hello, answer};
+use openmesh_message::handshake::{
+    Binding, MAGIC, ServerHello, Transcript, accept_auth, accept_hello, answer,
+};
 use openmesh_message::{
     AgentId, Certificate, Digest, DomainId, Envelope, Inception, KeyPair, Level, Problem, Receipt,
     SignedReceipt,
@@ -76,10 +78,12 @@ impl Peer {
     pub(crate) async fn accept(&self) -> PeerConnection {
         let (mut stream, client_hello) = self.hear_hello().await;
         let agent = accept_hello(&client_hello).unwrap().agent;
-        let answered = answer(&self.node, &client_hello, &self.hello);
+        let answered = answer(&self.node, &client_hello, &self.hello, &Binding::Loopback);
         write(&mut stream, &minicbor::to_vec(&answered).unwrap()).await;
         let auth = read(&mut stream).await.unwrap();
-        assert_eq!(accept_auth(&client_hello, &answered, &auth), Ok(agent));
+        let said =
+            Transcript { client_hello: &client_hello, answered: &answered, binding: &Binding::Loopback };
+        assert_eq!(accept_auth(&said, &auth), Ok(agent));
         let mut connection = PeerConnection {
             stream,
             encoder: FrameEncoder::default(),
@@ -93,7 +97,7 @@ impl Peer {
     /// Answers a hello with bytes that `change` has changed; returns whether the client went on to prove its key.
     pub(crate) async fn accept_changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let (mut stream, client_hello) = self.hear_hello().await;
-        let answered = answer(&self.node, &client_hello, &self.hello);
+        let answered = answer(&self.node, &client_hello, &self.hello, &Binding::Loopback);
         let mut bytes = minicbor::to_vec(&answered).unwrap();
         change(&mut bytes);
         write(&mut stream, &bytes).await;

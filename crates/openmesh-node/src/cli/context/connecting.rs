@@ -39,7 +39,7 @@ async fn node_of(context: &Context) -> Result<(SocketAddr, DomainId)> {
         (Some(domain), Some(_)) => Ok((address, domain)),
         (None, Some(pinned)) => Ok((address, pinned)),
         (None, None) => {
-            let domain = fetch_domain(address, CONNECT_TIMEOUT).await?;
+            let domain = fetch_domain(address, None, CONNECT_TIMEOUT).await?;
             known_domains::ask_and_pin(&home, address, domain)?;
             Ok((address, domain))
         }
