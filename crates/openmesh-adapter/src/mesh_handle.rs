@@ -24,6 +24,8 @@ pub enum Event {
         connection: ConnectionId,
         /// The agent.
         agent: AgentId,
+        /// Whether messages to the agent's own address are handed over on it; one that only asks receives none.
+        receives: bool,
         /// The way out to it.
         outbox: Outbox,
     },

@@ -82,7 +82,7 @@ pub fn admit(
 ) -> Result<Admitted, Box<Refused>> {
     let refused = Refused::of(&envelope, agent);
     read(envelope, view, now)
-        .and_then(|read| verify(read, agent, roots))
+        .and_then(|read| verify(read, agent, view, roots))
         .and_then(|verified| validate(verified, view))
         .map_err(|rejection| Box::new(Refused { rejection, ..refused }))
 }
@@ -119,15 +119,18 @@ fn trace_alone(transit: Transit) -> Transit {
     }
 }
 
-fn verify(read: Read, agent: AgentId, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
+fn verify(read: Read, agent: AgentId, view: &View, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
     let source = read.control.source;
     let proof = match &read.envelope.proof {
         Some(_) if planted::has(Planted::SkipSignature) => Ok(Authenticity::Signed),
-        Some(proof) => roots.verify(proof, &source, &read.digest).map(|()| Authenticity::Signed),
+        Some(proof) => match view.directory.authenticity(&source, proof.keyid()) {
+            Some(authenticity) => roots.verify(proof, &read.digest).map(|()| authenticity),
+            None => Err(ProofError::ForeignKey),
+        },
         None => Ok(Authenticity::Connection),
     };
     if source != agent {
-        let signed_by_source = matches!(proof, Ok(Authenticity::Signed));
+        let signed_by_source = matches!(proof, Ok(Authenticity::Signed | Authenticity::Custodial));
         return Err(if signed_by_source { Rejection::Replayed } else { Rejection::SourceMismatch });
     }
     Ok(Verified { authenticity: proof?, read })
@@ -213,18 +216,14 @@ fn party<'a>(reference: &'a AgentRef, view: &'a View) -> Party<'a> {
 }
 
 impl VerifiedRoots {
-    fn verify(
-        &mut self,
-        proof: &openmesh_message::Proof,
-        source: &AgentId,
-        digest: &Digest,
-    ) -> Result<(), ProofError> {
+    /// Checks that a proof was made over a digest with the key it names.
+    fn verify(&mut self, proof: &openmesh_message::Proof, digest: &Digest) -> Result<(), ProofError> {
         let (signed, signature) = proof.signed(digest)?;
-        let key = (*source, signed, *signature.as_bytes());
-        if proof.keyid() == source && self.0.contains(&key) {
+        let key = (*proof.keyid(), signed, *signature.as_bytes());
+        if self.0.contains(&key) {
             return Ok(());
         }
-        proof.verify(source, digest)?;
+        proof.verify(proof.keyid(), digest)?;
         if self.0.len() >= VERIFIED_ROOTS_MAX {
             self.0.pop_first();
         }

@@ -2,6 +2,7 @@
 
 mod inbox_verbs;
 mod publishing;
+mod tokens;
 
 use crate::admit::destination;
 use crate::input::Ticket;
@@ -92,6 +93,19 @@ impl Partition {
                 plan.effects.push(Effect::ReloadPolicy(caller.ticket));
                 Ok(None)
             }
+            Command::IssueToken { agent, grant, admin_token } => {
+                self.issue_token(caller, (agent, grant), admin_token.as_deref(), plan)
+            }
+            Command::RegisterKeyless { name, grant, admin_token } => {
+                self.register_keyless(caller, (&name, grant), admin_token.as_deref(), plan)
+            }
+            Command::RevokeToken { token, admin_token } => {
+                self.revoke_token(caller, token, admin_token.as_deref(), plan)
+            }
+            Command::ListTokens { agent, admin_token } => {
+                self.list_tokens(caller, agent, admin_token.as_deref())
+            }
+            Command::GetAgent { agent } => self.get_agent(caller, &agent),
         }
     }
 
@@ -163,15 +177,8 @@ impl Partition {
 
     fn list_agents(&self, caller: Caller) -> Answer {
         self.decide_plain(caller, Action::Read, None)?;
-        let row = |(id, agent): (&AgentId, &crate::Agent)| {
-            let connected = self.routes.connections_of(id).next().is_some();
-            serde_json::json!({
-                "agent": id, "name": agent.name, "registered": agent.registered_at.to_string(),
-                "connected": connected,
-            })
-            .to_string()
-        };
-        Ok(Some(Reply::Rows(self.state.directory.iter().map(row).collect())))
+        let rows = self.state.directory.iter().map(|(id, agent)| self.agent_row(id, agent).to_string());
+        Ok(Some(Reply::Rows(rows.collect())))
     }
 
     fn configure_topic(&mut self, caller: Caller, topic: &str, pinned: bool, plan: &mut Plan) -> Answer {
@@ -246,10 +253,18 @@ impl Partition {
         action: Action,
         token: Option<&str>,
     ) -> Result<(), Rejection> {
-        if token.is_some_and(|token| Digest::of(token.as_bytes()) != self.config.admin_token) {
-            return Err(Rejection::WrongToken);
-        }
+        self.check_admin_token(token)?;
         self.decide_context(&self.context(caller, action, token))
+    }
+
+    /// Whoever shows an admin token shows the right one.
+    pub(crate) fn check_admin_token(&self, token: Option<&str>) -> Result<(), Rejection> {
+        match token {
+            Some(token) if Digest::of(token.as_bytes()) != self.config.admin_token => {
+                Err(Rejection::InvalidToken)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn decide_context(&self, context: &StaticContext<'_>) -> Result<(), Rejection> {

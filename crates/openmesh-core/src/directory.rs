@@ -1,6 +1,13 @@
-//! Who is registered under which name, and which topics are kept.
+//! Who is registered under which name, with which keys and tokens, and which topics are kept.
 
-use openmesh_message::{AgentId, AgentName, AgentRef, Timestamp, TopicPath, TopicPattern};
+pub(crate) mod tokens;
+
+pub use tokens::{IssuedToken, Tokens};
+
+use crate::planted::{self, Planted};
+use crate::record::{Custody, Record};
+use openmesh_message::{AgentId, AgentName, AgentRef, Digest, Timestamp, TopicPath, TopicPattern};
+use openmesh_policy::Authenticity;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +25,18 @@ pub struct Agent {
     pub name: AgentName,
     /// When it was registered.
     pub registered_at: Timestamp,
+    /// The keys that the node keeps for it.
+    #[serde(default)]
+    pub keys: BTreeMap<AgentId, CustodialKey>,
+}
+
+/// A key that the node keeps for an agent: what it is derived from, never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustodialKey {
+    /// What the custodian makes it from.
+    pub nonce: Digest,
+    /// Since when it can sign for the agent.
+    pub since: Timestamp,
 }
 
 /// The topics whose messages are kept.
@@ -50,14 +69,54 @@ impl Directory {
         self.names.get(name).copied()
     }
 
+    /// How a sender is known by a proof made with a key; `None` if the key is not the sender's.
+    pub fn authenticity(&self, source: &AgentId, keyid: &AgentId) -> Option<Authenticity> {
+        let kept = self.agents.get(source).is_some_and(|agent| agent.keys.contains_key(keyid));
+        if kept && !planted::has(Planted::CustodialAsSigned) {
+            return Some(Authenticity::Custodial);
+        }
+        (kept || keyid == source).then_some(Authenticity::Signed)
+    }
+
     /// Every agent, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&AgentId, &Agent)> {
         self.agents.iter()
     }
 
+    /// Takes in what a record says of agents.
+    pub fn note(&mut self, record: &Record) {
+        let at = record.header.at;
+        if let Some((agent, name)) = record.header.outcome.registered()
+            && let Ok(name) = name.parse()
+        {
+            self.register(agent, name, at);
+        }
+        if let Some((agent, custody)) = record.header.outcome.custody() {
+            self.keep_key(&agent, custody, at);
+        }
+    }
+
     pub(crate) fn register(&mut self, id: AgentId, name: AgentName, at: Timestamp) {
         self.names.insert(name.clone(), id);
-        self.agents.insert(id, Agent { name, registered_at: at });
+        self.agents.insert(id, Agent { name, registered_at: at, keys: BTreeMap::new() });
+    }
+
+    fn keep_key(&mut self, agent: &AgentId, custody: &Custody, at: Timestamp) {
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.keys.insert(custody.key, CustodialKey { nonce: custody.nonce, since: at });
+        }
+    }
+}
+
+impl Agent {
+    /// The latest key that the node keeps for the agent.
+    pub fn custodial_key(&self) -> Option<(&AgentId, &CustodialKey)> {
+        self.keys.iter().max_by_key(|(_, kept)| kept.since)
+    }
+
+    /// Whether the agent has no key but those that the node keeps: `id` is its own id.
+    pub fn is_keyless(&self, id: &AgentId) -> bool {
+        self.keys.contains_key(id)
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Input {
         connection: ConnectionId,
         /// The agent.
         agent: AgentId,
+        /// Whether messages to the agent's own address are handed over on it; one that only asks receives none.
+        receives: bool,
     },
     /// A connection ended.
     Disconnected {

@@ -24,7 +24,7 @@ mod view;
 
 pub use admit::{Admitted, Refused};
 pub use conversation::Conversation;
-pub use directory::{Agent, Directory, Topics};
+pub use directory::{Agent, CustodialKey, Directory, IssuedToken, Tokens, Topics};
 pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
 pub use partition::{Config, Partition, RestoreError, planted};

@@ -19,8 +19,8 @@ use crate::route::Routes;
 use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
 use crate::view::View;
 use openmesh_message::{
-    AgentId, ConversationId, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position, Timestamp,
-    TopicPattern,
+    AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
+    Timestamp, TopicPattern,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
 
 /// What a partition is told once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The domain served.
     pub domain: DomainId,
@@ -40,6 +40,8 @@ pub struct Config {
     pub admin_token: Digest,
     /// Drawn at random for each run, never kept: salts blind the commitments to bodies.
     pub salt_seed: [u8; 32],
+    /// Makes the keys that the node keeps for agents.
+    pub custodian: Custodian,
     /// Ids remembered for each sender.
     pub dedup_ids_max: usize,
     /// Leases of one message before it is a dead letter.
@@ -50,10 +52,11 @@ pub struct Config {
     pub conversations_max: usize,
     /// Subscriptions of one connection.
     pub subscriptions_max: usize,
+    /// Valid tokens of one agent.
+    pub tokens_max: usize,
 }
 
 /// One partition of the mesh.
-#[derive(Debug)]
 pub struct Partition {
     pub(crate) config: Config,
     pub(crate) state: State,
@@ -89,17 +92,19 @@ pub enum RestoreError {
 
 impl Config {
     /// Limits that suit one node.
-    pub fn new(domain: DomainId, admin_token: Digest, salt_seed: [u8; 32]) -> Self {
+    pub fn new(domain: DomainId, admin_token: Digest, salt_seed: [u8; 32], custodian: Custodian) -> Self {
         Self {
             domain,
             partition: PartitionId(0),
             admin_token,
             salt_seed,
+            custodian,
             dedup_ids_max: 1_000_000,
             deliveries_max: 10,
             inbox_messages_max: 1_000_000,
             conversations_max: 100_000,
             subscriptions_max: 1_000,
+            tokens_max: 64,
         }
     }
 }
@@ -141,6 +146,7 @@ impl Partition {
             policy,
             directory: Arc::clone(&state.directory),
             topics: Arc::clone(&state.topics),
+            tokens: Arc::clone(&state.tokens),
         };
         let mut partition = Self {
             epoch: state.head.map_or(1, |head| head.epoch),
@@ -206,7 +212,9 @@ impl Partition {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Plan {
         let mut plan = Plan::new(now);
         match input {
-            Input::Connected { connection, agent } => self.routes.connect(connection, agent),
+            Input::Connected { connection, agent, receives } => {
+                self.routes.connect(connection, agent, receives);
+            }
             Input::Disconnected { connection } => self.disconnect(connection),
             Input::Message { ticket, admitted } => self.take_message(ticket, &admitted, &mut plan),
             Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
@@ -317,6 +325,7 @@ impl Partition {
         self.epoch = self.epoch.max(record.header.position.epoch);
         self.view.directory = Arc::clone(&self.state.directory);
         self.view.topics = Arc::clone(&self.state.topics);
+        self.view.tokens = Arc::clone(&self.state.tokens);
         self.set_deadlines_of(record);
     }
 
@@ -362,6 +371,12 @@ impl Partition {
 
     fn next_position(&self) -> Position {
         Position { partition: self.config.partition, epoch: self.epoch, seq: self.next_seq() }
+    }
+
+    /// A number never used twice, for the key that the next record tells of.
+    pub(crate) fn nonce(&self) -> Digest {
+        let position = minicbor::to_vec(self.next_position()).unwrap_or_default();
+        Digest::of_parts("openmesh custodial nonce v1", &[&self.config.salt_seed, &position])
     }
 
     fn salt(&self, position: &Position) -> [u8; 16] {

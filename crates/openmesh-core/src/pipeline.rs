@@ -100,7 +100,7 @@ impl Partition {
         if route.kept && admitted.envelope.proof.is_none() {
             return Err(Rejection::SignatureRequired);
         }
-        let away = route.agent.is_some_and(|agent| self.routes.connections_of(&agent).next().is_none());
+        let away = route.agent.is_some_and(|agent| self.routes.receiving(&agent).next().is_none());
         if !route.kept && away {
             return Err(Rejection::AgentAway);
         }
@@ -298,7 +298,7 @@ impl Partition {
             self.deliver_to_topic(topic, admitted, None, plan);
         }
         if let Some(agent) = decided.route.agent {
-            for connection in self.routes.connections_of(&agent) {
+            for connection in self.routes.receiving(&agent) {
                 let envelope = Arc::clone(&admitted.envelope);
                 let deliver = Deliver {
                     connection,

@@ -69,7 +69,11 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
         | Outcome::Leased { .. }
         | Outcome::Extended { .. }
         | Outcome::Settled { .. } => took_part,
+        Outcome::TokenIssued { agent, .. } | Outcome::TokenRevoked { agent, .. } => {
+            took_part || agent == reader
+        }
         Outcome::Registered { .. }
+        | Outcome::KeylessRegistered { .. }
         | Outcome::SchemaPublished { .. }
         | Outcome::ProtocolPublished { .. }
         | Outcome::TopicsConfigured { .. }
@@ -201,6 +205,7 @@ mod tests {
             policy: Policy::default_closed(),
             directory: Arc::new(directory),
             topics: Arc::new(Topics::default()),
+            tokens: Arc::default(),
         }
     }
 

@@ -8,12 +8,12 @@ mod render;
 pub use render::{message as message_json, to_json};
 
 use minicbor::{Decode, Encode};
-use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
+use openmesh_message::{AgentId, Digest, Envelope, Grant, LogSeq, Position, Timestamp, Transit};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Notice, Transition};
 
 /// The version of the record format this crate writes; it refuses newer ones.
-pub const RECORD_VERSION: u16 = 1;
+pub const RECORD_VERSION: u16 = 2;
 const COMMITMENT_CONTEXT: &str = "openmesh record body v1";
 
 /// One entry of the physical log.
@@ -173,6 +173,53 @@ pub enum Outcome {
         #[n(2)]
         previous_chain: Digest,
     },
+    /// A token was issued.
+    #[n(30)]
+    TokenIssued {
+        /// The agent it stands for.
+        #[n(0)]
+        agent: AgentId,
+        /// What is granted to its holder.
+        #[n(1)]
+        grant: Grant,
+        /// The key that the node keeps for the agent from here on, if it made one.
+        #[n(2)]
+        custody: Option<Custody>,
+    },
+    /// An agent without a key of its own was registered: its id is that of the key made for it.
+    #[n(31)]
+    KeylessRegistered {
+        /// The key.
+        #[n(0)]
+        custody: Custody,
+        /// The agent's name.
+        #[n(1)]
+        name: String,
+        /// What is granted to the holder of the token that stands for it.
+        #[n(2)]
+        grant: Grant,
+    },
+    /// A token was revoked.
+    #[n(32)]
+    TokenRevoked {
+        /// The agent it stood for.
+        #[n(0)]
+        agent: AgentId,
+        /// SHA-256 of its text.
+        #[n(1)]
+        token: Digest,
+    },
+}
+
+/// A key that the node makes and keeps for an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Custody {
+    /// Its public half.
+    #[n(0)]
+    pub key: AgentId,
+    /// What the custodian makes it from.
+    #[n(1)]
+    pub nonce: Digest,
 }
 
 /// What came of a message that was taken in.
@@ -383,6 +430,27 @@ impl Outcome {
             Self::TopicsConfigured { .. } => "topics",
             Self::PolicyChanged { .. } => "policy",
             Self::EpochBegun { .. } => "epoch",
+            Self::TokenIssued { .. } => "token",
+            Self::KeylessRegistered { .. } => "registered",
+            Self::TokenRevoked { .. } => "token_revoked",
+        }
+    }
+
+    /// The agent that was registered, and its name.
+    pub fn registered(&self) -> Option<(AgentId, &str)> {
+        match self {
+            Self::Registered { agent, name } => Some((*agent, name)),
+            Self::KeylessRegistered { custody, name, .. } => Some((custody.key, name)),
+            _ => None,
+        }
+    }
+
+    /// The key that the node keeps from here on, and for whom.
+    pub const fn custody(&self) -> Option<(AgentId, &Custody)> {
+        match self {
+            Self::KeylessRegistered { custody, .. } => Some((custody.key, custody)),
+            Self::TokenIssued { agent, custody: Some(custody), .. } => Some((*agent, custody)),
+            _ => None,
         }
     }
 }

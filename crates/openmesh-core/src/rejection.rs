@@ -1,6 +1,8 @@
 //! Why something was refused: a closed enum with stable codes, listed in `spec/problems.md`.
 
-use openmesh_message::{AllowedNext, AttributeError, ControlError, Problem, ProofError, json::JsonError};
+use openmesh_message::{
+    AllowedNext, AttributeError, ControlError, Problem, ProofError, Scope, json::JsonError,
+};
 use openmesh_policy::Decision;
 use openmesh_schema::{AllowedAct, IllegalAct, IllegalKind, Violation};
 
@@ -98,8 +100,14 @@ rejections! {
     TooManyConversations = "conversation.too_many",
     /// The name belongs to another agent, or the agent has another name.
     NameTaken(String) = "name.taken",
-    /// The token is not the domain's admin token.
-    WrongToken = "token.invalid",
+    /// The token was never issued, has expired or was revoked, or is not the domain's admin token.
+    InvalidToken = "token.invalid",
+    /// The token does not let its holder do that.
+    OutOfScope(Scope) = "token.scope",
+    /// The agent has as many valid tokens as it may.
+    TooManyTokens(usize) = "token.too_many",
+    /// The node keeps a key for the agent, and cannot use it.
+    CustodyUnavailable = "custody.unavailable",
     /// A schema or protocol cannot be published.
     BadDefinition(String, String) = "definition.invalid",
     /// A definition of this name and version with other bytes is published.
@@ -172,6 +180,10 @@ impl Rejection {
             Self::Denied(decision) => {
                 return format!("{} (rule `{}`)", decision.reason, decision.rule);
             }
+            Self::TooManyTokens(most) => {
+                return format!("the agent has {most} valid tokens; revoke one, or let one expire");
+            }
+            Self::OutOfScope(scope) => return format!("the token does not have the scope `{scope}`"),
             Self::NameTaken(why) | Self::DefinitionConflict(why) => return why.clone(),
             Self::BadDefinition(_, why) | Self::BadArgument(_, why) => return why.clone(),
             Self::Illegal(illegal) => return illegal.detail.clone(),
@@ -199,7 +211,12 @@ impl Rejection {
             Self::LateReply => "the request's deadline has passed",
             Self::DuplicateReply => "the final reply to this request was given before",
             Self::TooManyConversations => "the node has as many open conversations as it may",
-            Self::WrongToken => "that is not the domain's admin token",
+            Self::InvalidToken => {
+                "the token is not valid here: unknown, expired, revoked, or not the admin token"
+            }
+            Self::CustodyUnavailable => {
+                "the node cannot use the key it keeps for the agent; its operator finds out why with `openmesh doctor`"
+            }
             Self::NotFound => "there is nothing of that name that you may see",
             Self::StaleLease => "the lease ended, or another one followed it",
             Self::TooManySubscriptions => "the connection has as many subscriptions as it may",

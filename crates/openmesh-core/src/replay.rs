@@ -1,11 +1,11 @@
 //! Replay: decides a conversation again from its records and compares with what was decided then.
 
+use crate::directory::Directory;
 use crate::record::{Outcome, Record, Step};
 use crate::state::Facts;
-use openmesh_message::{AgentId, AgentRef, ConversationId, Digest, Target};
+use openmesh_message::{ConversationId, Digest, Target};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Act, ActTarget, Catalog, ConversationState, Protocol, Transition};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Re-drives one conversation, record by record.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Replay<'a> {
     conversation: ConversationId,
     catalog: &'a Catalog,
-    names: &'a BTreeMap<String, AgentId>,
+    directory: &'a Directory,
     state: Option<ConversationState>,
     steps: u64,
 }
@@ -29,13 +29,9 @@ pub struct Divergence {
 }
 
 impl<'a> Replay<'a> {
-    /// A replay of a conversation; `names` are the agents' names at the time.
-    pub const fn new(
-        conversation: ConversationId,
-        catalog: &'a Catalog,
-        names: &'a BTreeMap<String, AgentId>,
-    ) -> Self {
-        Self { conversation, catalog, names, state: None, steps: 0 }
+    /// A replay of a conversation; the directory says whose a name is, and which keys the node keeps for whom.
+    pub const fn new(conversation: ConversationId, catalog: &'a Catalog, directory: &'a Directory) -> Self {
+        Self { conversation, catalog, directory, state: None, steps: 0 }
     }
 
     /// How many steps were decided again and agreed.
@@ -87,7 +83,11 @@ impl<'a> Replay<'a> {
         let facts = Facts::of(message).ok_or("the message cannot be read")?;
         let proof = message.proof.as_ref().ok_or("the message has no proof")?;
         let control = &facts.control;
-        proof.verify(&control.source, &facts.digest).map_err(|error| error.to_string())?;
+        proof.verify(proof.keyid(), &facts.digest).map_err(|error| error.to_string())?;
+        let authenticity = self.directory.authenticity(&control.source, proof.keyid());
+        if authenticity != Some(accepted.authenticity) {
+            return Err(format!("kept as {}, which its proof is not", accepted.authenticity));
+        }
         let to = self.target(&control.to.target)?;
         let act = Act {
             sender: control.source,
@@ -114,13 +114,8 @@ impl<'a> Replay<'a> {
             Target::Conversation(_) => return Ok(ActTarget::Conversation),
             Target::Agent(agent) | Target::Inbox(agent) => agent,
         };
-        match agent {
-            AgentRef::Id(id) => Ok(ActTarget::Agent(*id)),
-            AgentRef::Name(name) => {
-                let id = self.names.get(name.as_str());
-                id.map(|id| ActTarget::Agent(*id)).ok_or_else(|| format!("no agent is named {name}"))
-            }
-        }
+        let id = self.directory.resolve(agent).ok_or_else(|| format!("no agent is named {agent}"))?;
+        Ok(ActTarget::Agent(id))
     }
 
     fn apply(&mut self, protocol: &Protocol, step: &Step, record: &Record) {

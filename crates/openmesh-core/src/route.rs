@@ -15,16 +15,19 @@ pub(crate) const OWN_ADDRESS: u64 = 0;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     agents: BTreeMap<ConnectionId, AgentId>,
-    connections: BTreeMap<AgentId, BTreeSet<ConnectionId>>,
+    /// Of each agent, the connections on which it is handed what goes to its own address.
+    receiving: BTreeMap<AgentId, BTreeSet<ConnectionId>>,
     patterns: BTreeMap<SubscriptionKey, TopicPattern>,
     exact: BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>>,
     wild: BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>>,
 }
 
 impl Routes {
-    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId) {
+    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId, receives: bool) {
         self.agents.insert(connection, agent);
-        self.connections.entry(agent).or_default().insert(connection);
+        if receives {
+            self.receiving.entry(agent).or_default().insert(connection);
+        }
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
@@ -34,10 +37,10 @@ impl Routes {
         let Some(agent) = self.agents.remove(&connection) else {
             return;
         };
-        if let Some(connections) = self.connections.get_mut(&agent) {
+        if let Some(connections) = self.receiving.get_mut(&agent) {
             connections.remove(&connection);
             if connections.is_empty() {
-                self.connections.remove(&agent);
+                self.receiving.remove(&agent);
             }
         }
     }
@@ -47,9 +50,9 @@ impl Routes {
         self.agents.get(&connection).copied()
     }
 
-    /// The connections of an agent.
-    pub(crate) fn connections_of(&self, agent: &AgentId) -> impl Iterator<Item = ConnectionId> {
-        self.connections.get(agent).into_iter().flatten().copied()
+    /// The connections on which an agent is handed what goes to its own address.
+    pub(crate) fn receiving(&self, agent: &AgentId) -> impl Iterator<Item = ConnectionId> {
+        self.receiving.get(agent).into_iter().flatten().copied()
     }
 
     /// Adds a subscription; `false` if the number is in use.

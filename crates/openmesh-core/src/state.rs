@@ -2,9 +2,10 @@
 
 use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
-use crate::directory::{Directory, Topics};
+use crate::directory::{Directory, Tokens, Topics};
 use crate::inbox::{Entry, EntryState, Inbox};
 use crate::record::{Body, Outcome, Record};
+
 use openmesh_message::{
     AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, TopicPath, json,
 };
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The version of the snapshot format; a newer one is refused.
-pub(crate) const STATE_VERSION: u16 = 1;
+pub(crate) const STATE_VERSION: u16 = 2;
 
 /// All of a partition that outlives a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct State {
     pub(crate) dedup: Dedup,
     pub(crate) conversations: Conversations,
     pub(crate) inboxes: BTreeMap<AgentId, Inbox>,
+    /// From version 2 on.
+    #[serde(default)]
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 /// A schema or protocol that was published.
@@ -94,6 +98,7 @@ impl Default for State {
             dedup: Dedup::default(),
             conversations: Conversations::default(),
             inboxes: BTreeMap::new(),
+            tokens: Arc::default(),
         }
     }
 }
@@ -207,11 +212,16 @@ impl State {
             _ => "",
         };
         match outcome {
-            Outcome::Registered { agent, name } => {
-                if let Ok(name) = name.parse() {
-                    Arc::make_mut(&mut self.directory).register(*agent, name, record.header.at);
-                }
+            Outcome::Registered { .. } => Arc::make_mut(&mut self.directory).note(record),
+            Outcome::KeylessRegistered { custody, grant, .. } => {
+                Arc::make_mut(&mut self.directory).note(record);
+                Arc::make_mut(&mut self.tokens).issue(custody.key, grant.clone(), record.header.at);
             }
+            Outcome::TokenIssued { agent, grant, .. } => {
+                Arc::make_mut(&mut self.directory).note(record);
+                Arc::make_mut(&mut self.tokens).issue(*agent, grant.clone(), record.header.at);
+            }
+            Outcome::TokenRevoked { token, .. } => Arc::make_mut(&mut self.tokens).revoke(token),
             Outcome::TopicsConfigured { pattern, pinned } => {
                 if let Ok(pattern) = pattern.parse() {
                     Arc::make_mut(&mut self.topics).configure(pattern, *pinned);

@@ -1,6 +1,7 @@
 //! What admission reads: a snapshot that the partition's owner publishes, never a lock.
 
-use crate::directory::{Directory, Topics};
+use crate::directory::{Directory, Tokens, Topics};
+
 use openmesh_message::{AgentId, Authority, DomainId};
 use openmesh_policy::{Policy, Standing};
 use openmesh_schema::Catalog;
@@ -19,6 +20,8 @@ pub struct View {
     pub directory: Arc<Directory>,
     /// Which topics are kept.
     pub topics: Arc<Topics>,
+    /// Which tokens stand for whom.
+    pub tokens: Arc<Tokens>,
 }
 
 impl View {

@@ -2,11 +2,13 @@
 
 mod agent_id;
 mod certificate;
+mod custodian;
 mod domain_id;
 pub mod handshake;
 mod key_pair;
 
 pub use agent_id::{AgentId, IdentityError};
 pub use certificate::{Certificate, CertificateError, Inception};
+pub use custodian::{Custodian, CustodyError};
 pub use domain_id::DomainId;
 pub use key_pair::{KeyPair, Signature};

@@ -21,6 +21,7 @@ mod problem;
 mod proof;
 mod text_form;
 mod timestamp;
+mod token;
 
 pub use address::{Address, AddressError, Target};
 pub use address::{AgentName, AgentRef, ConversationId, TopicError, TopicPath, TopicPattern};
@@ -31,7 +32,8 @@ pub use draft::Draft;
 pub use envelope::{Envelope, Transit};
 pub use identity::handshake;
 pub use identity::{
-    AgentId, Certificate, CertificateError, DomainId, IdentityError, Inception, KeyPair, Signature,
+    AgentId, Certificate, CertificateError, Custodian, CustodyError, DomainId, IdentityError, Inception,
+    KeyPair, Signature,
 };
 pub use name::{Authority, DefinitionName, NameError, NameRange, PinnedName, VersionedName};
 pub use performative::{Performative, PerformativeError};
@@ -40,3 +42,4 @@ pub use problem::{AllowedNext, Problem};
 pub use proof::{Level, Receipt, ReceiptProof, SignedReceipt};
 pub use proof::{Proof, ProofError, ProofTextError};
 pub use timestamp::{Timestamp, TimestampError};
+pub use token::{Grant, Scope, Scopes, TOKEN_PREFIX, Token, TokenError};

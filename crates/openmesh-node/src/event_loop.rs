@@ -107,9 +107,9 @@ impl EventLoop {
     /// Takes one event; `true` if it says to stop.
     fn take(&mut self, event: Event) -> bool {
         match event {
-            Event::Opened { connection, agent, outbox } => {
+            Event::Opened { connection, agent, receives, outbox } => {
                 self.performer.open(connection, outbox);
-                self.handle(Input::Connected { connection, agent });
+                self.handle(Input::Connected { connection, agent, receives });
             }
             Event::Closed(connection) => {
                 self.performer.close(connection);

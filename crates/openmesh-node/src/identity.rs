@@ -1,8 +1,11 @@
-//! The node's folder: the domain's inception, root keys, node key and certificate, admin token. Made once, mode 0600.
+//! The node's folder: the domain's inception, root keys, node key and certificate, admin token, custodian's secret.
+//! Made once, mode 0600.
+
+pub(crate) mod custodian;
 
 use anyhow::{Context, Result, bail};
 use openmesh_adapter::now;
-use openmesh_message::{Certificate, Digest, DomainId, Inception, KeyPair};
+use openmesh_message::{Certificate, Custodian, Digest, DomainId, Inception, KeyPair};
 use openmesh_sdk::identity as key_file;
 use std::fs;
 use std::io::Write;
@@ -27,6 +30,8 @@ pub(crate) struct Identity {
     pub(crate) certificate: Certificate,
     /// SHA-256 of the admin token.
     pub(crate) admin_token: Digest,
+    /// Makes the keys that the node keeps for agents.
+    pub(crate) custodian: Custodian,
     /// Whether this start made the domain.
     pub(crate) is_new: bool,
 }
@@ -58,6 +63,11 @@ impl Folder {
     /// Where the policy is.
     pub(crate) fn policy(&self) -> PathBuf {
         self.0.join("policy.toml")
+    }
+
+    /// Where the secret is that the keys kept for agents are made from.
+    pub(crate) fn custodian_key(&self) -> PathBuf {
+        self.0.join("custodian.key")
     }
 
     fn certificate(&self) -> PathBuf {
@@ -103,7 +113,8 @@ impl Identity {
         let token = fs::read_to_string(folder.admin_token())
             .with_context(|| format!("cannot read {}", folder.admin_token().display()))?;
         let admin_token = Digest::of(token.trim().as_bytes());
-        Ok(Self { node: Arc::new(node), certificate, admin_token, is_new: false })
+        let custodian = custodian::load_or_make(&folder.custodian_key())?;
+        Ok(Self { node: Arc::new(node), certificate, admin_token, custodian, is_new: false })
     }
 
     fn make(folder: &Folder) -> Result<Self> {
@@ -125,7 +136,8 @@ impl Identity {
         write_private(&folder.admin_token(), format!("{token}\n").as_bytes())?;
         write_private(&folder.certificate(), &minicbor::to_vec(&certificate).unwrap_or_default())?;
         let admin_token = Digest::of(token.as_bytes());
-        Ok(Self { node: Arc::new(node), certificate, admin_token, is_new: true })
+        let custodian = custodian::load_or_make(&folder.custodian_key())?;
+        Ok(Self { node: Arc::new(node), certificate, admin_token, custodian, is_new: true })
     }
 }
 

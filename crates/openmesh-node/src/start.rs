@@ -111,7 +111,8 @@ fn recover(folder: &Folder, identity: &Identity) -> Result<Recovered> {
     let home = Authority::Domain(identity.domain());
     let (policy, _) = read_policy(&folder.policy(), home)?;
     let (mut log, opened) = EmbeddedLog::open(&folder.log(), &LogConfig::new(PartitionId(0)))?;
-    let config = PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?);
+    let custodian = identity.custodian.clone();
+    let config = PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian);
     let (mut partition, snapshot_seq) = restore(config, policy, &opened)?;
     let mut findings = describe(&opened);
     let mut records = 0;

@@ -4,9 +4,9 @@ use crate::node::From;
 use crate::violation::{Violation, ensure};
 use crate::world::World;
 use openmesh_core::Partition;
-use openmesh_core::record::{Outcome, Record};
+use openmesh_core::record::Record;
 use openmesh_core::replay::Replay;
-use openmesh_message::{AgentId, ConversationId};
+use openmesh_message::ConversationId;
 use std::collections::BTreeMap;
 
 impl World {
@@ -59,19 +59,16 @@ impl World {
     /// Each conversation, decided again record by record, agrees with what was kept.
     fn check_replays(&self) -> Result<(), Violation> {
         let mut talks: BTreeMap<ConversationId, Vec<Record>> = BTreeMap::new();
-        let mut names: BTreeMap<String, AgentId> = BTreeMap::new();
         for seq in 1..=self.node.log.head() {
             let record = self.node.log.record(seq)?;
-            if let Outcome::Registered { agent, name } = &record.header.outcome {
-                names.insert(name.clone(), *agent);
-            }
             if let Some(id) = record.step().map(|step| step.conversation) {
                 talks.entry(id).or_default().push(record);
             }
         }
         let live: BTreeMap<_, _> = self.node.partition.state().conversations().collect();
+        let directory = self.node.partition.view().directory;
         for (id, records) in &talks {
-            let mut replay = Replay::new(*id, &self.catalog, &names);
+            let mut replay = Replay::new(*id, &self.catalog, &directory);
             for record in records {
                 replay
                     .step(record)

@@ -10,7 +10,10 @@ use inboxes::Inboxes;
 use openmesh_core::record::{Accepted, Body, Outcome, Put, Record};
 use openmesh_core::{Config, State};
 use openmesh_message::limits::TIME_WINDOW_MS;
-use openmesh_message::{AgentId, AgentRef, ControlAttributes, Digest, Position, Target, Timestamp, json};
+use openmesh_message::{
+    AgentId, AgentRef, ControlAttributes, Digest, Envelope, Position, Target, Timestamp, json,
+};
+use openmesh_policy::Authenticity;
 use openmesh_schema::Catalog;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +27,8 @@ pub(crate) struct Model {
     head: Option<Position>,
     numbers: BTreeMap<String, u64>,
     names: BTreeMap<String, AgentId>,
+    /// Agents, and the keys that the node keeps for them.
+    kept_keys: BTreeSet<(AgentId, AgentId)>,
     policy: Digest,
     taken: BTreeSet<Digest>,
     ids: BTreeMap<(AgentId, String), Timestamp>,
@@ -52,6 +57,7 @@ impl Model {
             head: None,
             numbers: BTreeMap::new(),
             names: BTreeMap::new(),
+            kept_keys: BTreeSet::new(),
             policy: Digest::ZERO,
             taken: BTreeSet::new(),
             ids: BTreeMap::new(),
@@ -83,10 +89,15 @@ impl Model {
                 self.check_notices(step.conversation, puts)?;
                 self.put_all(record, puts, None)?;
             }
-            Outcome::Registered { agent, name } => {
-                let before = self.names.insert(name.clone(), *agent);
-                ensure(before.is_none(), "a name is given once", || name.clone())?;
+            Outcome::Registered { agent, name } => self.feed_name(name, *agent)?,
+            Outcome::KeylessRegistered { custody, name, .. } => {
+                self.feed_name(name, custody.key)?;
+                self.kept_keys.insert((custody.key, custody.key));
             }
+            Outcome::TokenIssued { agent, custody, .. } => {
+                self.kept_keys.extend(custody.iter().map(|custody| (*agent, custody.key)));
+            }
+            Outcome::TokenRevoked { .. } => {}
             Outcome::PolicyChanged { version } => self.policy = *version,
             Outcome::SchemaPublished { .. } | Outcome::ProtocolPublished { .. } => {
                 ensure(
@@ -147,7 +158,7 @@ impl Model {
         accepted: &Accepted,
         census: &mut Census,
     ) -> Result<(), Violation> {
-        let message = self.read(record)?;
+        let message = self.read(record, accepted)?;
         let control = &message.control;
         self.check_policy(record, &message)?;
         match &accepted.step {
@@ -165,8 +176,24 @@ impl Model {
         self.put_all(record, &accepted.puts, Some(control))
     }
 
+    fn feed_name(&mut self, name: &str, agent: AgentId) -> Result<(), Violation> {
+        let before = self.names.insert(name.to_owned(), agent);
+        ensure(before.is_none(), "a name is given once", || name.to_owned())
+    }
+
+    fn check_proof(&self, envelope: &Envelope, source: &AgentId, accepted: &Accepted) -> Result<(), String> {
+        let proof = envelope.proof.as_ref().ok_or("no proof")?;
+        proof.verify(proof.keyid(), &envelope.digest()).map_err(|error| error.to_string())?;
+        let kept = self.kept_keys.contains(&(*source, *proof.keyid()));
+        let expected = if kept { Authenticity::Custodial } else { Authenticity::Signed };
+        if accepted.authenticity != expected || !(kept || proof.keyid() == source) {
+            return Err(format!("{} by {}, kept as {}", source, proof.keyid(), accepted.authenticity));
+        }
+        Ok(())
+    }
+
     /// Every kept message is signed by its sender, was sent, is valid, and is kept once.
-    fn read(&mut self, record: &Record) -> Result<Message, Violation> {
+    fn read(&mut self, record: &Record, accepted: &Accepted) -> Result<Message, Violation> {
         let at = record.header.position;
         let broken =
             |promise: &'static str, what: String| Violation::new(promise, format!("record {at}: {what}"));
@@ -175,9 +202,9 @@ impl Model {
         let control = ControlAttributes::parse(&envelope.attributes)
             .map_err(|error| broken("a message taken in can be read", error.to_string()))?;
         let digest = envelope.digest();
-        let signed =
-            envelope.proof.as_ref().is_some_and(|proof| proof.verify(&control.source, &digest).is_ok());
-        ensure(signed, "every kept message is signed by its sender", || at.to_string())?;
+        self.check_proof(envelope, &control.source, accepted).map_err(|what| {
+            broken("every kept message is signed by its sender, or for it and says so", what)
+        })?;
         ensure(record.header.sender == Some(control.source), "a record names the sender", || at.to_string())?;
         ensure(self.sent.contains(&digest), "what is kept was sent", || at.to_string())?;
         ensure(self.taken.insert(digest), "a message is kept once", || {

@@ -171,7 +171,7 @@ impl Node {
     pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId) {
         self.roots.insert(connection, VerifiedRoots::default());
         self.agents.insert(connection, agent);
-        self.queue.push_back(Input::Connected { connection, agent });
+        self.queue.push_back(Input::Connected { connection, agent, receives: true });
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {

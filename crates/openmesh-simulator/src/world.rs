@@ -16,7 +16,7 @@ use carrying::Carried;
 use openmesh_core::Config;
 use openmesh_message::frame::Command;
 use openmesh_message::{
-    Address, AgentId, AttributeError, ConversationId, Digest, DomainId, Draft, Envelope, KeyPair,
+    Address, AgentId, AttributeError, ConversationId, Custodian, Digest, DomainId, Draft, Envelope, KeyPair,
     Performative, Timestamp,
 };
 use openmesh_schema::Catalog;
@@ -87,7 +87,8 @@ impl World {
         }
         let mut random = Random::new(seed);
         let domain = DomainId::from_bytes(random.bytes());
-        let mut config = Config::new(domain, Digest::of(ADMIN_TOKEN.as_bytes()), random.bytes());
+        let custodian = Custodian::new(random.bytes());
+        let mut config = Config::new(domain, Digest::of(ADMIN_TOKEN.as_bytes()), random.bytes(), custodian);
         config.deliveries_max = 3;
         config.subscriptions_max = 4;
         config.conversations_max = if seed % 20 == 3 { 2 } else { 24 };

@@ -30,6 +30,8 @@ pub enum Planted {
     OldPolicy,
     /// Hands messages to subscribers of other topics.
     DeliverAnywhere,
+    /// Takes what the node signed for an agent for signed by the agent.
+    CustodialAsSigned,
 }
 
 #[cfg(feature = "planted-bugs")]

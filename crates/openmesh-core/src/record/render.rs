@@ -1,7 +1,7 @@
 //! Records as JSON, for people and queries.
 
 use super::{Accepted, Body, Outcome, Record, Step};
-use openmesh_message::Envelope;
+use openmesh_message::{Envelope, Grant};
 use serde_json::{Map, Value, json};
 
 /// A record as one JSON object: what `openmesh log query -o json` prints.
@@ -77,6 +77,14 @@ fn outcome(outcome: &Outcome) -> Value {
             "returned": settlement.returned.iter().map(|(number, until)| json!([number, until.to_string()])).collect::<Vec<_>>(),
         }),
         Outcome::Registered { agent, name } => json!({"agent": agent, "name": name}),
+        Outcome::KeylessRegistered { custody, name, grant: granted } => json!({
+            "agent": custody.key, "name": name, "custodial_key": custody.key, "token": grant(granted),
+        }),
+        Outcome::TokenIssued { agent, grant: granted, custody } => json!({
+            "agent": agent, "token": grant(granted),
+            "custodial_key": custody.as_ref().map(|custody| custody.key),
+        }),
+        Outcome::TokenRevoked { agent, token } => json!({"agent": agent, "token": {"digest": token}}),
         Outcome::SchemaPublished { name } | Outcome::ProtocolPublished { name } => {
             json!({"name": name})
         }
@@ -88,6 +96,13 @@ fn outcome(outcome: &Outcome) -> Value {
             "owner": owner, "previous": previous.map(|position| position.to_string()), "previous_chain": previous_chain,
         }),
     }
+}
+
+fn grant(grant: &Grant) -> Value {
+    json!({
+        "digest": grant.token, "scopes": grant.scopes, "expires": grant.expires.to_string(),
+        "label": grant.label, "custodial": grant.custodial,
+    })
 }
 
 fn step(step: &Step) -> Value {

@@ -15,7 +15,9 @@ use std::path::PathBuf;
 /// Codes that no scenario gives, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("protocol.timer_due", "timers that are due are fired first"),
-    ("protocol.custodial_signature", "no agent's key is kept by a node yet; the simulator pretends"),
+    ("protocol.custodial_signature", "contracts take many acts; the simulator gets there"),
+    ("custody.unavailable", "said by the node, whose custodian's secret was replaced"),
+    ("token.scope", "said by the HTTP listener, where tokens are shown"),
     ("protocol.too_many_agents", "a conversation takes 1,024; the simulator gathers them"),
     ("store.full", "said by the node, which knows its disk"),
 ];

@@ -2,13 +2,13 @@
 //!
 //! A message's keys are its attributes; besides: `as` (a label), `payload`, `text` (a raw payload), `conversation` (a
 //! label), `protocol` and `schema` (short names), `parents` (labels), `invite` (`role=name`), `in` (ms, for `replyby`
-//! and `expirytime`), `sign` (`no`, `wrong`, or whose key), `again` (the label of a message to offer unchanged).
+//! and `expirytime`), `sign` (`no`, `wrong`, `kept`: as the node, or whose key), `again` (the label of a message to offer unchanged).
 
 use crate::stage::Stage;
 use openmesh_message::frame::{Command, LogFilter, Start};
 use openmesh_message::limits::{JSON_KEYS_MAX, PAYLOAD_BYTES_MAX};
 use openmesh_message::{
-    Attributes, ConversationId, Digest, Envelope, PinnedName, Proof, Target, Timestamp, Transit,
+    Attributes, ConversationId, Digest, Envelope, Grant, PinnedName, Proof, Target, Timestamp, Transit,
 };
 use openmesh_schema::Catalog;
 use serde_json::Value;
@@ -74,6 +74,7 @@ pub(crate) fn message(stage: &mut Stage, name: &str, json: &Value) -> Sent {
     let proof = match text(json, "sign").as_deref() {
         Some("no") => None,
         Some("wrong") => Some(Proof::sign(&stage.agents[name].key, &Digest::ZERO)),
+        Some("kept") => Some(Proof::sign(&stage.kept_key(name), &digest)),
         Some(other) => Some(Proof::sign(&stage.agents[other].key, &digest)),
         None => Some(Proof::sign(&stage.agents[name].key, &digest)),
     };
@@ -172,8 +173,24 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
         let list = json.get("numbers").and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_u64).collect()
     };
-    let verb = json.as_object().unwrap().keys().find(|key| VERBS.contains(&key.as_str())).unwrap();
-    match verb.as_str() {
+    let verb = VERBS.iter().find(|verb| json.get(**verb).is_some()).unwrap();
+    let admin_token = || text(json, "token");
+    let of =
+        |key: &str| text(json, key).filter(|name| name != "own").map(|name| stage.agents[&name].key.id());
+    match *verb {
+        "keyless" => Command::RegisterKeyless {
+            name: word("keyless"),
+            grant: grant(stage, json),
+            admin_token: admin_token(),
+        },
+        "issue" => {
+            Command::IssueToken { agent: of("of"), grant: grant(stage, json), admin_token: admin_token() }
+        }
+        "revoke" => {
+            Command::RevokeToken { token: Digest::of(word("revoke").as_bytes()), admin_token: admin_token() }
+        }
+        "tokens" => Command::ListTokens { agent: of("tokens"), admin_token: admin_token() },
+        "agent" => Command::GetAgent { agent: word("agent") },
         "subscribe" => {
             let start = json.get("start").and_then(Value::as_u64).map_or(Start::Next, Start::At);
             Command::Subscribe { subscription: number("number"), pattern: word("subscribe"), start }
@@ -210,7 +227,25 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
     }
 }
 
+fn grant(stage: &Stage, json: &Value) -> Grant {
+    let scopes = text(json, "scopes").unwrap_or_default();
+    let expires = json.get("expires").and_then(Value::as_i64).unwrap_or(0);
+    Grant {
+        token: Digest::of(text(json, "issue").unwrap_or_default().as_bytes()),
+        scopes: scopes.split(',').filter_map(|scope| scope.parse().ok()).collect(),
+        expires: stage.beginning().plus_ms(expires),
+        label: text(json, "label").unwrap_or_default(),
+        custodial: json.get("custodial").and_then(Value::as_bool).unwrap_or(false),
+    }
+}
+
 const VERBS: &[&str] = &[
+    // Before `issue`, which a keyless agent's registration has, too.
+    "keyless",
+    "issue",
+    "revoke",
+    "tokens",
+    "agent",
     "subscribe",
     "unsubscribe",
     "register",

@@ -6,6 +6,7 @@ use openmesh_core::record::{Outcome, Record};
 use openmesh_core::{Effect, LeasedItem, Plan, Rejection};
 use openmesh_message::frame::Reply;
 use openmesh_message::{AgentId, Receipt};
+use openmesh_policy::Authenticity;
 
 pub(crate) fn plan(stage: &Stage, plan: &Plan) -> Vec<String> {
     let first = stage.log.len() - plan.records.len();
@@ -67,7 +68,14 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
 fn accepted(stage: &Stage, receipt: &Receipt) -> String {
     let Some(position) = receipt.position else { return "accepted, not kept".to_owned() };
     let logs: Vec<_> = receipt.logs.iter().map(|log| named(stage, &log.to_string())).collect();
-    format!("accepted {position} {}", logs.join(" "))
+    let record = stage.log.iter().find(|record| record.header.position == position);
+    let how = match record.map(|record| &record.header.outcome) {
+        Some(Outcome::Accepted(accepted)) if accepted.authenticity != Authenticity::Signed => {
+            format!(" ({})", accepted.authenticity)
+        }
+        _ => String::new(),
+    };
+    format!("accepted {position} {}{how}", logs.join(" "))
 }
 
 fn refused(stage: &Stage, rejection: &Rejection) -> String {
@@ -86,6 +94,11 @@ fn refused(stage: &Stage, rejection: &Rejection) -> String {
 fn replied(reply: &Reply) -> String {
     match reply {
         Reply::Done => "done".to_owned(),
+        Reply::Issued { agent, custodial_key } => {
+            let whose = if *custodial_key == Some(*agent) { "its only key" } else { "a key" };
+            let signs = custodial_key.map_or_else(String::new, |_| format!(", node signs with {whose}"));
+            format!("issued{signs}")
+        }
         Reply::Leased(_) => "no mail".to_owned(),
         Reply::Inbox(counts) => format!(
             "accepted {} = pending {} + acknowledged {} + expired {} + dead {}",

@@ -1,7 +1,7 @@
 //! The stage: one partition, its log in memory, agents by name.
 //!
 //! Inputs: `limit <name> <number>` (before all else) · `agent <name>` (connects and registers) · `stranger <name>`
-//! (connects) · `leave <name>` · `at <ms>` (the clock; what is due happens) · `pin <pattern>` ·
+//! (connects) · `asker <name>` (registers on a connection that receives nothing) · `leave <name>` · `at <ms>` (the clock; what is due happens) · `pin <pattern>` ·
 //! `policy <TOML rules, one line>` · `restart` / `restart from snapshot` · `<name> sends {…}` (`making.rs`) ·
 //! `<name> does {…}` (a command).
 
@@ -11,7 +11,7 @@ use openmesh_core::admit::{VerifiedRoots, admit};
 use openmesh_core::record::Record;
 use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Ticket};
 use openmesh_message::frame::Command;
-use openmesh_message::{Authority, Digest, DomainId, KeyPair, Timestamp};
+use openmesh_message::{Authority, Custodian, Digest, DomainId, KeyPair, Timestamp};
 use openmesh_policy::{DEFAULT_CLOSED, Policy};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Default for Stage {
     fn default() -> Self {
         let domain = DomainId::from_bytes([1; 32]);
         Self {
-            config: Config::new(domain, Digest::of(TOKEN.as_bytes()), [9; 32]),
+            config: Config::new(domain, Digest::of(TOKEN.as_bytes()), [9; 32], Custodian::new([7; 32])),
             partition: None,
             policy: Policy::default_closed(),
             log: Vec::new(),
@@ -62,8 +62,9 @@ impl Stage {
         let words: Vec<&str> = line.splitn(3, ' ').collect();
         match words.as_slice() {
             ["limit", name, number] => self.limit(name, number.parse().unwrap()),
-            ["agent", name] => return self.enter(name, true),
-            ["stranger", name] => return self.enter(name, false),
+            ["agent", name] => return self.enter(name, true, true),
+            ["stranger", name] => return self.enter(name, false, true),
+            ["asker", name] => return self.enter(name, true, false),
             ["leave", name] => {
                 let connection = self.agents.get_mut(*name).unwrap().connection.take().unwrap();
                 return self.handle(Input::Disconnected { connection });
@@ -94,11 +95,30 @@ impl Stage {
             }
             [name, "does", json] => {
                 let command = making::command(self, &serde_json::from_str::<Value>(json).unwrap());
-                return self.give(name, command);
+                let keyless = match &command {
+                    Command::RegisterKeyless { name, .. } => Some(name.clone()),
+                    _ => None,
+                };
+                let outputs = self.give(name, command);
+                keyless.into_iter().for_each(|name| self.meet_keyless(&name));
+                return outputs;
             }
             _ => panic!("no such input: {line}"),
         }
         Vec::new()
+    }
+
+    /// The scenarios' moment 0.
+    pub(crate) const fn beginning(&self) -> Timestamp {
+        Timestamp::from_millis(BEGINNING_MS)
+    }
+
+    /// The key that the node keeps for an agent.
+    pub(crate) fn kept_key(&self, name: &str) -> KeyPair {
+        let directory = self.partition.as_ref().unwrap().view().directory;
+        let agent = directory.agent(&self.agents[name].key.id()).unwrap();
+        let (key, kept) = agent.custodial_key().unwrap();
+        self.config.custodian.key(key, &kept.nonce).unwrap()
     }
 
     pub(crate) fn domain(&self) -> DomainId {
@@ -115,6 +135,7 @@ impl Stage {
             "inbox_messages" => self.config.inbox_messages_max = number,
             "conversations" => self.config.conversations_max = number as usize,
             "subscriptions" => self.config.subscriptions_max = number as usize,
+            "tokens" => self.config.tokens_max = number as usize,
             "deliveries" => self.config.deliveries_max = number as u32,
             "dedup_ids" => self.config.dedup_ids_max = number as usize,
             _ => panic!("no such limit: {name}"),
@@ -126,21 +147,37 @@ impl Stage {
         self.partition.get_or_insert_with(|| Partition::new(config, policy))
     }
 
-    fn enter(&mut self, name: &str, registers: bool) -> Vec<String> {
-        let seed = Digest::of(name.as_bytes());
-        let key = KeyPair::from_seed(seed.as_bytes()).unwrap();
+    fn enter(&mut self, name: &str, registers: bool, receives: bool) -> Vec<String> {
+        let known = self.agents.remove(name);
+        let key = match &known {
+            Some(known) => KeyPair::from_seed(&known.key.seed()).unwrap(),
+            None => KeyPair::from_seed(Digest::of(name.as_bytes()).as_bytes()).unwrap(),
+        };
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let agent = key.id();
-        let known = self.agents.remove(name);
         let messages = known.as_ref().map_or(0, |agent| agent.messages);
         self.agents.insert(name.to_owned(), Agent { key, connection: Some(connection), messages });
-        self.handle(Input::Connected { connection, agent });
+        self.handle(Input::Connected { connection, agent, receives });
         if registers && known.is_none() {
             let token = Some(TOKEN.to_owned());
             return self.give(name, Command::Register { name: name.to_owned(), token });
         }
         Vec::new()
+    }
+
+    /// An agent that the node has made a key for connects as a door does on its behalf.
+    fn meet_keyless(&mut self, name: &str) {
+        let directory = self.partition().view().directory;
+        let agent = name.parse().ok().and_then(|name| directory.named(&name));
+        let Some(agent) = agent.filter(|_| !self.agents.contains_key(name)) else { return };
+        let (key, kept) = directory.agent(&agent).unwrap().custodial_key().unwrap();
+        let key = self.config.custodian.key(key, &kept.nonce).unwrap();
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        let known = Agent { key, connection: Some(connection), messages: 0 };
+        self.agents.insert(name.to_owned(), known);
+        self.handle(Input::Connected { connection, agent, receives: false });
     }
 
     fn offer(&mut self, name: &str, sent: Sent) -> Vec<String> {
@@ -193,7 +230,7 @@ impl Stage {
         self.keep(&plan);
         let names: Vec<_> = self.agents.keys().cloned().collect();
         for name in names {
-            self.enter(&name, false);
+            self.enter(&name, false, true);
         }
         shown::plan(self, &plan)
     }

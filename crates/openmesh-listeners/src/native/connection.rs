@@ -76,7 +76,7 @@ where
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
     let writing = writer::Writing { connection: id, mesh: mesh.clone(), in_flight: Arc::clone(&in_flight) };
     let mut writer = tokio::spawn(writer::write(halves.writing, reader, writing));
-    let opened = Event::Opened { connection: id, agent, outbox: outbox.clone() };
+    let opened = Event::Opened { connection: id, agent, receives: true, outbox: outbox.clone() };
     if mesh.tell(opened).await.is_ok() {
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
         let decoder = FrameDecoder::default();

@@ -1,6 +1,6 @@
 //! Commands an agent gives its node, and their replies: subscriptions, inbox verbs, registry, questions about the log.
 
-use crate::{AgentId, Digest, Envelope};
+use crate::{AgentId, Digest, Envelope, Grant};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,59 @@ pub enum Command {
         #[n(0)]
         token: String,
     },
+    /// Issues a token that stands for an agent; whoever will hold it has drawn it.
+    #[n(30)]
+    IssueToken {
+        /// The agent; `None` is the caller itself. Another's needs the admin token, and a key that the node keeps.
+        #[n(0)]
+        agent: Option<AgentId>,
+        /// What is granted; if custodial, a key is kept for the agent from here on, unless one is.
+        #[n(1)]
+        grant: Grant,
+        /// The admin token.
+        #[n(2)]
+        admin_token: Option<String>,
+    },
+    /// Registers an agent without a key: the node makes and keeps one, and the token stands for the agent.
+    #[n(31)]
+    RegisterKeyless {
+        /// The name asked for.
+        #[n(0)]
+        name: String,
+        /// What is granted to whoever holds the token; custodial in any case.
+        #[n(1)]
+        grant: Grant,
+        /// The admin token; not needed where the domain is open.
+        #[n(2)]
+        admin_token: Option<String>,
+    },
+    /// Makes a token worthless, at once.
+    #[n(32)]
+    RevokeToken {
+        /// SHA-256 of the token's text.
+        #[n(0)]
+        token: Digest,
+        /// The admin token; needed for another agent's.
+        #[n(1)]
+        admin_token: Option<String>,
+    },
+    /// Lists the tokens of an agent.
+    #[n(33)]
+    ListTokens {
+        /// The agent; `None` is the caller itself. Another's needs the admin token.
+        #[n(0)]
+        agent: Option<AgentId>,
+        /// The admin token.
+        #[n(1)]
+        admin_token: Option<String>,
+    },
+    /// Shows one agent of the domain, with the keys that the node keeps for it.
+    #[n(34)]
+    GetAgent {
+        /// Its name or id.
+        #[n(0)]
+        agent: String,
+    },
 }
 
 /// Where a subscription begins.
@@ -241,6 +294,16 @@ pub enum Reply {
     /// The outcome of an earlier send; `None` if the node has no such message.
     #[n(6)]
     Receipt(#[n(0)] Option<Box<crate::SignedReceipt>>),
+    /// A token was issued.
+    #[n(15)]
+    Issued {
+        /// The agent it stands for.
+        #[n(0)]
+        agent: AgentId,
+        /// The key with which the node signs for its holder, if it does.
+        #[n(1)]
+        custodial_key: Option<AgentId>,
+    },
 }
 
 /// A message out of an inbox.

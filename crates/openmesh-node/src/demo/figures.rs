@@ -1,9 +1,10 @@
 //! What the log says of a run: read from the folder, verified, replayed. Nothing here comes from the agents.
 
 use anyhow::{Context, Result, anyhow};
+use openmesh_core::Directory;
 use openmesh_core::record::{Body, Outcome, Record, is_committed, to_json};
 use openmesh_core::replay::Replay;
-use openmesh_message::{AgentId, ConversationId};
+use openmesh_message::ConversationId;
 use openmesh_schema::Catalog;
 use openmesh_store::{StoredRecord, VerifyOptions, VerifyReport, open_read_only, verify};
 use serde_json::Value;
@@ -14,8 +15,8 @@ use std::path::Path;
 pub(crate) struct Figures {
     /// Every record.
     records: Vec<Record>,
-    /// Agents by name.
-    names: BTreeMap<String, AgentId>,
+    /// Who is registered.
+    directory: Directory,
     /// How each conversation ended; `None` if it has not.
     pub(crate) conversations: BTreeMap<ConversationId, Option<&'static str>>,
     /// Messages taken in.
@@ -39,7 +40,7 @@ impl Figures {
         let verified = verify_all(&log)?;
         let mut figures = Self {
             records: read_records(&log)?,
-            names: BTreeMap::new(),
+            directory: Directory::default(),
             conversations: BTreeMap::new(),
             messages: 0,
             acts: 0,
@@ -64,7 +65,7 @@ impl Figures {
 
     /// Agents' names by id, as texts.
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
-        self.names.iter().map(|(name, agent)| (agent.to_string(), name.clone())).collect()
+        self.directory.iter().map(|(id, agent)| (id.to_string(), agent.name.to_string())).collect()
     }
 
     /// The conversation most worth looking at: a success, then the one with most records; and these records.
@@ -97,11 +98,9 @@ impl Figures {
                     };
                     self.reasons.entry(code.clone()).or_insert(reason);
                 }
-                Outcome::Registered { agent, name } => {
-                    self.names.insert(name.clone(), *agent);
-                }
                 _ => {}
             }
+            self.directory.note(record);
             let Some(step) = record.step() else { continue };
             self.acts += u64::from(matches!(record.header.outcome, Outcome::Accepted(_)));
             let ended = step.transition.ended().map(|outcome| outcome.as_str());
@@ -113,7 +112,7 @@ impl Figures {
     fn replay(&mut self) -> Result<()> {
         let catalog = Catalog::builtin();
         for id in self.conversations.keys() {
-            let mut replay = Replay::new(*id, &catalog, &self.names);
+            let mut replay = Replay::new(*id, &catalog, &self.directory);
             for record in &self.records {
                 replay.step(record).map_err(|why| anyhow!("replay of {id} differs: {why}"))?;
             }

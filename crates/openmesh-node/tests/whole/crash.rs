@@ -4,7 +4,7 @@ use crate::model::Model;
 use crate::node::Node;
 use openmesh_core::record::Record;
 use openmesh_core::{Config, Partition};
-use openmesh_message::Digest;
+use openmesh_message::{Custodian, Digest};
 use openmesh_policy::Policy;
 use openmesh_sdk::{
     AgentId, Envelope, KeyPair, Mesh, Performative, Sent, canonical_json, new_conversation_id,
@@ -209,7 +209,7 @@ fn check(node: &Node, model: &mut Model, load: &Load) {
         assert!(ledger.sent.contains_key(key), "{key:?} is in the log and was never sent");
     }
     drop(ledger);
-    let config = Config::new(node.endpoint.domain, Digest::ZERO, [0; 32]);
+    let config = Config::new(node.endpoint.domain, Digest::ZERO, [0; 32], Custodian::new([0; 32]));
     let (mut partition, after) = match &report.snapshot {
         Some(snapshot) => {
             let restored = Partition::restore(config, Policy::default_closed(), &snapshot.state).unwrap();

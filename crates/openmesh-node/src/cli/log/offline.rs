@@ -4,9 +4,9 @@ use crate::cli::context::{Context, Names};
 use crate::cli::exit_code::Exit;
 use crate::cli::failure::Failure;
 use anyhow::Result;
-use openmesh_core::record::{Outcome, Record};
+use openmesh_core::record::Record;
 use openmesh_core::{Config, Partition};
-use openmesh_message::{Authority, Digest, DomainId};
+use openmesh_message::{Authority, Custodian, Digest, DomainId};
 use openmesh_policy::Policy;
 use openmesh_store::{Fault, LogReader, ReadOnlyReport, open_read_only};
 use std::path::{Path, PathBuf};
@@ -60,14 +60,14 @@ pub(super) fn records(
 
 /// Learns names from registrations.
 pub(super) fn learn(names: &mut Names, record: &Record) {
-    if let Outcome::Registered { agent, name } = &record.header.outcome {
-        names.learn(agent.to_string(), name.clone());
+    if let Some((agent, name)) = record.header.outcome.registered() {
+        names.learn(agent.to_string(), name.to_owned());
     }
 }
 
 /// A partition for recovery only: it decides nothing, so policy and tokens do not matter.
 pub(super) fn partition(snapshot: Option<&[u8]>, domain: DomainId) -> Result<Partition> {
-    let config = Config::new(domain, Digest::ZERO, [0; 32]);
+    let config = Config::new(domain, Digest::ZERO, [0; 32], Custodian::new([0; 32]));
     let policy = Policy::default_closed();
     Ok(match snapshot {
         Some(snapshot) => Partition::restore(config, policy, snapshot)?,

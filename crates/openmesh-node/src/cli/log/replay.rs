@@ -6,11 +6,10 @@ use crate::cli::exit_code::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{progress, remark, say};
 use anyhow::Result;
-use openmesh_core::Partition;
 use openmesh_core::record::Record;
 use openmesh_core::replay::{Divergence, Replay};
-use openmesh_message::{AgentId, ConversationId};
-use openmesh_schema::Catalog;
+use openmesh_core::{Partition, View};
+use openmesh_message::ConversationId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,25 +67,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
 
 fn replay_all(partition: &Partition, steps: &BTreeMap<ConversationId, Vec<Record>>) -> Vec<Replayed> {
     let view = partition.view();
-    let agents = view.directory.iter();
-    let names: BTreeMap<String, AgentId> = agents.map(|(id, agent)| (agent.name.to_string(), *id)).collect();
     let bar = progress(steps.len() as u64, "replaying");
     let replayed = steps.iter().map(|(id, records)| {
         bar.inc(1);
-        replay(*id, records, &view.catalog, &names)
+        replay(*id, records, &view)
     });
     let replayed = replayed.collect();
     bar.finish_and_clear();
     replayed
 }
 
-fn replay(
-    conversation: ConversationId,
-    records: &[Record],
-    catalog: &Catalog,
-    names: &BTreeMap<String, AgentId>,
-) -> Replayed {
-    let mut replay = Replay::new(conversation, catalog, names);
+fn replay(conversation: ConversationId, records: &[Record], view: &View) -> Replayed {
+    let mut replay = Replay::new(conversation, &view.catalog, &view.directory);
     let divergence = records.iter().find_map(|record| replay.step(record).err());
     let state = replay.state().map(openmesh_core::Conversation::text).unwrap_or_default();
     Replayed { conversation, steps: replay.steps(), state, divergence }
