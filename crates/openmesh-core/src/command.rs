@@ -2,26 +2,24 @@
 
 mod inbox_verbs;
 mod publishing;
+mod question;
 mod tokens;
 
 use crate::admit::destination;
 use crate::input::Ticket;
 use crate::partition::{Partition, Waiting};
-use crate::plan::{Effect, Plan};
+use crate::plan::{Effect, Plan, Question};
 use crate::reading::conversation_row;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
 use crate::state::domain_log;
 use inbox_verbs::Held;
-use openmesh_message::frame::{Command, LogFilter, Reply, Start};
+use openmesh_message::frame::{Command, Reply, Start};
 use openmesh_message::{
     AgentId, AgentName, ConversationId, Digest, Target, Timestamp, TopicPath, TopicPattern,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, Standing, StaticContext};
 use openmesh_policy::{StatefulContext, StaticDecision};
-
-/// Records that one query returns at most.
-const QUERY_RECORDS_MAX: u32 = 1_000;
 
 /// Who gave a command, where its reply goes, and when.
 #[derive(Clone, Copy)]
@@ -84,8 +82,10 @@ impl Partition {
             }
             Command::ListConversations => self.list_conversations(caller),
             Command::ShowConversation { conversation } => self.show_conversation(caller, &conversation),
-            Command::QueryLog { filter, after_seq, records_max } => {
-                self.query_log(caller, filter, (after_seq, records_max), plan)
+            Command::QueryLog { filter, after_seq, records_max, wait_ms, newest_first } => {
+                let (agent, filter) = (caller.agent, *filter);
+                let asked = Question { agent, filter, after_seq, records_max, wait_ms, newest_first };
+                self.query_log(caller, asked, plan)
             }
             Command::GetReceipt { message, id } => self.get_receipt(caller, &message, &id, plan),
             Command::ReloadPolicy { token } => {
@@ -205,21 +205,10 @@ impl Partition {
         Ok(Some(Reply::Rows(vec![row.to_string()])))
     }
 
-    fn query_log(
-        &self,
-        caller: Caller,
-        filter: LogFilter,
-        (after_seq, records_max): (u64, u32),
-        plan: &mut Plan,
-    ) -> Answer {
+    fn query_log(&self, caller: Caller, asked: Question, plan: &mut Plan) -> Answer {
         self.decide_plain(caller, Action::Read, None)?;
-        plan.effects.push(Effect::Query {
-            ticket: caller.ticket,
-            agent: caller.agent,
-            filter,
-            after_seq,
-            records_max: records_max.clamp(1, QUERY_RECORDS_MAX),
-        });
+        let question = Box::new(self.check_question(asked)?);
+        plan.effects.push(Effect::Query { ticket: caller.ticket, question });
         Ok(None)
     }
 

@@ -28,8 +28,8 @@ pub use directory::{Agent, CustodialKey, Directory, IssuedToken, Tokens, Topics}
 pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
 pub use partition::{Config, Partition, RestoreError, planted};
-pub use plan::{Deliver, Effect, LeasedItem, Plan, Sealed};
-pub use reading::{matches_filter, may_read};
+pub use plan::{Deliver, Effect, LeasedItem, Plan, Question, Sealed};
+pub use reading::{Matcher, Sought, Term, Terms, as_seen_by, may_ask_for, may_read};
 pub use rejection::Rejection;
 pub use state::State;
 pub use view::View;

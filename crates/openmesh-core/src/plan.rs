@@ -83,19 +83,30 @@ pub enum Effect {
     Query {
         /// Where the page goes.
         ticket: Ticket,
-        /// Who asks.
-        agent: AgentId,
-        /// What to look for.
-        filter: LogFilter,
-        /// Begin after this record.
-        after_seq: u64,
-        /// At most this many.
-        records_max: u32,
+        /// What is asked.
+        question: Box<Question>,
     },
     /// Read the policy file again, and hand the policy to the partition.
     ReloadPolicy(Ticket),
     /// The view that admission reads has changed.
     PublishView,
+}
+
+/// A question about the log, its arguments checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub agent: AgentId,
+    /// What to look for; a topic pattern in it is a bare path.
+    pub filter: LogFilter,
+    /// Begin above this record, or below it where the newest comes first; 0 is the end one begins at.
+    pub after_seq: u64,
+    /// At most this many.
+    pub records_max: u32,
+    /// How long to wait for a record when there is none.
+    pub wait_ms: u64,
+    /// Whether records come with falling numbers.
+    pub newest_first: bool,
 }
 
 /// One message for one subscription.

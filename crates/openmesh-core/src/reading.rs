@@ -1,12 +1,19 @@
 //! Who may read what: reads are decided too, record by record.
 
+mod matcher;
+mod seen;
+mod terms;
+
+pub use matcher::Matcher;
+pub use seen::as_seen_by;
+pub use terms::{Sought, Term, Terms};
+
 use crate::admit::{destination, send_context};
 use crate::command::reads_as;
 use crate::partition::Partition;
-use crate::record::{Accepted, Body, Outcome, Record};
+use crate::record::{Accepted, Outcome, Record};
 use crate::view::View;
-use openmesh_message::frame::LogFilter;
-use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPattern};
+use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPath};
 use openmesh_policy::{Action, Authenticity, Origin, StatefulContext, StaticContext, StaticDecision};
 use serde_json::{Value, json};
 
@@ -82,6 +89,12 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
     }
 }
 
+/// Whether an agent may ask the log for the messages of a topic at all: as it would be let subscribe to it.
+pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
+    let target = Target::Topic(topic);
+    allows(view, &StaticContext { destination: Some(destination(&target, view)), ..plain_read(view, reader) })
+}
+
 fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
     let agent_name = view.directory.name(reader);
     StaticContext {
@@ -106,38 +119,6 @@ fn allows(view: &View, context: &StaticContext<'_>) -> bool {
             view.policy.decide_stateful(&stateful).allows()
         }
     }
-}
-
-/// Whether a record is what a filter looks for; everything the filter names must fit.
-pub fn matches_filter(record: &Record, filter: &LogFilter) -> bool {
-    let logs = &record.header.logs;
-    let attribute = |name: &str| record.message().and_then(|message| message.attributes.get(name));
-    let refused = match &record.body {
-        Body::Refused(refused) => Some(refused),
-        _ => None,
-    };
-    let fits_id = |id: &String| {
-        attribute("id") == Some(id) || refused.is_some_and(|refused| refused.id.as_ref() == Some(id))
-    };
-    let fits_agent = |agent: &AgentId| {
-        record.header.sender == Some(*agent) || record.puts().iter().any(|put| put.agent == *agent)
-    };
-    let fits_topic = |pattern: &String| {
-        let pattern = pattern.strip_prefix("topic:").unwrap_or(pattern);
-        let topic = logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"));
-        let parsed = topic.and_then(|topic| topic.parse().ok()).zip(pattern.parse::<TopicPattern>().ok());
-        parsed.is_some_and(|(topic, pattern)| pattern.matches(&topic))
-    };
-    let fits_conversation = |conversation: &String| {
-        let log = format!("conversation/{conversation}");
-        logs.iter().any(|in_log| in_log.log.0 == log)
-            || refused.is_some_and(|refused| refused.conversation.as_ref() == Some(conversation))
-    };
-    filter.id.as_ref().is_none_or(fits_id)
-        && filter.agent.as_ref().is_none_or(fits_agent)
-        && filter.topic.as_ref().is_none_or(fits_topic)
-        && filter.conversation.as_ref().is_none_or(fits_conversation)
-        && filter.kind.as_deref().is_none_or(|kind| record.header.outcome.kind() == kind)
 }
 
 /// What a member is shown of a conversation.

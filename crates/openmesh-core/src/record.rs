@@ -392,6 +392,11 @@ impl Record {
         }
     }
 
+    /// The pinned topic that its message went to.
+    pub fn topic(&self) -> Option<&str> {
+        self.header.logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"))
+    }
+
     /// The entries it made in inboxes.
     pub fn puts(&self) -> &[Put] {
         match &self.header.outcome {

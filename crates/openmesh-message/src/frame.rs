@@ -5,9 +5,11 @@
 
 mod command;
 mod interned;
+mod query;
 
-pub use command::{Command, InboxCounts, Leased, LogFilter, LogPage, Reply, Start};
+pub use command::{Command, InboxCounts, Leased, Reply, Start};
 pub use interned::{DecodeTable, EncodeTable};
+pub use query::{LogFilter, LogPage, Verdict};
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, SignedReceipt};

@@ -46,6 +46,8 @@ pub const INTERNED_VALUE_BYTES_MAX: usize = 256;
 pub const TRACEPARENT_BYTES_MAX: usize = 55;
 /// Longest `tracestate` that is carried.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// Longest time that a question about the log waits for a record.
+pub const QUERY_WAIT_MS_MAX: u64 = 60_000;
 /// How far ahead of the node's clock a signed `time` may be.
 pub const TIME_AHEAD_MS_MAX: i64 = 60_000;
 /// How old a signed `time` may be: the window in which repeats are recognised.

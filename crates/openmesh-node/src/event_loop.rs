@@ -161,6 +161,7 @@ impl EventLoop {
 
     fn confirm(&mut self, commit: Commit) {
         self.performer.perform(commit.plans);
+        self.performer.note_head(commit.head_seq);
         match self.snapshot.take_if(|(at, _)| at.seq <= commit.head_seq) {
             Some((at, state)) => self.writer.write_snapshot(at, state),
             None if self.snapshot.is_none() => self.take_snapshot(),

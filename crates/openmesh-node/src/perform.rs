@@ -1,6 +1,7 @@
 //! Lets effects happen, after the records they rest on are synced: receipts, replies, deliveries.
 
 mod delivery;
+mod querying;
 mod reading;
 
 pub(crate) use delivery::Progress;
@@ -10,6 +11,7 @@ use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
 use openmesh_store::LogReader;
+use querying::Querying;
 use reading::Reading;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ pub(crate) struct Performer {
     node: Arc<KeyPair>,
     mesh: MeshHandle,
     reading: Reading,
+    querying: Querying,
     policy_file: PathBuf,
     channels: BTreeMap<ConnectionId, Channel>,
 }
@@ -30,8 +33,9 @@ type Gathered = BTreeMap<ConnectionId, Batch>;
 impl Performer {
     /// A performer that signs as `node` and reads what is kept with `reader`.
     pub(crate) fn new(node: Arc<KeyPair>, mesh: MeshHandle, reader: LogReader, policy_file: PathBuf) -> Self {
+        let querying = Querying::new(mesh.clone(), reader.clone());
         let reading = Reading::new(Arc::clone(&node), mesh.clone(), reader);
-        Self { node, mesh, reading, policy_file, channels: BTreeMap::new() }
+        Self { node, mesh, reading, querying, policy_file, channels: BTreeMap::new() }
     }
 
     /// A connection was opened.
@@ -56,6 +60,11 @@ impl Performer {
         if let Some(channel) = self.channels.get_mut(&connection) {
             channel.note_progress(subscription, progress, &self.reading);
         }
+    }
+
+    /// Everything up to a record is synced: questions that wait look again.
+    pub(crate) fn note_head(&self, head_seq: u64) {
+        self.querying.note_head(head_seq);
     }
 
     /// Publishes what admission reads.
@@ -147,11 +156,10 @@ impl Performer {
             Effect::Lease { ticket, token, items } => self.answer(ticket, |channel, reading| {
                 reading.lease(ticket, token, items, channel.outbox());
             }),
-            Effect::Query { ticket, agent, filter, after_seq, records_max } => {
-                self.answer(ticket, |channel, reading| {
-                    let question = reading::Question { agent, filter, after_seq, records_max };
-                    reading.query(ticket, question, channel.outbox());
-                });
+            Effect::Query { ticket, question } => {
+                if let Some(channel) = self.channels.get(&ticket.connection) {
+                    self.querying.answer(ticket, *question, channel.asking(), channel.outbox());
+                }
             }
             Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
                 if let Some(channel) = self.channels.get_mut(&connection) {

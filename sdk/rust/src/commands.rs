@@ -1,12 +1,10 @@
-//! What an agent asks of its node besides carrying messages: registry, definitions, topics, conversations, log.
+//! What an agent asks of its node besides carrying messages: registry, definitions, topics, conversations.
 
 use crate::{Mesh, SdkError};
-use openmesh_message::frame::{Command, LogFilter, LogPage, Reply};
+use openmesh_message::frame::{Command, Reply};
 use openmesh_message::{ConversationId, Digest, PinnedName, SignedReceipt};
 use serde_json::Value;
 use std::time::Duration;
-
-const PAGE_RECORDS: u32 = 256;
 
 /// A schema or protocol as the node keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +13,6 @@ pub struct Definition {
     pub name: PinnedName,
     /// Its stored form: RFC 8785 JSON.
     pub stored: String,
-}
-
-/// The pages of a question to the log.
-pub struct LogPages {
-    mesh: Mesh,
-    filter: LogFilter,
-    after_seq: Option<u64>,
-    page_records_max: u32,
 }
 
 impl Mesh {
@@ -99,11 +89,6 @@ impl Mesh {
         }
     }
 
-    /// A question to the log, answered page by page.
-    pub fn query_log(&self, filter: LogFilter) -> LogPages {
-        LogPages { mesh: self.clone(), filter, after_seq: Some(0), page_records_max: PAGE_RECORDS }
-    }
-
     /// The receipt of an earlier send, by the digest and id of the message; `None` if the node has no such message.
     pub async fn receipt(&self, message: &Digest, id: &str) -> Result<Option<SignedReceipt>, SdkError> {
         let command = Command::GetReceipt { message: *message, id: id.to_owned() };
@@ -148,58 +133,12 @@ impl Mesh {
         }
     }
 
-    async fn ask(&self, step: &'static str, command: Command) -> Result<Reply, SdkError> {
+    pub(crate) async fn ask(&self, step: &'static str, command: Command) -> Result<Reply, SdkError> {
         self.connection().command(step, command, Duration::ZERO).await
     }
 }
 
-impl LogPages {
-    /// Begins after a record.
-    #[must_use]
-    pub const fn after(mut self, seq: u64) -> Self {
-        self.after_seq = Some(seq);
-        self
-    }
-
-    /// At most so many records a page.
-    #[must_use]
-    pub const fn page_records_max(mut self, records: u32) -> Self {
-        self.page_records_max = records;
-        self
-    }
-
-    /// The next page, one JSON object a record; `None` after the last.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<Value>>, SdkError> {
-        let Some(after_seq) = self.after_seq else {
-            return Ok(None);
-        };
-        let command =
-            Command::QueryLog { filter: self.filter.clone(), after_seq, records_max: self.page_records_max };
-        let Reply::Log(page) = self.mesh.ask("query_log", command).await? else {
-            return Err(SdkError::UnexpectedReply("query_log"));
-        };
-        let LogPage { records, next_after_seq } = page;
-        if next_after_seq.is_some_and(|next| next <= after_seq) {
-            return Err(SdkError::UnexpectedReply("query_log"));
-        }
-        self.after_seq = next_after_seq;
-        Ok(Some(parse_rows(&records)?))
-    }
-
-    /// Reads pages until there are no more or `records_max` are read.
-    pub async fn collect(mut self, records_max: usize) -> Result<Vec<Value>, SdkError> {
-        let mut records = Vec::new();
-        while records.len() < records_max
-            && let Some(page) = self.next_page().await?
-        {
-            records.extend(page);
-        }
-        records.truncate(records_max);
-        Ok(records)
-    }
-}
-
-fn parse_rows(rows: &[String]) -> Result<Vec<Value>, SdkError> {
+pub(crate) fn parse_rows(rows: &[String]) -> Result<Vec<Value>, SdkError> {
     let parsed = rows.iter().map(|row| serde_json::from_str(row));
     Ok(parsed.collect::<Result<_, _>>()?)
 }

@@ -95,7 +95,7 @@ impl Connection {
         let tag = self.next_tag();
         let answer = self.awaited().await_send(tag, digest, room);
         let answer = answer.ok_or_else(|| self.closed())?;
-        slot.send(Outgoing::Send(tag, envelope));
+        slot.send(Outgoing::Send(tag, Box::new(envelope)));
         Ok(Pending::new(answer))
     }
 

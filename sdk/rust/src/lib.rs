@@ -31,21 +31,23 @@ mod connection;
 mod error;
 pub mod identity;
 mod inbox;
+mod log;
 mod mesh;
 mod request;
 mod send;
 mod subscription;
 mod tls;
 
-pub use commands::{Definition, LogPages};
+pub use commands::Definition;
 pub use compose::{canonical_json, new_conversation_id, new_message_id, now, parse_json};
 pub use connect::{ConnectOptions, fetch_domain};
 pub use error::SdkError;
 pub use inbox::{Inbox, WorkOptions};
+pub use log::{LogPages, Tail};
 pub use mesh::Mesh;
-pub use openmesh_message::frame::{InboxCounts, Leased, LogFilter, Start};
+pub use openmesh_message::frame::{InboxCounts, Leased, LogFilter, Start, Verdict};
 pub use openmesh_message::{
-    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Problem, SignedReceipt,
+    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Problem, SignedReceipt, Timestamp,
 };
 pub use request::{Exchange, Reply};
 pub use send::{Pending, Sent};

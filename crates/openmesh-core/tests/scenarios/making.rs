@@ -5,7 +5,7 @@
 //! and `expirytime`), `sign` (`no`, `wrong`, `kept`: as the node, or whose key), `again` (the label of a message to offer unchanged).
 
 use crate::stage::Stage;
-use openmesh_message::frame::{Command, LogFilter, Start};
+use openmesh_message::frame::{Command, Start};
 use openmesh_message::limits::{JSON_KEYS_MAX, PAYLOAD_BYTES_MAX};
 use openmesh_message::{
     Attributes, ConversationId, Digest, Envelope, Grant, PinnedName, Proof, Target, Timestamp, Transit,
@@ -215,9 +215,13 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
         "list" => Command::ListDefinitions,
         "count" => Command::CountInbox,
         "show" => Command::ShowConversation { conversation: conversation(&word("show")).to_string() },
-        "query" => {
-            Command::QueryLog { filter: LogFilter::default(), after_seq: number("query"), records_max: 5 }
-        }
+        "query" => Command::QueryLog {
+            filter: Box::default(),
+            after_seq: number("query"),
+            records_max: 5,
+            wait_ms: 0,
+            newest_first: false,
+        },
         "receipt" => {
             let sent = &stage.sent[&word("receipt")].envelope;
             let id = sent.attributes.get("id").unwrap().to_owned();

@@ -57,8 +57,8 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         Effect::CatchUp { subscription, pattern, after_seq, .. } => {
             format!("catch up {subscription} {} after {after_seq}", pattern.as_str())
         }
-        Effect::Query { after_seq, records_max, .. } => {
-            format!("query after {after_seq}, at most {records_max}")
+        Effect::Query { question, .. } => {
+            format!("query after {}, at most {}", question.after_seq, question.records_max)
         }
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
         Effect::PublishView | Effect::Unsubscribe(..) => return None,

@@ -1,5 +1,6 @@
 //! Commands an agent gives its node, and their replies: subscriptions, inbox verbs, registry, questions about the log.
 
+use super::query::{LogFilter, LogPage};
 use crate::{AgentId, Digest, Envelope, Grant};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -151,13 +152,21 @@ pub enum Command {
     QueryLog {
         /// What to look for.
         #[n(0)]
-        filter: LogFilter,
-        /// Begin after this record.
+        filter: Box<LogFilter>,
+        /// Begin after this record: with those above it, or, newest first, with those below it (0: with the newest).
         #[n(1)]
         after_seq: u64,
         /// At most this many records.
         #[n(2)]
         records_max: u32,
+        /// How long to wait for a record when there is none; at most [`QUERY_WAIT_MS_MAX`].
+        ///
+        /// [`QUERY_WAIT_MS_MAX`]: crate::limits::QUERY_WAIT_MS_MAX
+        #[cbor(n(3), default)]
+        wait_ms: u64,
+        /// Whether records come with falling numbers.
+        #[cbor(n(4), default)]
+        newest_first: bool,
     },
     /// Asks for the receipt of an earlier send.
     #[n(18)]
@@ -243,26 +252,6 @@ pub enum Start {
     At(#[n(0)] u64),
 }
 
-/// What to look for in the log; all that are given must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-pub struct LogFilter {
-    /// The message id.
-    #[n(0)]
-    pub id: Option<String>,
-    /// The sender or recipient.
-    #[n(1)]
-    pub agent: Option<AgentId>,
-    /// A topic pattern.
-    #[n(2)]
-    pub topic: Option<String>,
-    /// The conversation.
-    #[n(3)]
-    pub conversation: Option<String>,
-    /// The kind of record: `message`, `refused`, `leased` …
-    #[n(4)]
-    pub kind: Option<String>,
-}
-
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Reply {
@@ -341,17 +330,6 @@ pub struct InboxCounts {
     /// Ended by too many deliveries.
     #[n(4)]
     pub dead_lettered: u64,
-}
-
-/// A page of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct LogPage {
-    /// The records, each as one JSON text.
-    #[n(0)]
-    pub records: Vec<String>,
-    /// Where the next page begins; `None` at the end.
-    #[n(1)]
-    pub next_after_seq: Option<u64>,
 }
 
 impl InboxCounts {

@@ -3,7 +3,7 @@
 use crate::fixture::{TIME, agent, envelope, hex, key, message, topic};
 use openmesh_message::frame::{
     ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, InboxCounts, Leased, LogFilter, LogPage,
-    Reply, SendOutcome, ServerFrame, Start, body_length,
+    Reply, SendOutcome, ServerFrame, Start, Verdict, body_length,
 };
 use openmesh_message::{
     AllowedNext, Digest, Draft, Envelope, Level, LogName, LogSeq, PartitionId, Performative, Position,
@@ -57,7 +57,15 @@ fn client() -> Vec<Value> {
 /// One of each command, in the order of their numbers.
 fn commands() -> Vec<Command> {
     let text = |text: &str| text.to_owned();
-    let filter = LogFilter { agent: Some(key(4).id()), kind: Some(text("message")), ..LogFilter::default() };
+    let filter = LogFilter {
+        agent: Some(key(4).id()),
+        kind: Some(text("message")),
+        message_type: Some(text("market/rfp")),
+        performative: Some(text("cfp")),
+        verdict: Some(Verdict::Accepted),
+        since: Some(TIME),
+        ..LogFilter::default()
+    };
     vec![
         Command::Subscribe { subscription: 1, pattern: topic("a").to_string(), start: Start::At(5) },
         Command::Unsubscribe { subscription: 1 },
@@ -76,7 +84,13 @@ fn commands() -> Vec<Command> {
         Command::ConfigureTopic { topic: text("topic:news/**"), pinned: true, token: Some(text("secret")) },
         Command::ListConversations,
         Command::ShowConversation { conversation: text("0190c9a0-0000-7000-8000-000000000001") },
-        Command::QueryLog { filter, after_seq: 100, records_max: 50 },
+        Command::QueryLog {
+            filter: Box::new(filter),
+            after_seq: 100,
+            records_max: 50,
+            wait_ms: 30_000,
+            newest_first: false,
+        },
         Command::GetReceipt { message: Digest::of(b"message"), id: text("m-1") },
         Command::ReloadPolicy { token: text("secret") },
     ]
@@ -136,7 +150,11 @@ fn replies() -> Vec<Reply> {
         Reply::Leased(vec![Leased { token: 3, number: 12, attempt: 1, envelope: stamped("m-1") }]),
         Reply::Inbox(counts),
         Reply::Definition { name, stored: "{}".to_owned() },
-        Reply::Log(LogPage { records: vec!["{}".to_owned()], next_after_seq: Some(9) }),
+        Reply::Log(LogPage {
+            records: vec!["{}".to_owned()],
+            next_after_seq: Some(9),
+            index_building: Some(250),
+        }),
         Reply::Rows(vec!["{}".to_owned()]),
         Reply::Receipt(Some(Box::new(receipt()))),
     ]

@@ -3,6 +3,7 @@
 //! A message that is not kept and finds no room is missed, and its number is reported. A kept one is read from
 //! the log later: the subscription is then *behind*, and a task of its own hands over records while there is room, until it caught up.
 
+use super::querying::Asking;
 use super::reading::Reading;
 use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
 use openmesh_core::{ConnectionId, Deliver};
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(super) struct Channel {
     connection: ConnectionId,
     outbox: Outbox,
+    asking: Asking,
     subscriptions: BTreeMap<u64, Subscription>,
     generations: u64,
 }
@@ -74,8 +76,13 @@ struct Behind {
 }
 
 impl Channel {
-    pub(super) const fn new(connection: ConnectionId, outbox: Outbox) -> Self {
-        Self { connection, outbox, subscriptions: BTreeMap::new(), generations: 0 }
+    pub(super) fn new(connection: ConnectionId, outbox: Outbox) -> Self {
+        let asking = Asking::default();
+        Self { connection, outbox, asking, subscriptions: BTreeMap::new(), generations: 0 }
+    }
+
+    pub(super) const fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     pub(super) const fn outbox(&self) -> &Outbox {

@@ -1,4 +1,4 @@
-//! Effects that read what is kept: receipts of earlier sends, leases, queries, subscriptions that fell behind.
+//! Effects that read what is kept: receipts of earlier sends, leases, subscriptions that fell behind.
 //!
 //! Each runs on a blocking thread of its own and answers through the connection's outbox.
 
@@ -7,21 +7,16 @@ mod notice;
 use super::delivery::{DeliverTo, Progress, counted};
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes};
-use openmesh_core::record::{Record, to_json};
-use openmesh_core::{Input, LeasedItem, Rejection, Ticket, matches_filter, may_read};
-use openmesh_message::frame::{Delivery, Leased, LogFilter, LogPage, Reply, SendOutcome};
-use openmesh_message::{AgentId, Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
+use openmesh_core::record::Record;
+use openmesh_core::{Input, LeasedItem, Rejection, Ticket, may_read};
+use openmesh_message::frame::{Delivery, Leased, Reply, SendOutcome};
+use openmesh_message::{Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-
-/// Records one query looks at before it answers with what it found so far.
-const QUERY_LOOKED_AT_MAX: u64 = 50_000;
-/// Bytes of one query's answer.
-const QUERY_BYTES_MAX: usize = 512 * 1024;
 
 /// How long a subscription waits before it reads the log again after a fault.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -32,14 +27,6 @@ pub(super) struct Reading {
     node: Arc<KeyPair>,
     mesh: MeshHandle,
     log: LogReader,
-}
-
-/// A question about the log.
-pub(super) struct Question {
-    pub(super) agent: AgentId,
-    pub(super) filter: LogFilter,
-    pub(super) after_seq: u64,
-    pub(super) records_max: u32,
 }
 
 impl Reading {
@@ -71,14 +58,6 @@ impl Reading {
                 Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
             });
             Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
-        });
-    }
-
-    /// Answers a question about the log, each record decided by policy.
-    pub(super) fn query(&self, ticket: Ticket, question: Question, outbox: &Outbox) {
-        self.answer(outbox, move |reading| {
-            let page = reading.page(&question).map(Reply::Log).map_err(|problem| *problem);
-            Outgoing::Reply(ticket.tag, page)
         });
     }
 
@@ -193,56 +172,9 @@ impl Reading {
             None => record.message().map(|envelope| record.header.stamp(envelope)),
         }
     }
-
-    fn page(&self, question: &Question) -> Result<LogPage, Box<Problem>> {
-        let view = self.mesh.view();
-        let mut page = LogPage::default();
-        let (mut bytes, mut seq) = (0, question.after_seq + 1);
-        let last = self.log.head_seq().min(question.after_seq + QUERY_LOOKED_AT_MAX);
-        while seq <= last {
-            let read = self.log.scan(seq, PageLimit::default());
-            let read = read.map_err(|fault| Box::new(Problem::new("store.fault", fault.to_string())))?;
-            for stored in &read.records {
-                let record = decode(stored).filter(|record| matches_filter(record, &question.filter));
-                if let Some(record) = record.filter(|record| may_read(&view, &question.agent, record)) {
-                    let text = render(&record);
-                    if bytes + text.len() > QUERY_BYTES_MAX && !page.records.is_empty() {
-                        page.next_after_seq = Some(seq - 1);
-                        return Ok(page);
-                    }
-                    bytes += text.len();
-                    page.records.push(text);
-                }
-                seq = stored.position.seq + 1;
-                if page.records.len() >= question.records_max as usize || bytes >= QUERY_BYTES_MAX {
-                    page.next_after_seq = Some(seq - 1);
-                    return Ok(page);
-                }
-            }
-            seq = read.next_seq;
-        }
-        page.next_after_seq = (seq <= self.log.head_seq()).then_some(seq - 1);
-        Ok(page)
-    }
 }
 
-/// A record as text; one that would not fit an answer is shown without its payload.
-fn render(record: &Record) -> String {
-    let mut row = to_json(record);
-    let text = row.to_string();
-    if text.len() <= QUERY_BYTES_MAX {
-        return text;
-    }
-    if let Some(payload) = row.pointer_mut("/message/payload") {
-        *payload = serde_json::Value::Null;
-    }
-    if let Some(row) = row.as_object_mut() {
-        row.insert("truncated".to_owned(), serde_json::Value::Bool(true));
-    }
-    row.to_string()
-}
-
-fn decode(stored: &StoredRecord) -> Option<Record> {
+pub(super) fn decode(stored: &StoredRecord) -> Option<Record> {
     let decoded = Record::decode(&stored.header, &stored.salt, &stored.body);
     decoded
         .inspect_err(|error| tracing::error!(%error, position = %stored.position, "a record cannot be read"))

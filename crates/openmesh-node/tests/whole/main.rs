@@ -17,6 +17,8 @@ mod node;
 #[cfg(test)]
 mod patterns;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 mod raw_agent;
 #[cfg(test)]
 mod slow_reader;

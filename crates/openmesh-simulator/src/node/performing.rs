@@ -5,8 +5,8 @@ use super::{Node, Out, Said};
 use crate::census::{Census, Kind};
 use crate::violation::{Violation, ensure};
 use openmesh_core::record::Outcome;
-use openmesh_core::{Deliver, Effect, LeasedItem, Plan, Ticket, matches_filter, may_read};
-use openmesh_message::frame::{LogFilter, LogPage};
+use openmesh_core::{Deliver, Effect, LeasedItem, Matcher, Plan, Question, Ticket, may_read};
+use openmesh_message::frame::LogPage;
 use openmesh_message::{Address, AgentId, ControlAttributes, Level, Receipt, Target};
 
 impl Node {
@@ -71,8 +71,8 @@ impl Node {
             Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
                 self.catch_up((*connection, *subscription), agent, pattern.as_str(), *after_seq)?
             }
-            Effect::Query { ticket, agent, filter, after_seq, records_max } => {
-                self.page(agent, filter, *after_seq, *records_max)?;
+            Effect::Query { ticket, question } => {
+                self.page(question)?;
                 say(*ticket, Said::Other);
             }
             Effect::ReloadPolicy(ticket) => {
@@ -169,20 +169,15 @@ impl Node {
         Ok(())
     }
 
-    fn page(
-        &self,
-        agent: &AgentId,
-        filter: &LogFilter,
-        after_seq: u64,
-        records_max: u32,
-    ) -> Result<LogPage, Violation> {
+    fn page(&self, question: &Question) -> Result<LogPage, Violation> {
         let mut page = LogPage::default();
-        for seq in after_seq + 1..=self.log.head() {
+        let matcher = Matcher::new(&question.filter);
+        for seq in question.after_seq + 1..=self.log.head() {
             let record = self.log.record(seq)?;
-            if matches_filter(&record, filter) && may_read(&self.view, agent, &record) {
+            if matcher.matches(&record) && may_read(&self.view, &question.agent, &record) {
                 page.records.push(record.header.position.to_string());
             }
-            if page.records.len() >= records_max as usize {
+            if page.records.len() >= question.records_max as usize {
                 page.next_after_seq = Some(seq);
                 break;
             }

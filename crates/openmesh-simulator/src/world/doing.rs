@@ -149,9 +149,9 @@ impl World {
                 Command::GetReceipt { message, id }
             }
             _ => {
-                let filter = LogFilter { agent: self.id_of(agent), ..LogFilter::default() };
+                let filter = Box::new(LogFilter { agent: self.id_of(agent), ..LogFilter::default() });
                 let after_seq = self.random.below(self.node.log.head());
-                Command::QueryLog { filter, after_seq, records_max: 20 }
+                Command::QueryLog { filter, after_seq, records_max: 20, wait_ms: 0, newest_first: false }
             }
         };
         self.command(agent, command)

@@ -21,7 +21,7 @@ const ATTRIBUTE_OVERHEAD_BYTES: usize = 24;
 
 /// What waits to be written.
 pub(super) enum Outgoing {
-    Send(u64, Envelope),
+    Send(u64, Box<Envelope>),
     Command(u64, Command),
     Ping(u64),
     /// Nothing follows.
@@ -98,7 +98,7 @@ impl Writer {
 
     fn pack(&mut self, outgoing: Outgoing) -> Result<(), SdkError> {
         match outgoing {
-            Outgoing::Send(tag, envelope) => self.pack_message(tag, envelope),
+            Outgoing::Send(tag, envelope) => self.pack_message(tag, *envelope),
             Outgoing::Command(tag, command) => {
                 self.pack_batch()?;
                 match self.encode(&ClientFrame::Command(tag, command)) {

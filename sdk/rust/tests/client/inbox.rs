@@ -115,6 +115,7 @@ async fn the_log_is_read_page_by_page() {
     let page = |seqs: &[u64], next_after_seq| LogPage {
         records: seqs.iter().map(|n| format!("{{\"seq\":{n}}}")).collect(),
         next_after_seq,
+        index_building: None,
     };
     let node = async {
         let mut asked = Vec::new();

@@ -5,7 +5,7 @@ use crate::cli::context::{Context, Names};
 use crate::cli::failure::Failure;
 use crate::cli::output::{cut, remark, text};
 use anyhow::Result;
-use openmesh_core::matches_filter;
+use openmesh_core::Matcher;
 use openmesh_core::record::to_json;
 use openmesh_message::ConversationId;
 use openmesh_sdk::LogFilter;
@@ -94,6 +94,7 @@ fn filter(args: &Args, names: &Names) -> Result<LogFilter> {
         topic: args.topic.clone(),
         conversation: args.conversation.map(|id| id.to_string()),
         kind: args.kind.clone(),
+        ..LogFilter::default()
     })
 }
 
@@ -113,10 +114,10 @@ fn offline_records(args: &Args, data: &Path, context: &Context) -> Result<(Vec<V
         offline::learn(&mut names, &record);
         Ok(true)
     })?;
-    let filter = filter(args, &names)?;
+    let matcher = Matcher::new(&filter(args, &names)?);
     let mut found = Vec::new();
     let lost = offline::records(&log, args.after.saturating_add(1), |record| {
-        if matches_filter(&record, &filter) {
+        if matcher.matches(&record) {
             found.push(to_json(&record));
         }
         Ok(found.len() as u64 <= args.limit)
