@@ -46,8 +46,15 @@ impl Mesh {
     }
 
     /// The records that match a filter, from this moment on.
-    pub fn tail(&self, filter: LogFilter) -> Tail {
-        Tail { mesh: self.clone(), filter, after_seq: END_OF_LOG, records: VecDeque::new() }
+    pub async fn tail(&self, filter: LogFilter) -> Result<Tail, SdkError> {
+        let mut tail = self.tail_after(filter, END_OF_LOG);
+        tail.ask(Duration::from_millis(1)).await?;
+        Ok(tail)
+    }
+
+    /// The records that match a filter, from after a record on: 0 is the beginning of the log.
+    pub fn tail_after(&self, filter: LogFilter, seq: u64) -> Tail {
+        Tail { mesh: self.clone(), filter, after_seq: seq, records: VecDeque::new() }
     }
 
     async fn log_page(&self, command: Command, wait: Duration) -> Result<LogPage, SdkError> {
@@ -131,18 +138,10 @@ impl LogPages {
 }
 
 impl Tail {
-    /// Begins after a record: 0 is the beginning of the log.
-    #[must_use]
-    pub const fn after(mut self, seq: u64) -> Self {
-        self.after_seq = seq;
-        self
-    }
-
     /// Where to begin again after a break: everything up to this record was handed over or does not match.
-    /// `None` before the first answer of a tail that begins with what comes.
-    pub fn resume_after(&self) -> Option<u64> {
-        let waiting = self.records.front().and_then(seq_of).map(|seq| seq.saturating_sub(1));
-        waiting.or_else(|| (self.after_seq != END_OF_LOG).then_some(self.after_seq))
+    pub fn resume_after(&self) -> u64 {
+        let waiting = self.records.front().and_then(seq_of);
+        waiting.map_or(self.after_seq, |seq| seq.saturating_sub(1))
     }
 
     /// The next record, as one JSON object. Waits for as long as it takes; an error leaves the tail where it was, so
@@ -152,24 +151,28 @@ impl Tail {
             if let Some(record) = self.records.pop_front() {
                 return Ok(record);
             }
-            let wait_ms = u64::try_from(TAIL_WAIT.as_millis()).unwrap_or(u64::MAX);
-            let command = Command::QueryLog {
-                filter: Box::new(self.filter.clone()),
-                after_seq: self.after_seq,
-                records_max: PAGE_RECORDS,
-                wait_ms,
-                newest_first: false,
-            };
-            let page = self.mesh.log_page(command, TAIL_WAIT).await?;
-            let next = page.next_after_seq.filter(|next| {
-                self.after_seq == END_OF_LOG
-                    || *next > self.after_seq
-                    || (page.records.is_empty() && *next == self.after_seq)
-            });
-            let records = parse_rows(&page.records)?;
-            self.after_seq = next.ok_or(SdkError::UnexpectedReply("query_log"))?;
-            self.records.extend(records);
+            self.ask(TAIL_WAIT).await?;
         }
+    }
+
+    /// Asks once for what comes within a time.
+    async fn ask(&mut self, wait: Duration) -> Result<(), SdkError> {
+        let command = Command::QueryLog {
+            filter: Box::new(self.filter.clone()),
+            after_seq: self.after_seq,
+            records_max: PAGE_RECORDS,
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            newest_first: false,
+        };
+        let page = self.mesh.log_page(command, wait).await?;
+        let goes_on = |next: &u64| match self.after_seq {
+            END_OF_LOG => true,
+            after => *next > after || (*next == after && page.records.is_empty()),
+        };
+        let next = page.next_after_seq.filter(goes_on).ok_or(SdkError::UnexpectedReply("query_log"))?;
+        self.records.extend(parse_rows(&page.records)?);
+        self.after_seq = next;
+        Ok(())
     }
 }
 

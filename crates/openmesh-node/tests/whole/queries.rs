@@ -70,19 +70,19 @@ async fn a_tail_hands_over_what_comes_and_goes_on_after_a_break() {
     let mut node = Node::start(&["--pin", "market/**"]);
     let (key, writer) = node.agent("writer").await;
     publish(&writer, "topic:market/a", "before").await;
-    let mut tail = writer.tail(topic("market/a"));
+    let mut tail = writer.tail(topic("market/a")).await.unwrap();
     let waiting = timeout(SECOND / 2, tail.next()).await;
     assert!(waiting.is_err(), "nothing comes from before the tail");
     let mut expected = vec![publish(&writer, "topic:market/a", "first").await];
     publish(&writer, "topic:market/other", "other").await;
     let first = timeout(10 * SECOND, tail.next()).await.unwrap().unwrap();
     assert_eq!(seqs(&[first]), expected);
-    let resume = tail.resume_after().unwrap();
+    let resume = tail.resume_after();
     expected = vec![publish(&writer, "topic:market/a", "missed").await];
     node.stop();
     node.restart();
     let again = node.connect(&key).await;
-    let mut tail = again.tail(topic("market/a")).after(resume);
+    let mut tail = again.tail_after(topic("market/a"), resume);
     expected.push(publish(&again, "topic:market/a", "live").await);
     for seq in expected {
         let record = timeout(10 * SECOND, tail.next()).await.unwrap().unwrap();
@@ -97,12 +97,12 @@ async fn questions_that_wait_are_bounded_and_end_with_their_time() {
     let (_, reader) = node.agent("reader").await;
     let mut tails = tokio::task::JoinSet::new();
     for _ in 0..WAITING_OF_CONNECTION_MAX {
-        let mut tail = reader.tail(topic("market/never"));
+        let mut tail = reader.tail_after(topic("market/never"), 0);
         tails.spawn(async move { tail.next().await });
     }
     tokio::time::sleep(SECOND).await;
-    let refused = timeout(10 * SECOND, reader.tail(topic("market/never")).next()).await.unwrap();
-    assert!(refused.unwrap_err().to_string().contains("query.too_many_waiting"));
+    let refused = timeout(10 * SECOND, reader.tail(topic("market/never"))).await.unwrap();
+    assert!(refused.err().unwrap().to_string().contains("query.too_many_waiting"));
     assert!(tails.try_join_next().is_none(), "those that wait go on waiting");
     assert!(reader.query_log(topic("market/**")).collect(1).await.unwrap().is_empty(), "others are answered");
 }
