@@ -1,0 +1,1 @@
+"""A connection to a node: transports, the handshake, one task that reads and one that writes."""

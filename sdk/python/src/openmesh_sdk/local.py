@@ -1,0 +1,56 @@
+"""What `openmesh up` and `openmesh agent` keep on this machine: where the node is, its domain, keys of agents."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openmesh_sdk.errors import Unreachable
+from openmesh_sdk.identity import Identity
+from openmesh_sdk.words.addresses import check_agent_name
+from openmesh_sdk.words.ids import DomainId
+
+HOME_VARIABLE = "OPENMESH_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """The node that runs on this machine."""
+
+    url: str
+    domain: DomainId
+    folder: Path
+    """The node's folder."""
+
+    @classmethod
+    def find(cls, folder: str | Path | None = None) -> "LocalNode":
+        """Find the node by what it wrote into its folder; without one, into the user's."""
+        where = home() / "node" if folder is None else Path(folder)
+        try:
+            endpoint = json.loads((where / "endpoint.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as why:
+            raise Unreachable(f"no node runs from {where} ({why}): start one with `openmesh up`") from why
+        return cls(_url(endpoint), DomainId(endpoint["domain"]), where)
+
+    @property
+    def admin_token(self) -> str:
+        """What lends the standing of an administrator to one command, such as registering."""
+        return (self.folder / "admin.token").read_text(encoding="utf-8").strip()
+
+
+def home() -> Path:
+    """Tell the user's folder, as the command line does: `$OPENMESH_HOME`, else `~/.openmesh`."""
+    given = os.environ.get(HOME_VARIABLE)
+    return Path(given) if given else Path.home() / ".openmesh"
+
+
+def agent_identity(name: str) -> Identity:
+    """Load the key of an agent that `openmesh agent new` made, or make it."""
+    folder = home() / "agents"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Identity.load_or_create(folder / f"{check_agent_name(name)}.key")
+
+
+def _url(endpoint: dict[str, Any]) -> str:
+    return f"tcp://{endpoint['address']}"

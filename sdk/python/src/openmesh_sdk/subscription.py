@@ -1,0 +1,155 @@
+"""Subscriptions: what matches a pattern, in order, with gaps told and proofs checked."""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from openmesh_sdk.connection.link import Connection
+from openmesh_sdk.connection.routes import OWN_SUBSCRIPTION, Arrived, Gap
+from openmesh_sdk.errors import Closed, MeshError, Unanswerable
+from openmesh_sdk.message import Message
+from openmesh_sdk.session import Session
+from openmesh_sdk.wire.cbor import Writable
+from openmesh_sdk.wire.frames import Command
+from openmesh_sdk.wire.proof import ProofMemory
+
+_log = logging.getLogger("openmesh_sdk")
+
+_SUBSCRIBE, _UNSUBSCRIBE = 0, 1
+_NEXT, _AT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A message that is not its sender's; it is dropped."""
+
+    number: int
+    why: str
+
+
+Item: TypeAlias = Message | Gap | Invalid
+"""Messages, gaps and invalid ones together are all that matched."""
+
+
+class Subscription:
+    """An asynchronous iterator over items; leaving `async with` ends it."""
+
+    def __init__(self, session: Session, pattern: str, start: int | None, *, resume: bool) -> None:
+        self._session = session
+        self._pattern = pattern
+        self._start = start
+        self._resume = resume
+        self._proofs = ProofMemory()
+        self._connection: Connection | None = None
+        self._number = OWN_SUBSCRIPTION
+        self._counted_before = 0
+        self._counted = 0
+        self._last_seq: int | None = None
+
+    async def __aenter__(self) -> Self:
+        """Give the subscription itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        await self.end()
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        """Iterate over what matched; ends by `end`, and raises `Closed` when the connection is lost."""
+        return self
+
+    async def __anext__(self) -> Item:
+        """Return the next item."""
+        item = await self.next()
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+    async def next(self) -> Item | None:
+        """Return the next item; None when the subscription was ended."""
+        while (connection := self._connection) is not None:
+            arrived = await connection.routes.open(self._number).next()
+            if arrived is not None:
+                return self._read(arrived)
+            if connection is self._connection and (gap := await self._lost(connection)) is not None:
+                return gap
+        return None
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Iterate over valid messages alone."""
+        async for item in self:
+            if isinstance(item, Message):
+                yield item
+
+    async def end(self) -> None:
+        """End the subscription and wait for the node to say so."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.routes.close(self._number)
+        if self._number != OWN_SUBSCRIPTION and connection.ended_by is None:
+            await connection.command("unsubscribe", Command(_UNSUBSCRIBE, (self._number,)))
+
+    async def begin(self) -> Self:
+        """Subscribe on the connection of the moment."""
+        connection = await self._session.connection()
+        self._number = connection.next_tag()
+        connection.routes.open(self._number)
+        start: list[Writable] = [_NEXT, []] if self._start is None else [_AT, [self._start]]
+        try:
+            await connection.command("subscribe", Command(_SUBSCRIBE, (self._number, self._pattern, start)))
+        except BaseException:
+            connection.routes.close(self._number)
+            raise
+        self._connection = connection
+        return self
+
+    async def begin_own(self) -> Self:
+        """Take the messages to the agent itself, from the moment of connecting on; once a connection."""
+        connection = await self._session.connection()
+        if connection.incoming_taken:
+            raise MeshError("the agent's own messages are read already: share that subscription")
+        connection.incoming_taken = True
+        self._connection = connection
+        return self
+
+    def _read(self, arrived: Arrived | Gap) -> Item:
+        if isinstance(arrived, Gap):
+            last = arrived.first if arrived.last is None else arrived.last
+            self._counted = self._counted_before + last
+            return Gap(self._counted_before + arrived.first, self._counted)
+        self._counted = self._counted_before + arrived.number
+        message = arrived.message
+        if message.position is not None:
+            self._last_seq = message.position.seq
+        why = why_invalid(message, self._proofs)
+        if why is None:
+            return message
+        _log.error("message %d of a subscription was dropped: %s", arrived.number, why)
+        return Invalid(self._counted, why)
+
+    async def _lost(self, connection: Connection) -> Gap | None:
+        """Go on after the connection was lost; what was not kept may be missing, and nobody knows how much."""
+        if not self._resume or not self._session.reconnects:
+            raise connection.ended_by or Closed("the connection is gone")
+        is_kept = self._last_seq is not None or self._start is not None
+        if self._last_seq is not None:
+            self._start = self._last_seq + 1
+        self._counted_before = self._counted
+        await (self.begin_own() if self._number == OWN_SUBSCRIPTION else self.begin())
+        return None if is_kept else Gap(self._counted + 1, None)
+
+
+def why_invalid(message: Message, proofs: ProofMemory) -> str | None:
+    """Say why a message is not its sender's; None if it is. The node vouches for unsigned ones."""
+    try:
+        source = message.sender
+    except Unanswerable:
+        return "it names no sender"
+    if message.proof is None or proofs.verifies(message.proof, source, message.digest):
+        return None
+    return "its proof does not fit"

@@ -1,0 +1,1 @@
+"""Bytes: CBOR, digests, signatures, messages, receipts, the handshake, frames. Written after `spec/`."""

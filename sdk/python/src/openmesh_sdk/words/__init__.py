@@ -1,0 +1,1 @@
+"""Texts: ids, addresses, topics, names of definitions, acts, times."""
