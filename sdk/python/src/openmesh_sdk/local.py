@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from openmesh_sdk.errors import Unreachable
 from openmesh_sdk.identity import Identity
@@ -18,7 +17,10 @@ HOME_VARIABLE = "OPENMESH_HOME"
 class LocalNode:
     """The node that runs on this machine."""
 
-    url: str
+    address: str
+    """Of the native listener: `127.0.0.1:7400`."""
+    http: str | None
+    """Of the HTTP listener; None if it has none."""
     domain: DomainId
     folder: Path
     """The node's folder."""
@@ -31,7 +33,19 @@ class LocalNode:
             endpoint = json.loads((where / "endpoint.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as why:
             raise Unreachable(f"no node runs from {where} ({why}): start one with `openmesh up`") from why
-        return cls(_url(endpoint), DomainId(endpoint["domain"]), where)
+        return cls(endpoint["address"], endpoint.get("http"), DomainId(endpoint["domain"]), where)
+
+    @property
+    def url(self) -> str:
+        """Where to connect: the socket of the HTTP listener if there is one, else the native listener."""
+        return self.url_of("ws" if self.http else "tcp")
+
+    def url_of(self, scheme: str) -> str:
+        """Where to connect by one kind of transport: `ws` or `tcp`."""
+        address = self.http if scheme in ("ws", "wss") else self.address
+        if address is None:
+            raise Unreachable("the node has no HTTP listener")
+        return f"{scheme}://{address}"
 
     @property
     def admin_token(self) -> str:
@@ -50,7 +64,3 @@ def agent_identity(name: str) -> Identity:
     folder = home() / "agents"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Identity.load_or_create(folder / f"{check_agent_name(name)}.key")
-
-
-def _url(endpoint: dict[str, Any]) -> str:
-    return f"tcp://{endpoint['address']}"
