@@ -236,10 +236,10 @@ def handshake_(vectors: Vectors) -> Iterator[None]:
     domain, now = vectors["domain"], vectors["now"]
     answer = handshake.SignedServerHello.read(signed)
     agent = Identity(bytes.fromhex(vectors["agent seed"]))
-    handshake.check_server(domain, said, answer, now)
-    assert agent.prove(said, answer, handshake.LOOPBACK_BINDING) == auth
+    handshake.check_server(domain, said, answer, handshake.PLAINTEXT, now)
+    assert agent.prove(said, answer, handshake.PLAINTEXT) == auth
     assert handshake.client_hello(agent.id, said[-handshake.NONCE_BYTES :]) == said
-    assert handshake.check_client(said, answer, auth, handshake.LOOPBACK_BINDING) == agent.id
+    assert handshake.check_client(said, answer, auth, handshake.PLAINTEXT) == agent.id
     assert vectors["magic"] == handshake.MAGIC.hex()
     framed = [len(one).to_bytes(HELLO_LENGTH_BYTES, "big") + one for one in (said, auth)]
     assert vectors["agent writes"] == [(handshake.MAGIC + framed[0]).hex(), framed[1].hex()]
@@ -249,20 +249,45 @@ def handshake_(vectors: Vectors) -> Iterator[None]:
         yield
     for bad in vectors["bad answers"]:
         answered = bytes.fromhex(bad["signed server hello"])
-        assert not holds(check_answer, domain, said, answered, now), bad["what"]
+        assert not holds(check_answer, domain, said, answered, handshake.PLAINTEXT, now), bad["what"]
         yield
     for bad in vectors["bad auths"]:
         given = bytes.fromhex(bad["client auth"])
-        binding = handshake.LOOPBACK_BINDING
+        binding = handshake.PLAINTEXT
         assert not holds(handshake.check_client, said, answer, given, binding), bad["what"]
         yield
+    yield from handshake_over_tls(vectors["over tls"], vectors)
 
 
 CHECKS["handshake"] = CHECKS.pop("handshake-")
 
 
-def check_answer(domain: str, said: bytes, answered: bytes, now: int) -> None:
-    handshake.check_server(domain, said, handshake.SignedServerHello.read(answered), now)
+def check_answer(domain: str, said: bytes, answered: bytes, exporter: bytes, now: int) -> None:
+    handshake.check_server(domain, said, handshake.SignedServerHello.read(answered), exporter, now)
+
+
+def handshake_over_tls(vectors: Vectors, whole: Vectors) -> Iterator[None]:
+    domain, now, said = whole["domain"], whole["now"], bytes.fromhex(whole["client hello"])
+    exporter, signed, auth = (
+        bytes.fromhex(vectors[name]) for name in ("exporter", "signed server hello", "client auth")
+    )
+    answer = handshake.SignedServerHello.read(signed)
+    agent = Identity(bytes.fromhex(whole["agent seed"]))
+    assert len(exporter) == handshake.EXPORTER_BYTES
+    assert vectors["exporter label"].encode() == handshake.EXPORTER_LABEL
+    assert vectors["alpn"].encode() == handshake.ALPN
+    handshake.check_server(domain, said, answer, exporter, now)
+    assert agent.prove(said, answer, exporter) == auth
+    assert handshake.check_client(said, answer, auth, exporter) == agent.id
+    yield
+    for bad in vectors["bad answers"]:
+        answered = bytes.fromhex(bad["signed server hello"])
+        assert not holds(check_answer, domain, said, answered, exporter, now), bad["what"]
+        yield
+    for bad in vectors["bad auths"]:
+        given = bytes.fromhex(bad["client auth"])
+        assert not holds(handshake.check_client, said, answer, given, exporter), bad["what"]
+        yield
 
 
 @check

@@ -74,9 +74,9 @@ class Identity:
         """Sign messages with one signature for each 256."""
         return proof.sign_batch(self._key, self.id, digests)
 
-    def prove(self, said: bytes, answer: handshake.SignedServerHello, binding: bytes) -> bytes:
+    def prove(self, said: bytes, answer: handshake.SignedServerHello, exporter: bytes) -> bytes:
         """Prove the key to a node whose answer was checked."""
-        return handshake.client_auth(self._key, said, answer, binding)
+        return handshake.client_auth(self._key, said, answer, exporter)
 
 
 def _read_seed(path: Path) -> bytes:

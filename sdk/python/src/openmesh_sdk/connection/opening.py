@@ -18,6 +18,7 @@ from openmesh_sdk.errors import Closed, Goodbye, HandshakeFailed, Malformed, Tim
 from openmesh_sdk.identity import Identity
 from openmesh_sdk.wire.frames import Farewell, Pong
 from openmesh_sdk.wire.handshake import (
+    ALPN,
     MAGIC,
     NONCE_BYTES,
     ServerHello,
@@ -34,6 +35,7 @@ T = TypeVar("T")
 SOCKET_PATH = "/v1/socket"
 _SECURE = {"wss": True, "https": True, "tls": True, "ws": False, "http": False, "tcp": False}
 _RAW = ("tcp", "tls")
+_HTTP_ALPN = b"http/1.1"
 _PORTS = {True: 443, False: 80}
 
 
@@ -80,8 +82,8 @@ async def open_connection(options: ConnectOptions) -> Opened:
     step = options.connect_timeout
     stream, said, answer = await _say_hello(options.url, options.ca_file, options.identity, step)
     try:
-        hello = check_server(options.domain, said, answer, now_ms())
-        auth = options.identity.prove(said, answer, stream.transport.binding)
+        hello = check_server(options.domain, said, answer, stream.transport.exporter, now_ms())
+        auth = options.identity.prove(said, answer, stream.transport.exporter)
         await _within("proving the agent's key", step, stream.write_message(auth))
         await _within("being let in", step, _await_entry(stream))
     except BaseException:
@@ -98,7 +100,7 @@ async def fetch_domain(url: str, *, ca_file: str | Path | None = None, timeout: 
     stream, said, answer = await _say_hello(url, ca_file, Identity.create(), timeout)
     try:
         domain = answer.hello().certificate.domain
-        check_server(domain, said, answer, now_ms())
+        check_server(domain, said, answer, stream.transport.exporter, now_ms())
     finally:
         await stream.transport.close()
     return domain
@@ -137,7 +139,7 @@ async def _open_transport(url: str, ca_file: str | Path | None) -> Transport:
         raise Unreachable(f"no node answers at {url} ({why}): start one with `openmesh up`") from why
     try:
         if is_secure:
-            transport = await TlsTransport.open(transport, host, ca_file)
+            transport = await TlsTransport.open(transport, host, ALPN if parts.scheme in _RAW else _HTTP_ALPN, ca_file)
         if parts.scheme in _RAW:
             return transport
         scheme = "wss" if is_secure else "ws"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from openmesh_sdk.errors import Closed, HandshakeFailed, Unreachable
+from openmesh_sdk.wire.handshake import EXPORTER_BYTES, EXPORTER_LABEL
 
 if TYPE_CHECKING:
     from openmesh_sdk.connection.transport import Transport
@@ -20,8 +21,6 @@ try:
 except ImportError:
     SSL = None  # type: ignore[assignment]
 
-_EXPORTER_LABEL = b"EXPORTER-openmesh-handshake-v1"
-_EXPORTER_BYTES = 32
 _RECORD_BYTES = 64 * 1024
 _MISSING = (
     "a connection over TLS needs pyOpenSSL, since Python's own ssl module cannot export what binds the handshake "
@@ -36,14 +35,14 @@ class TlsTransport:
         self._below = below
         self._connection = connection
         self._writing = asyncio.Lock()
-        self.binding = b""
+        self.exporter = b""
 
     @classmethod
-    async def open(cls, below: "Transport", host: str, ca_file: str | Path | None) -> "TlsTransport":
+    async def open(cls, below: "Transport", host: str, alpn: bytes, ca_file: str | Path | None) -> "TlsTransport":
         """Shake hands; the certificate must be for `host` and lead to `ca_file` or the system's authorities."""
         if SSL is None:
             raise Unreachable(_MISSING)
-        connection = SSL.Connection(_context(ca_file), None)
+        connection = SSL.Connection(_context(ca_file, alpn), None)
         if _address(host) is None:
             connection.set_tlsext_host_name(host.encode("idna"))
         connection.set_connect_state()
@@ -53,7 +52,7 @@ class TlsTransport:
         except SSL.Error as why:
             raise HandshakeFailed(f"TLS with {host} failed: {_reason(why)}") from why
         _check_host(connection.get_peer_certificate(as_cryptography=True), host)
-        transport.binding = connection.export_keying_material(_EXPORTER_LABEL, _EXPORTER_BYTES, b"")
+        transport.exporter = connection.export_keying_material(EXPORTER_LABEL, EXPORTER_BYTES, b"")
         return transport
 
     async def read(self) -> bytes:
@@ -125,14 +124,18 @@ class TlsTransport:
             return b""
 
 
-def _context(ca_file: str | Path | None) -> Any:  # noqa: ANN401
+def _context(ca_file: str | Path | None, alpn: bytes) -> Any:  # noqa: ANN401
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_verify(SSL.VERIFY_PEER)
+    context.set_alpn_protos([alpn])
     if ca_file is None:
         context.set_default_verify_paths()
     else:
-        context.load_verify_locations(str(ca_file))
+        try:
+            context.load_verify_locations(str(ca_file))
+        except SSL.Error as why:
+            raise Unreachable(f"{ca_file} holds no certificate authority in PEM form") from why
     return context
 
 

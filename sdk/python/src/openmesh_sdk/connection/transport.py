@@ -5,7 +5,7 @@ import contextlib
 from typing import Protocol
 
 from openmesh_sdk.errors import Closed
-from openmesh_sdk.wire.handshake import LOOPBACK_BINDING
+from openmesh_sdk.wire.handshake import PLAINTEXT
 
 READ_BYTES = 64 * 1024
 _CLOSE_WAIT_S = 1.0
@@ -15,8 +15,8 @@ class Transport(Protocol):
     """Carries a stream of bytes in each direction."""
 
     @property
-    def binding(self) -> bytes:
-        """What ties a handshake to this very channel."""
+    def exporter(self) -> bytes:
+        """What ties a handshake to this very channel: keying material of TLS; nothing in plaintext."""
 
     async def read(self) -> bytes:
         """Return some bytes; none at the end."""
@@ -34,7 +34,7 @@ class Transport(Protocol):
 class TcpTransport:
     """Plain TCP, which never leaves the machine."""
 
-    binding = LOOPBACK_BINDING
+    exporter = PLAINTEXT
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

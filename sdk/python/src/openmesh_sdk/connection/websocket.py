@@ -26,7 +26,7 @@ class WebSocketTransport:
     def __init__(self, below: "Transport", protocol: ClientProtocol) -> None:
         self._below = below
         self._protocol = protocol
-        self.binding = below.binding
+        self.exporter = below.exporter
 
     @classmethod
     async def open(cls, below: "Transport", url: str) -> "WebSocketTransport":

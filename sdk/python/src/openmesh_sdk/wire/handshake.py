@@ -15,11 +15,17 @@ from openmesh_sdk.words.ids import AgentId
 MAGIC = b"OpnMesh\x01"
 VERSION = 1
 NONCE_BYTES = 32
-LOOPBACK_BINDING = b"loopback"
-"""What binds a handshake to a connection that never leaves the machine."""
+EXPORTER_LABEL = b"EXPORTER-openmesh-handshake-v1"
+"""Of the TLS exporter (RFC 8446, section 7.5) that a handshake over TLS is bound to; its context is empty."""
+EXPORTER_BYTES = 32
+ALPN = b"openmesh/1"
+"""What TLS calls this protocol (RFC 7301)."""
+PLAINTEXT = b""
+"""In place of an exporter: a connection in plaintext, which never leaves the machine."""
 
 _SERVER_CONTEXT = "openmesh server hello v1"
 _CLIENT_CONTEXT = "openmesh client auth v1"
+_LOOPBACK = b"loopback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +68,31 @@ def client_hello(agent: AgentId, nonce: bytes) -> bytes:
     return encode([[VERSION], key, key, nonce])
 
 
-def check_server(pinned: str, said: bytes, answer: SignedServerHello, now_ms: int) -> ServerHello:
-    """Check that the node is one of the pinned domain and answered this hello."""
+def check_server(pinned: str, said: bytes, answer: SignedServerHello, exporter: bytes, now_ms: int) -> ServerHello:
+    """Check that the node is one of the pinned domain and answered this hello on this channel."""
     try:
         hello = answer.hello()
     except Malformed as why:
         raise HandshakeFailed(f"the node's hello cannot be read: {why}") from why
     hello.certificate.check(pinned, now_ms)
     node = hello.certificate.node.public_key
-    if not ed25519.verifies(node, _SERVER_CONTEXT, _server_transcript(said, answer), answer.signature):
-        raise HandshakeFailed("the node's signature does not fit what was said")
+    transcript = _server_transcript(said, answer, exporter)
+    if not ed25519.verifies(node, _SERVER_CONTEXT, transcript, answer.signature):
+        raise HandshakeFailed("the node's signature does not fit what was said, or where: something stands in between")
     return hello
 
 
-def client_auth(key: Ed25519PrivateKey, said: bytes, answer: SignedServerHello, binding: bytes) -> bytes:
+def client_auth(key: Ed25519PrivateKey, said: bytes, answer: SignedServerHello, exporter: bytes) -> bytes:
     """Write the agent's proof of its key, bound to the channel."""
-    transcript = client_transcript(said, answer, binding)
+    transcript = client_transcript(said, answer, exporter)
     return encode([ed25519.sign(key, _CLIENT_CONTEXT, transcript)])
 
 
-def check_client(said: bytes, answer: SignedServerHello, auth: bytes, binding: bytes) -> AgentId:
+def check_client(said: bytes, answer: SignedServerHello, auth: bytes, exporter: bytes) -> AgentId:
     """Check an agent's proof, as a node does; for tests with a node of their own."""
     agent = check_client_hello(said)
     signature = Fields(decode(auth), "a client auth").binary(0, ed25519.SIGNATURE_BYTES)
-    transcript = client_transcript(said, answer, binding)
+    transcript = client_transcript(said, answer, exporter)
     if not ed25519.verifies(agent.public_key, _CLIENT_CONTEXT, transcript, signature):
         raise HandshakeFailed("the agent's signature does not fit what was said")
     return agent
@@ -101,10 +108,11 @@ def check_client_hello(said: bytes) -> AgentId:
     return agent
 
 
-def client_transcript(said: bytes, answer: SignedServerHello, binding: bytes) -> bytes:
+def client_transcript(said: bytes, answer: SignedServerHello, exporter: bytes) -> bytes:
     """Hash everything said, and what binds it to the channel."""
-    return hash_in(_CLIENT_CONTEXT, _server_transcript(said, answer), answer.signature, binding)
+    so_far = _server_transcript(said, answer, exporter)
+    return hash_in(_CLIENT_CONTEXT, so_far, answer.signature, exporter or _LOOPBACK)
 
 
-def _server_transcript(said: bytes, answer: SignedServerHello) -> bytes:
-    return hash_in(_SERVER_CONTEXT, MAGIC, len(said).to_bytes(8, "big"), said, answer.encoded)
+def _server_transcript(said: bytes, answer: SignedServerHello, exporter: bytes) -> bytes:
+    return hash_in(_SERVER_CONTEXT, MAGIC, len(said).to_bytes(8, "big"), said, answer.encoded, exporter)
