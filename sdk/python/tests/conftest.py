@@ -27,3 +27,10 @@ async def start_node(tmp_path: Path, transport: str) -> AsyncIterator[StartNode]
             return await node.start()
 
         yield start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What did not run is said, once for each reason."""
+    reasons = {report.longrepr[2] for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(reasons):
+        terminalreporter.write_line(f"not run: {reason.removeprefix('Skipped: ')}")

@@ -30,8 +30,7 @@ def find_binary() -> Path | None:
 def need_binary() -> Path:
     binary = find_binary()
     if binary is None:
-        print("not run: live tests of the Python SDK (no openmesh binary: cargo build -p openmesh-node)")
-        pytest.skip("no openmesh binary")
+        pytest.skip("tests of the Python SDK with a node (no openmesh binary: cargo build -p openmesh-node)")
     return binary
 
 

@@ -1,8 +1,9 @@
 """The Python client of OpenMesh: connect, send, subscribe, request, work an inbox. Start with `Mesh.connect`."""
 
+from openmesh_sdk.asking.log import LogFilter
+from openmesh_sdk.asking.registry import Definition
 from openmesh_sdk.connection.opening import ConnectOptions, fetch_domain
 from openmesh_sdk.connection.routes import Gap
-from openmesh_sdk.conversation import Conversation, Notice
 from openmesh_sdk.drafting import new_uuid
 from openmesh_sdk.errors import (
     Closed,
@@ -28,11 +29,11 @@ from openmesh_sdk.local import LocalNode, agent_identity
 from openmesh_sdk.mesh import Mesh
 from openmesh_sdk.message import Message
 from openmesh_sdk.problem import AllowedNext, Problem
-from openmesh_sdk.registry import Definition, LogFilter
-from openmesh_sdk.request import Exchange, Gathered
-from openmesh_sdk.sending import Sent
 from openmesh_sdk.strict_json import canonical_json
-from openmesh_sdk.subscription import Invalid, Subscription
+from openmesh_sdk.talking.conversation import Conversation, Notice
+from openmesh_sdk.talking.request import Exchange, Gathered
+from openmesh_sdk.talking.sending import Sent
+from openmesh_sdk.talking.subscription import Invalid, Subscription
 from openmesh_sdk.wire.digest import Digest
 from openmesh_sdk.wire.receipt import Position, Receipt
 from openmesh_sdk.words.ids import AgentId, DomainId

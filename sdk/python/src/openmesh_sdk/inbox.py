@@ -11,7 +11,7 @@ from typing import Self
 from openmesh_sdk.errors import LeaseLost, MeshError, Rejected
 from openmesh_sdk.message import Message
 from openmesh_sdk.session import Backoff, Session, is_lost
-from openmesh_sdk.subscription import why_invalid
+from openmesh_sdk.talking.subscription import why_invalid
 from openmesh_sdk.wire.cbor import Item
 from openmesh_sdk.wire.fields import Fields
 from openmesh_sdk.wire.proof import ProofMemory

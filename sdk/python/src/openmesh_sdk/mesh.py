@@ -2,19 +2,21 @@
 
 from typing import Any, Self
 
+from openmesh_sdk.asking.log import LogReading
+from openmesh_sdk.asking.tokens import Tokens
 from openmesh_sdk.connection.link import Connection
 from openmesh_sdk.connection.opening import ConnectOptions, open_connection
-from openmesh_sdk.conversation import Conversation, protocol_of
 from openmesh_sdk.drafting import new_uuid
 from openmesh_sdk.identity import Identity
 from openmesh_sdk.inbox import Inbox
 from openmesh_sdk.message import Message
-from openmesh_sdk.messaging import Messaging
+from openmesh_sdk.talking.conversation import Conversation, protocol_of
+from openmesh_sdk.talking.messaging import Messaging
 from openmesh_sdk.words.ids import DomainId
 from openmesh_sdk.words.names import PinnedName
 
 
-class Mesh(Messaging):
+class Mesh(Messaging, LogReading, Tokens):
     """An agent's handle to the mesh. For one event loop."""
 
     @classmethod

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import Unpack
 
-from openmesh_sdk import drafting, sending
+from openmesh_sdk import drafting
+from openmesh_sdk.asking.registry import Registry
 from openmesh_sdk.drafting import Options
 from openmesh_sdk.errors import NoReply, OutcomeUnknown, Unanswerable
 from openmesh_sdk.message import Message
-from openmesh_sdk.registry import Registry
-from openmesh_sdk.request import Exchange, Gathered, deadline_after, need_positive
-from openmesh_sdk.sending import Sent
-from openmesh_sdk.subscription import Subscription
+from openmesh_sdk.talking import sending
+from openmesh_sdk.talking.request import Exchange, Gathered, deadline_after, need_positive
+from openmesh_sdk.talking.sending import Sent
+from openmesh_sdk.talking.subscription import Subscription
 from openmesh_sdk.wire.frames import Outcome, Unknown
 from openmesh_sdk.words.addresses import Address
 from openmesh_sdk.words.names import PinnedName

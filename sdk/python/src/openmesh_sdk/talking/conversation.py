@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
+from openmesh_sdk.asking.rows import Row
 from openmesh_sdk.drafting import Options
 from openmesh_sdk.errors import Unanswerable
 from openmesh_sdk.message import Message
 from openmesh_sdk.problem import AllowedNext
-from openmesh_sdk.registry import Row
-from openmesh_sdk.sending import Sent
+from openmesh_sdk.talking.sending import Sent
 from openmesh_sdk.words.ids import AgentId
 from openmesh_sdk.words.names import PinnedName
 

@@ -11,7 +11,7 @@ from openmesh_sdk.connection.link import Connection
 from openmesh_sdk.connection.routes import Arrived
 from openmesh_sdk.errors import MeshError, refusal
 from openmesh_sdk.message import Message
-from openmesh_sdk.subscription import why_invalid
+from openmesh_sdk.talking.subscription import why_invalid
 from openmesh_sdk.wire.frames import Outcome, Refused
 from openmesh_sdk.wire.proof import ProofMemory
 from openmesh_sdk.words.addresses import Address

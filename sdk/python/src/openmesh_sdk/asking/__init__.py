@@ -1,0 +1,1 @@
+"""What an agent asks of its node besides carrying messages."""

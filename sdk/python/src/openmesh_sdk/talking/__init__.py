@@ -1,0 +1,1 @@
+"""What an agent says to others, and hears from them."""
