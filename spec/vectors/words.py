@@ -313,8 +313,8 @@ def strict_json(vectors):
 REQUIRED = ["specversion", "id", "source", "type", "time", "to", "performative"]
 NOT_BUILT = {"route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"}
 UNDERSTOOD = set(REQUIRED) | set(
-    """datacontenttype dataschema subject protocol conversationid inreplyto replyto replyby parents expirytime acklevel
-    priority more invite critical""".split()
+    """datacontenttype dataschema subject protocol conversationid inreplyto replyto replyby parents expirytime notbefore
+    acklevel priority more invite critical""".split()
 )
 
 
@@ -366,6 +366,7 @@ READERS = {
     "parents": list_check(unb64, 32),
     "dataschema": pinned("mesh-schema:"),
     "expirytime": milliseconds,
+    "notbefore": milliseconds,
     "acklevel": one_of("received", "edge", "durable"),
     "priority": one_of("critical", "urgent", "normal", "bulk"),
     "invite": list_check(invitation, 32),
@@ -397,7 +398,18 @@ def steering_code(attributes):
         name = schema.split("?")[0].split("/", 1)[1]
         if attributes["type"] != f"{name.split('@')[0]}.v{numbers(name.split('@')[1])[0]}":
             return "attribute.malformed"
-    return None
+    return waiting_code(attributes)
+
+
+def waiting_code(attributes):
+    """Only mail waits, and not for longer than it is of use."""
+    if "notbefore" not in attributes:
+        return None
+    kind = attributes["to"].split("/")[3]
+    until = milliseconds(attributes["notbefore"])
+    expires = attributes.get("expirytime")
+    never = expires is not None and milliseconds(expires) <= until
+    return "attribute.malformed" if "protocol" in attributes or kind not in ("agent", "inbox") or never else None
 
 
 def steering(vectors):

@@ -7,10 +7,12 @@ use crate::planted::{self, Planted};
 use crate::rejection::Rejection;
 use crate::view::View;
 use openmesh_message::limits::{
-    PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
+    NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX,
+    TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, ControlAttributes, Digest, Envelope, ProofError, Target, Timestamp, Transit, json,
+    AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, ProofError, Target, Timestamp,
+    Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use serde_json::Value;
@@ -104,6 +106,10 @@ fn read(mut envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rej
     }
     if control.expiry.is_some_and(|expiry| expiry <= now) {
         return Err(Rejection::Expired);
+    }
+    if control.not_before.is_some_and(|time| time > now.plus_ms(NOT_BEFORE_MS_MAX)) {
+        let why = "more than 30 days ahead".to_owned();
+        return Err(ControlError::Malformed { name: "notbefore", why }.into());
     }
     let digest = envelope.digest();
     Ok(Read { envelope, control, digest })

@@ -1,20 +1,23 @@
 //! Commands: registration, subscriptions, inbox verbs, publishing, questions. One method each.
 
+mod browsing;
 mod inbox_verbs;
 mod publishing;
 mod question;
 mod tokens;
+mod topics;
 
 use crate::admit::destination;
 use crate::input::Ticket;
 use crate::partition::{Partition, Waiting};
-use crate::plan::{Effect, Plan, Question};
+use crate::plan::{Begin, Effect, Plan, Question};
 use crate::reading::conversation_row;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
 use crate::state::domain_log;
 use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
+use openmesh_message::limits::TIME_AHEAD_MS_MAX;
 use openmesh_message::{
     AgentId, AgentName, ConversationId, Digest, Target, Timestamp, TopicPath, TopicPattern,
 };
@@ -78,7 +81,7 @@ impl Partition {
             Command::ListDefinitions => self.list_definitions(caller),
             Command::ConfigureTopic { topic, pinned, token } => {
                 self.decide_plain(caller, Action::Administer, token.as_deref())?;
-                self.configure_topic(caller, &topic, pinned, plan)
+                self.pin_topics(caller, &topic, pinned, plan)
             }
             Command::ListConversations => self.list_conversations(caller),
             Command::ShowConversation { conversation } => self.show_conversation(caller, &conversation),
@@ -106,6 +109,20 @@ impl Partition {
                 self.list_tokens(caller, agent, admin_token.as_deref())
             }
             Command::GetAgent { agent } => self.get_agent(caller, &agent),
+            Command::Peek { after_number, messages_max } => {
+                self.peek(caller, after_number, messages_max, plan)
+            }
+            Command::Recall { recipient, number, message, id } => {
+                self.recall(caller, (recipient, number), (&message, &id), plan)
+            }
+            Command::SetTopic { topic, pinned, retention, expected_version, token } => {
+                self.decide_plain(caller, Action::Administer, token.as_deref())?;
+                self.set_topics(caller, &topic, (pinned, retention, expected_version), plan)
+            }
+            Command::ListTopics => self.list_topics(caller),
+            Command::GetTopic { topic, after, topics_max } => {
+                self.get_topics(caller, &topic, (after.as_deref(), topics_max))
+            }
         }
     }
 
@@ -121,19 +138,20 @@ impl Partition {
             return Err(Rejection::TooManySubscriptions);
         }
         self.decide_pattern(caller, &pattern)?;
+        if matches!(start, Start::Since(time) if time > caller.now.plus_ms(TIME_AHEAD_MS_MAX)) {
+            return Err(Rejection::BadArgument("start", "a time to come".to_owned()));
+        }
         if !self.routes.subscribe((connection, subscription), pattern.clone()) {
             return Err(Rejection::BadArgument("subscription", "the number is in use".to_owned()));
         }
         plan.effects.push(Effect::Reply(caller.ticket, Ok(Reply::Done)));
-        if let Start::At(seq) = start {
-            plan.effects.push(Effect::CatchUp {
-                connection,
-                subscription,
-                agent: caller.agent,
-                pattern,
-                after_seq: seq.saturating_sub(1),
-            });
-        }
+        let begin = match start {
+            Start::Next => return Ok(None),
+            Start::At(seq) => Begin::After(seq.saturating_sub(1)),
+            Start::Since(time) => Begin::Since(time),
+        };
+        let agent = caller.agent;
+        plan.effects.push(Effect::CatchUp { connection, subscription, agent, pattern, begin });
         Ok(None)
     }
 
@@ -179,12 +197,6 @@ impl Partition {
         self.decide_plain(caller, Action::Read, None)?;
         let rows = self.state.directory.iter().map(|(id, agent)| self.agent_row(id, agent).to_string());
         Ok(Some(Reply::Rows(rows.collect())))
-    }
-
-    fn configure_topic(&mut self, caller: Caller, topic: &str, pinned: bool, plan: &mut Plan) -> Answer {
-        let pattern = self.parse_pattern(topic)?.to_string();
-        self.commit_administrative(caller, Outcome::TopicsConfigured { pattern, pinned }, Body::Empty, plan);
-        Ok(Some(Reply::Done))
     }
 
     fn list_conversations(&self, caller: Caller) -> Answer {
@@ -288,7 +300,7 @@ impl Partition {
     }
 
     /// Parses `mesh://<domain>/topic/<pattern>` or `topic:<pattern>`.
-    fn parse_pattern(&self, text: &str) -> Result<TopicPattern, Rejection> {
+    pub(super) fn parse_pattern(&self, text: &str) -> Result<TopicPattern, Rejection> {
         let refused = |why: String| Rejection::BadArgument("pattern", why);
         let absolute = format!("mesh://{}/topic/", self.config.domain);
         let path = match text.strip_prefix(&absolute).or_else(|| text.strip_prefix("topic:")) {

@@ -1,4 +1,4 @@
-//! Who is registered under which name, with which keys and tokens, and which topics are kept.
+//! Who is registered under which name, with which keys and tokens.
 
 pub(crate) mod tokens;
 
@@ -6,10 +6,10 @@ pub use tokens::{IssuedToken, Tokens};
 
 use crate::planted::{self, Planted};
 use crate::record::{Custody, Record};
-use openmesh_message::{AgentId, AgentName, AgentRef, Digest, Timestamp, TopicPath, TopicPattern};
+use openmesh_message::{AgentId, AgentName, AgentRef, Digest, Timestamp};
 use openmesh_policy::Authenticity;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The agents of the domain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,12 +37,6 @@ pub struct CustodialKey {
     pub nonce: Digest,
     /// Since when it can sign for the agent.
     pub since: Timestamp,
-}
-
-/// The topics whose messages are kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Topics {
-    pinned: BTreeSet<TopicPattern>,
 }
 
 impl Directory {
@@ -117,25 +111,5 @@ impl Agent {
     /// Whether the agent has no key but those that the node keeps: `id` is its own id.
     pub fn is_keyless(&self, id: &AgentId) -> bool {
         self.keys.contains_key(id)
-    }
-}
-
-impl Topics {
-    /// Whether messages of the topic are kept.
-    pub fn is_pinned(&self, topic: &TopicPath) -> bool {
-        self.pinned.iter().any(|pattern| pattern.matches(topic))
-    }
-
-    /// Every pattern whose topics are kept.
-    pub fn pinned(&self) -> impl Iterator<Item = &TopicPattern> {
-        self.pinned.iter()
-    }
-
-    pub(crate) fn configure(&mut self, pattern: TopicPattern, pinned: bool) {
-        if pinned {
-            self.pinned.insert(pattern);
-        } else {
-            self.pinned.remove(&pattern);
-        }
     }
 }

@@ -1,12 +1,13 @@
-//! An agent's inbox: held mail with leases, delays, expiry and dead letters. Holds where messages are, not messages.
+//! An agent's inbox: held mail with leases, delays, expiry, recalls and dead letters. Holds where messages are, not messages.
 
 use crate::planted::{self, Planted};
 use crate::record::Settlement;
 use openmesh_message::frame::InboxCounts;
 use openmesh_message::limits::{ATTRIBUTES_BYTES_MAX, FRAME_BYTES_MAX};
-use openmesh_message::{Priority, Timestamp};
+use openmesh_message::{AgentId, Priority, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// Entries that one settlement covers; the rest follow in the next.
 const SETTLED_MAX: usize = 1_000;
@@ -22,6 +23,9 @@ pub struct Inbox {
     entries: BTreeMap<u64, Entry>,
     ready: BTreeSet<(Priority, u64)>,
     timers: BTreeSet<(Timestamp, u64)>,
+    /// How many of each sender's messages have not ended.
+    #[serde(default)]
+    by_sender: BTreeMap<AgentId, u64>,
 }
 
 /// One message in an inbox.
@@ -41,6 +45,12 @@ pub struct Entry {
     pub attempts: u32,
     /// Whether it can be leased.
     pub state: EntryState,
+    /// Who sent it; `None` for notices, and for what a snapshot of version 1 holds.
+    #[serde(default)]
+    pub sender: Option<AgentId>,
+    /// Whether it is an act of a conversation.
+    #[serde(default)]
+    pub is_act: bool,
 }
 
 /// Whether an entry can be leased.
@@ -68,6 +78,11 @@ impl Inbox {
     /// The token of the latest lease.
     pub const fn last_token(&self) -> u64 {
         self.last_token
+    }
+
+    /// How many messages of a sender have not ended.
+    pub fn pending_of(&self, sender: &AgentId) -> u64 {
+        self.by_sender.get(sender).copied().unwrap_or_default()
     }
 
     /// When something in the inbox changes by itself.
@@ -107,6 +122,25 @@ impl Inbox {
         self.ready.iter().take(messages_max).map(|(_, number)| *number).take_while(fits).collect()
     }
 
+    /// The numbers after `after` of what is of use at `now`, up to `messages_max` and [`LEASE_BYTES_MAX`]; and whether more
+    /// follow.
+    pub(crate) fn seen(&self, after: u64, messages_max: usize, now: Timestamp) -> (Vec<u64>, bool) {
+        let mut bytes = 0;
+        let mut numbers = Vec::new();
+        let after = (Bound::Excluded(after), Bound::Unbounded);
+        for (number, entry) in self.entries.range(after) {
+            if entry.expiry.is_some_and(|expiry| expiry <= now) {
+                continue;
+            }
+            bytes += entry.bytes + ATTRIBUTES_BYTES_MAX as u32;
+            if numbers.len() >= messages_max || (bytes > LEASE_BYTES_MAX && !numbers.is_empty()) {
+                return (numbers, true);
+            }
+            numbers.push(*number);
+        }
+        (numbers, false)
+    }
+
     /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
     pub(crate) fn leased_under(&self, token: u64, numbers: &[u64]) -> Option<Vec<u64>> {
         let under = |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token || planted::has(Planted::IgnoreToken));
@@ -143,7 +177,13 @@ impl Inbox {
         if let Some(expiry) = entry.expiry {
             self.timers.insert((expiry, number));
         }
-        self.ready.insert((entry.priority, number));
+        match entry.state {
+            EntryState::Ready => self.ready.insert((entry.priority, number)),
+            EntryState::Delayed(time) | EntryState::Leased(_, time) => self.timers.insert((time, number)),
+        };
+        if let Some(sender) = entry.sender {
+            *self.by_sender.entry(sender).or_default() += 1;
+        }
         self.entries.insert(number, entry);
     }
 
@@ -180,6 +220,11 @@ impl Inbox {
         }
     }
 
+    /// Ends a message as called back.
+    pub(crate) fn recall(&mut self, number: u64) {
+        self.counts.recalled += self.end(number);
+    }
+
     fn end(&mut self, number: u64) -> u64 {
         self.change(number, EntryState::Ready);
         let Some(entry) = self.entries.remove(&number) else {
@@ -190,7 +235,17 @@ impl Inbox {
             self.timers.remove(&(expiry, number));
         }
         self.counts.pending -= 1;
+        if let Some(sender) = entry.sender {
+            self.forget_one_of(sender);
+        }
         1
+    }
+
+    fn forget_one_of(&mut self, sender: AgentId) {
+        match self.by_sender.get_mut(&sender) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => _ = self.by_sender.remove(&sender),
+        }
     }
 
     fn change(&mut self, number: u64, state: EntryState) {
@@ -216,7 +271,7 @@ impl Inbox {
 mod tests {
     use super::{Entry, EntryState, Inbox};
     use crate::record::Settlement;
-    use openmesh_message::{Priority, Timestamp};
+    use openmesh_message::{KeyPair, Priority, Timestamp};
 
     const DELIVERIES_MAX: u32 = 2;
 
@@ -225,7 +280,31 @@ mod tests {
     }
 
     fn entry(priority: Priority, expiry: Option<Timestamp>) -> Entry {
-        Entry { seq: 1, notice: None, bytes: 0, priority, expiry, attempts: 0, state: EntryState::Ready }
+        let sender = Some(KeyPair::from_seed(&[1; 32]).unwrap().id());
+        let (state, attempts) = (EntryState::Ready, 0);
+        Entry { seq: 1, notice: None, bytes: 0, priority, expiry, attempts, state, sender, is_act: false }
+    }
+
+    #[test]
+    fn delayed_mail_becomes_ready_and_what_was_called_back_counts_as_such() {
+        let mut inbox = Inbox::default();
+        let delayed = Entry { state: EntryState::Delayed(at(50)), ..entry(Priority::Critical, None) };
+        let sender = delayed.sender.unwrap();
+        inbox.put(1, delayed);
+        inbox.put(2, entry(Priority::Normal, Some(at(30))));
+        assert_eq!((inbox.leasable(9), inbox.pending_of(&sender)), (vec![2], 2));
+        assert_eq!(inbox.seen(0, 9, at(20)), (vec![1, 2], false));
+        assert_eq!(inbox.seen(0, 1, at(20)), (vec![1], true));
+        assert_eq!(inbox.seen(1, 9, at(30)), (vec![], false));
+        inbox.recall(2);
+        assert_eq!((inbox.counts().recalled, inbox.pending_of(&sender)), (1, 1));
+        let due = inbox.due(at(50), DELIVERIES_MAX);
+        inbox.settle(&due, at(50));
+        assert_eq!(inbox.leasable(9), [1]);
+        inbox.recall(1);
+        assert!(inbox.counts().is_conserved());
+        assert_eq!((inbox.counts().pending, inbox.next_deadline()), (0, None));
+        assert_eq!(inbox, Inbox { counts: inbox.counts, ..Inbox::default() });
     }
 
     #[test]

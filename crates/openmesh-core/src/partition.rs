@@ -18,6 +18,7 @@ use crate::request::Requests;
 use crate::route::Routes;
 use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
 use crate::view::View;
+use openmesh_message::frame::Retention;
 use openmesh_message::{
     AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
     Timestamp, TopicPattern,
@@ -28,6 +29,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
+
+/// Messages an inbox holds, unless a node is told otherwise.
+pub const INBOX_MESSAGES_MAX: u64 = 1_000_000;
+/// Messages of one sender that an inbox holds, unless a node is told otherwise.
+pub const INBOX_SENDER_MESSAGES_MAX: u64 = 100_000;
 
 /// What a partition is told once.
 #[derive(Clone)]
@@ -48,6 +54,8 @@ pub struct Config {
     pub deliveries_max: u32,
     /// Messages an inbox holds.
     pub inbox_messages_max: u64,
+    /// Messages of one sender that an inbox holds.
+    pub inbox_sender_messages_max: u64,
     /// Conversations open at a time.
     pub conversations_max: usize,
     /// Subscriptions of one connection.
@@ -101,7 +109,8 @@ impl Config {
             custodian,
             dedup_ids_max: 1_000_000,
             deliveries_max: 10,
-            inbox_messages_max: 1_000_000,
+            inbox_messages_max: INBOX_MESSAGES_MAX,
+            inbox_sender_messages_max: INBOX_SENDER_MESSAGES_MAX,
             conversations_max: 100_000,
             subscriptions_max: 1_000,
             tokens_max: 64,
@@ -147,6 +156,8 @@ impl Partition {
             directory: Arc::clone(&state.directory),
             topics: Arc::clone(&state.topics),
             tokens: Arc::clone(&state.tokens),
+            // Filled in where the view is handed out: a clone kept here would be copied at every message.
+            shelves: Arc::default(),
         };
         let mut partition = Self {
             epoch: state.head.map_or(1, |head| head.epoch),
@@ -201,7 +212,8 @@ impl Partition {
     pub fn pin(&mut self, pattern: TopicPattern, now: Timestamp) -> Plan {
         let mut plan = Plan::new(now);
         if self.state.topics.pinned().all(|pinned| *pinned != pattern) {
-            let outcome = Outcome::TopicsConfigured { pattern: pattern.to_string(), pinned: true };
+            let retention = Retention::UNLIMITED;
+            let outcome = Outcome::TopicsSet { pattern: pattern.to_string(), pinned: true, retention };
             let draft = self.draft_in(domain_log(), None, outcome, Body::Empty);
             self.commit(draft, None, &mut plan);
         }
@@ -232,7 +244,7 @@ impl Partition {
 
     /// What admission reads.
     pub fn view(&self) -> View {
-        self.view.clone()
+        View { shelves: Arc::clone(&self.state.shelves), ..self.view.clone() }
     }
 
     /// All that outlives a restart.
@@ -337,7 +349,8 @@ impl Partition {
         let agent = match &record.header.outcome {
             Outcome::Leased { agent, .. }
             | Outcome::Extended { agent, .. }
-            | Outcome::Settled { agent, .. } => Some(*agent),
+            | Outcome::Settled { agent, .. }
+            | Outcome::Recalled { agent, .. } => Some(*agent),
             _ => None,
         };
         for agent in puts.chain(agent) {

@@ -72,7 +72,8 @@ impl Partition {
 
     fn route(&self, admitted: &Admitted) -> Result<Route, Rejection> {
         let control = &admitted.control;
-        let asks_to_be_kept = control.is_act() || control.ack_level >= Some(AckLevel::Edge);
+        let asks_to_be_kept =
+            control.is_act() || control.ack_level >= Some(AckLevel::Edge) || control.not_before.is_some();
         let route = match &control.to.target {
             Target::Topic(topic) => {
                 let pinned = self.state.topics.is_pinned(topic);
@@ -223,12 +224,24 @@ impl Partition {
             if self.state.directory.agent(agent).is_none() {
                 return Err(Rejection::UnknownAgent);
             }
-            let pending = self.state.inboxes.get(agent).map_or(0, |inbox| inbox.counts().pending);
-            if pending >= self.config.inbox_messages_max {
-                return Err(Rejection::InboxFull);
-            }
+            self.check_room(agent, &admitted.control.source)?;
         }
         Ok(recipients)
+    }
+
+    /// An inbox holds so many messages in all, and so many of one sender.
+    fn check_room(&self, recipient: &AgentId, sender: &AgentId) -> Result<(), Rejection> {
+        let Some(inbox) = self.state.inboxes.get(recipient) else {
+            return Ok(());
+        };
+        if inbox.counts().pending >= self.config.inbox_messages_max {
+            return Err(Rejection::InboxFull);
+        }
+        let quota = self.config.inbox_sender_messages_max;
+        if inbox.pending_of(sender) >= quota && !planted::has(Planted::IgnoreQuota) {
+            return Err(Rejection::InboxQuota);
+        }
+        Ok(())
     }
 
     fn keep(&mut self, ticket: Ticket, admitted: &Admitted, decided: Decided, plan: &mut Plan) {

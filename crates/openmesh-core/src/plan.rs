@@ -3,8 +3,8 @@
 use crate::input::{ConnectionId, Ticket};
 use crate::record::Put;
 use crate::rejection::Rejection;
-use openmesh_message::frame::{LogFilter, Reply};
-use openmesh_message::{AgentId, Envelope, Position, Receipt, Timestamp, TopicPattern};
+use openmesh_message::frame::{HeldState, LogFilter, Reply};
+use openmesh_message::{AgentId, Envelope, Position, Priority, Receipt, Timestamp, TopicPattern};
 use std::sync::Arc;
 
 /// What is to be done: keep the records, then let the effects happen.
@@ -64,7 +64,16 @@ pub enum Effect {
         /// What was leased.
         items: Vec<LeasedItem>,
     },
-    /// A subscription that must read the log: from after `after_seq` until it has caught up.
+    /// A look into an inbox: read the messages from the store and show them.
+    Peek {
+        /// Where they go.
+        ticket: Ticket,
+        /// What is there.
+        items: Vec<SeenItem>,
+        /// Where the next page begins.
+        next_after_number: Option<u64>,
+    },
+    /// A subscription that must read the log: from where it begins until it has caught up.
     CatchUp {
         /// The connection.
         connection: ConnectionId,
@@ -74,8 +83,8 @@ pub enum Effect {
         agent: AgentId,
         /// What matches.
         pattern: TopicPattern,
-        /// The last record seen.
-        after_seq: u64,
+        /// Where it begins.
+        begin: Begin,
     },
     /// A subscription ended: nothing more is handed over for it.
     Unsubscribe(ConnectionId, u64),
@@ -90,6 +99,13 @@ pub enum Effect {
     ReloadPolicy(Ticket),
     /// The view that admission reads has changed.
     PublishView,
+}
+
+impl Effect {
+    /// Whether it reads the log for an agent, and so wants the view to be of this moment.
+    pub const fn reads_topics(&self) -> bool {
+        matches!(self, Self::CatchUp { .. } | Self::Query { .. })
+    }
 }
 
 /// A question about the log, its arguments checked.
@@ -124,6 +140,30 @@ pub struct Deliver {
     pub seq: Option<u64>,
     /// The message.
     pub envelope: Arc<Envelope>,
+}
+
+/// Where a subscription begins to read the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// After this record.
+    After(u64),
+    /// With the first record that was decided at or after this time.
+    Since(Timestamp),
+}
+
+/// One message that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenItem {
+    /// The record that holds it.
+    pub seq: u64,
+    /// Its place in the inbox.
+    pub put: Put,
+    /// How often it was leased.
+    pub attempts: u32,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether it can be leased.
+    pub state: HeldState,
 }
 
 /// One message of a lease.

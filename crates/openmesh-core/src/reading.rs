@@ -55,8 +55,9 @@ fn read_context<'a>(
     }
 }
 
-/// Whether an agent may read a record: it took part in it, or it went to a topic, and policy allows it.
-pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
+/// Whether an agent may read a record at `now`: it took part in it, or it went to a topic that still hands it out, and
+/// policy allows it.
+pub fn may_read(view: &View, reader: &AgentId, record: &Record, now: Timestamp) -> bool {
     let took_part =
         record.header.sender == Some(*reader) || record.puts().iter().any(|put| put.agent == *reader);
     match &record.header.outcome {
@@ -64,8 +65,9 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
             let control =
                 record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
             control.is_some_and(|control| {
-                if matches!(control.to.target, Target::Topic(_)) {
+                if let Target::Topic(topic) = &control.to.target {
                     may_receive(view, reader, &control, *authenticity)
+                        && is_handed_out(view, topic, record, now)
                 } else {
                     took_part && may_read_again(view, reader, &control, *authenticity)
                 }
@@ -79,11 +81,13 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
         Outcome::TokenIssued { agent, .. } | Outcome::TokenRevoked { agent, .. } => {
             took_part || agent == reader
         }
+        Outcome::Recalled { agent, .. } => took_part || agent == reader,
         Outcome::Registered { .. }
         | Outcome::KeylessRegistered { .. }
         | Outcome::SchemaPublished { .. }
         | Outcome::ProtocolPublished { .. }
         | Outcome::TopicsConfigured { .. }
+        | Outcome::TopicsSet { .. }
         | Outcome::PolicyChanged { .. }
         | Outcome::EpochBegun { .. } => allows(view, &plain_read(view, reader)),
     }
@@ -93,6 +97,16 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record) -> bool {
 pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
     let target = Target::Topic(topic);
     allows(view, &StaticContext { destination: Some(destination(&target, view)), ..plain_read(view, reader) })
+}
+
+/// Whether the retention of its topic still hands a message out.
+fn is_handed_out(view: &View, topic: &TopicPath, record: &Record, now: Timestamp) -> bool {
+    let retention = view.topics.of(topic).map(|(_, setting)| setting.retention);
+    let Some(retention) = retention.filter(|retention| !retention.is_unlimited()) else {
+        return true;
+    };
+    let number = record.header.logs.first().map_or(0, |in_topic| in_topic.seq);
+    view.shelves.keeps(topic, (number, record.header.at), &retention, now)
 }
 
 fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
@@ -158,7 +172,7 @@ pub(crate) fn conversation_row(
 #[cfg(test)]
 mod tests {
     use super::may_read;
-    use crate::directory::{Directory, Topics};
+    use crate::directory::Directory;
     use crate::record::{Accepted, Body, Header, Outcome, Put, RECORD_VERSION, Record};
     use crate::view::View;
     use openmesh_message::{
@@ -185,7 +199,8 @@ mod tests {
             catalog: Catalog::empty(),
             policy: Policy::default_closed(),
             directory: Arc::new(directory),
-            topics: Arc::new(Topics::default()),
+            topics: Arc::default(),
+            shelves: Arc::default(),
             tokens: Arc::default(),
         }
     }
@@ -212,7 +227,7 @@ mod tests {
             commitment: Digest::ZERO,
         };
         let record = Record { header, body: Body::Message(message) };
-        let readers = [1, 2, 3, 4].map(|seed| may_read(&view(), &key(seed).id(), &record));
+        let readers = [1, 2, 3, 4].map(|seed| may_read(&view(), &key(seed).id(), &record, NOW));
         assert_eq!(readers, [true, true, true, false]);
     }
 }

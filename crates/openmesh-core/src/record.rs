@@ -8,6 +8,7 @@ mod render;
 pub use render::{message as message_json, to_json};
 
 use minicbor::{Decode, Encode};
+use openmesh_message::frame::Retention;
 use openmesh_message::{AgentId, Digest, Envelope, Grant, LogSeq, Position, Timestamp, Transit};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Notice, Transition};
@@ -143,7 +144,7 @@ pub enum Outcome {
         #[n(0)]
         name: String,
     },
-    /// A topic pattern was pinned or set free.
+    /// A topic pattern was pinned or set free, as earlier versions wrote it: without a limit.
     #[n(9)]
     TopicsConfigured {
         /// The pattern.
@@ -172,6 +173,29 @@ pub enum Outcome {
         /// The chain value at that position.
         #[n(2)]
         previous_chain: Digest,
+    },
+    /// A message was called back out of an inbox by its sender.
+    #[n(20)]
+    Recalled {
+        /// Whose inbox.
+        #[n(0)]
+        agent: AgentId,
+        /// The inbox number.
+        #[n(1)]
+        number: u64,
+    },
+    /// It was said how the topics of a pattern are kept.
+    #[n(21)]
+    TopicsSet {
+        /// The pattern.
+        #[n(0)]
+        pattern: String,
+        /// Whether matching topics are kept.
+        #[n(1)]
+        pinned: bool,
+        /// How much of them is handed out.
+        #[n(2)]
+        retention: Retention,
     },
     /// A token was issued.
     #[n(30)]
@@ -432,9 +456,10 @@ impl Outcome {
             Self::Registered { .. } => "registered",
             Self::SchemaPublished { .. } => "schema",
             Self::ProtocolPublished { .. } => "protocol",
-            Self::TopicsConfigured { .. } => "topics",
+            Self::TopicsConfigured { .. } | Self::TopicsSet { .. } => "topics",
             Self::PolicyChanged { .. } => "policy",
             Self::EpochBegun { .. } => "epoch",
+            Self::Recalled { .. } => "recalled",
             Self::TokenIssued { .. } => "token",
             Self::KeylessRegistered { .. } => "registered",
             Self::TokenRevoked { .. } => "token_revoked",

@@ -92,6 +92,12 @@ rejections! {
     AgentAway = "agent.away",
     /// The inbox holds as many messages as it may.
     InboxFull = "inbox.full",
+    /// The inbox holds as many messages of this sender as it may.
+    InboxQuota = "inbox.quota",
+    /// The message was taken or has ended, so it cannot be called back.
+    TooLateToRecall = "recall.late",
+    /// An act of a conversation cannot be called back.
+    ActIsDone = "recall.act",
     /// The request's deadline has passed.
     LateReply = "reply.late",
     /// The responder has given its final reply.
@@ -116,6 +122,8 @@ rejections! {
     NotFound = "not_found",
     /// The lease ended or another one followed it.
     StaleLease = "lease.stale",
+    /// What is to be replaced has another version.
+    OtherVersion(u64) = "version.mismatch",
     /// A command's argument cannot be read.
     BadArgument(&'static str, String) = "argument.malformed",
     /// The connection has as many subscriptions as it may.
@@ -151,6 +159,7 @@ impl Rejection {
             Self::BadArgument(name, _) => problem.pointer = Some((*name).to_owned()),
             Self::BadDefinition(path, _) => problem.pointer = Some(path.clone()),
             Self::Busy => problem.retry_after_ms = Some(100),
+            Self::InboxFull | Self::InboxQuota => problem.retry_after_ms = Some(1_000),
             Self::StoreFull => problem.retry_after_ms = Some(5_000),
             _ => {}
         }
@@ -207,7 +216,12 @@ impl Rejection {
             Self::AgentAway => {
                 "the agent is not connected; send with acklevel=durable to leave it in its inbox"
             }
+            Self::OtherVersion(0) => return "there is nothing of that name to replace".to_owned(),
+            Self::OtherVersion(version) => return format!("what is in force has version {version}"),
             Self::InboxFull => "the inbox is full",
+            Self::InboxQuota => "the inbox holds as many messages of this sender as it may",
+            Self::TooLateToRecall => "the message was taken or has ended: it cannot be called back",
+            Self::ActIsDone => "an act of a conversation took effect at once and cannot be called back",
             Self::LateReply => "the request's deadline has passed",
             Self::DuplicateReply => "the final reply to this request was given before",
             Self::TooManyConversations => "the node has as many open conversations as it may",

@@ -2,12 +2,13 @@
 
 use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
-use crate::directory::{Directory, Tokens, Topics};
+use crate::directory::{Directory, Tokens};
 use crate::inbox::{Entry, EntryState, Inbox};
+use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
-
+use crate::topics::{Shelved, Shelves, Topics};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, TopicPath, json,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Target, TopicPath, json,
 };
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct State {
     pub(crate) numbers: BTreeMap<LogName, u64>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) topics: Arc<Topics>,
+    #[serde(default)]
+    pub(crate) shelves: Arc<Shelves>,
     /// Stored forms of what was published here, in order.
     pub(crate) definitions: Vec<StoredDefinition>,
     /// The policy in force.
@@ -93,6 +96,7 @@ impl Default for State {
             numbers: BTreeMap::new(),
             directory: Arc::default(),
             topics: Arc::default(),
+            shelves: Arc::default(),
             definitions: Vec::new(),
             policy_version: Digest::ZERO,
             dedup: Dedup::default(),
@@ -170,6 +174,9 @@ impl State {
             Outcome::Settled { agent, settlement } => {
                 self.inboxes.entry(*agent).or_default().settle(settlement, at);
             }
+            Outcome::Recalled { agent, number } => {
+                self.inboxes.entry(*agent).or_default().recall(*number);
+            }
             Outcome::PolicyChanged { version } => self.policy_version = *version,
             Outcome::Refused { .. } | Outcome::EpochBegun { .. } => {}
             administrative => self.apply_administrative(record, administrative, catalog),
@@ -186,6 +193,21 @@ impl State {
             self.conversations.apply(step, payload.as_deref(), catalog);
         }
         self.put_all(record, Some(control));
+        self.shelve(record, control);
+    }
+
+    /// Counts a message of a pinned topic.
+    fn shelve(&mut self, record: &Record, control: &ControlAttributes) {
+        let (Target::Topic(topic), Some(message)) = (&control.to.target, record.message()) else {
+            return;
+        };
+        let Some(in_topic) = record.header.logs.first() else {
+            return;
+        };
+        let retention = self.topics.of(topic).map(|(_, setting)| setting.retention).unwrap_or_default();
+        let bytes = (message.payload.len() + message.attributes.bytes()) as u64;
+        let shelved = Shelved { number: in_topic.seq, bytes, at: record.header.at };
+        Arc::make_mut(&mut self.shelves).put(topic, shelved, &retention);
     }
 
     /// Makes the entries a record lists; `control` is that of its message.
@@ -193,6 +215,9 @@ impl State {
         let payload_bytes = record.message().map_or(0, |message| message.payload.len());
         for put in record.puts() {
             let control = control.filter(|_| put.notice.is_none());
+            let not_before = control.and_then(|control| control.not_before);
+            let waits =
+                not_before.filter(|time| *time > record.header.at && !planted::has(Planted::IgnoreDelay));
             let entry = Entry {
                 seq: record.header.position.seq,
                 notice: put.notice,
@@ -200,7 +225,9 @@ impl State {
                 priority: control.map(|control| control.priority).unwrap_or_default(),
                 expiry: control.and_then(|control| control.expiry),
                 attempts: 0,
-                state: EntryState::Ready,
+                state: waits.map_or(EntryState::Ready, EntryState::Delayed),
+                sender: control.map(|control| control.source),
+                is_act: control.is_some_and(ControlAttributes::is_act),
             };
             self.inboxes.entry(put.agent).or_default().put(put.number, entry);
         }
@@ -211,6 +238,7 @@ impl State {
             Body::Text(text) => text.as_str(),
             _ => "",
         };
+        let seq = record.header.position.seq;
         match outcome {
             Outcome::Registered { .. } => Arc::make_mut(&mut self.directory).note(record),
             Outcome::KeylessRegistered { custody, grant, .. } => {
@@ -224,7 +252,12 @@ impl State {
             Outcome::TokenRevoked { token, .. } => Arc::make_mut(&mut self.tokens).revoke(token),
             Outcome::TopicsConfigured { pattern, pinned } => {
                 if let Ok(pattern) = pattern.parse() {
-                    Arc::make_mut(&mut self.topics).configure(pattern, *pinned);
+                    Arc::make_mut(&mut self.topics).set(pattern, *pinned, None, seq);
+                }
+            }
+            Outcome::TopicsSet { pattern, pinned, retention } => {
+                if let Ok(pattern) = pattern.parse() {
+                    Arc::make_mut(&mut self.topics).set(pattern, *pinned, Some(*retention), seq);
                 }
             }
             Outcome::SchemaPublished { name } => {
@@ -259,5 +292,30 @@ impl StoredDefinition {
         if let Some(published) = published {
             *catalog = published;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use openmesh_message::TopicPath;
+
+    /// After version 1: an inbox of three messages, one leased, and a pinned topic with one message.
+    const VERSION_1: &[u8] = include_bytes!("../tests/snapshots/version-1.bin");
+
+    #[test]
+    fn a_snapshot_of_version_1_is_still_read() {
+        let (version, rest) = VERSION_1.split_at(2);
+        assert_eq!(version, [0, 1]);
+        let state: State = minicbor_serde::from_slice(rest).unwrap();
+        let (_, inbox) = state.inboxes().next().unwrap();
+        let counts = inbox.counts();
+        assert_eq!((counts.accepted, counts.pending, counts.recalled), (3, 3, 0));
+        assert!(counts.is_conserved() && inbox.entries().all(|(_, entry)| entry.sender.is_none()));
+        let topic: TopicPath = "market/a".parse().unwrap();
+        assert!(state.topics.is_pinned(&topic));
+        assert!(state.topics.of(&topic).unwrap().1.retention.is_unlimited());
+        let again = minicbor_serde::to_vec(&state).unwrap();
+        assert_eq!(minicbor_serde::from_slice::<State>(&again).unwrap(), state);
     }
 }

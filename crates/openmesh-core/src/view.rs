@@ -1,7 +1,7 @@
 //! What admission reads: a snapshot that the partition's owner publishes, never a lock.
 
-use crate::directory::{Directory, Tokens, Topics};
-
+use crate::directory::{Directory, Tokens};
+use crate::topics::{Shelves, Topics};
 use openmesh_message::{AgentId, Authority, DomainId};
 use openmesh_policy::{Policy, Standing};
 use openmesh_schema::Catalog;
@@ -22,6 +22,8 @@ pub struct View {
     pub topics: Arc<Topics>,
     /// Which tokens stand for whom.
     pub tokens: Arc<Tokens>,
+    /// What is there of each kept topic, as of when the view was published.
+    pub shelves: Arc<Shelves>,
 }
 
 impl View {

@@ -2,7 +2,8 @@
 
 use crate::limits::{INVITES_MAX, MESSAGE_ID_BYTES_MAX, PARENTS_MAX, excerpt};
 use crate::{
-    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName, Timestamp,
+    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName, Target,
+    Timestamp,
 };
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use std::str::FromStr;
 /// Attributes of the vocabulary that this version cannot honour: their presence refuses the message.
 const NOT_BUILT: [&str; 7] = ["route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"];
 /// Attributes that every node of this version understands, and may so be named in `critical`.
-const UNDERSTOOD: [&str; 22] = [
+const UNDERSTOOD: [&str; 23] = [
     "specversion",
     "id",
     "source",
@@ -30,6 +31,7 @@ const UNDERSTOOD: [&str; 22] = [
     "replyby",
     "parents",
     "expirytime",
+    "notbefore",
     "acklevel",
     "priority",
     "more",
@@ -73,6 +75,8 @@ pub struct ControlAttributes {
     pub content_type: Option<String>,
     /// After this time the message is of no use.
     pub expiry: Option<Timestamp>,
+    /// Until this time the message waits in its inbox.
+    pub not_before: Option<Timestamp>,
     /// The least level at which the sender wants it kept.
     pub ack_level: Option<AckLevel>,
     /// How urgent it is.
@@ -168,6 +172,7 @@ impl ControlAttributes {
             schema: read.by("dataschema", PinnedName::parse_schema_uri)?,
             content_type: read.text("datacontenttype"),
             expiry: read.optional("expirytime")?,
+            not_before: read.optional("notbefore")?,
             ack_level: read.optional("acklevel")?,
             priority: read.optional("priority")?.unwrap_or_default(),
             invites: read.list("invite", INVITES_MAX, parse_invite)?,
@@ -193,7 +198,24 @@ impl ControlAttributes {
                 format!("does not agree with the schema, whose type is `{}`", schema.versioned.type_name());
             return Err(ControlError::Malformed { name: "type", why });
         }
-        Ok(())
+        self.check_not_before()
+    }
+
+    /// Only mail waits: an act takes effect at once, and a topic's messages keep its order.
+    fn check_not_before(&self) -> Result<(), ControlError> {
+        let Some(not_before) = self.not_before else {
+            return Ok(());
+        };
+        let why = if self.is_act() {
+            "an act of a conversation takes effect at once"
+        } else if !matches!(self.to.target, Target::Agent(_) | Target::Inbox(_)) {
+            "only a message to an agent or an inbox can wait"
+        } else if self.expiry.is_some_and(|expiry| expiry <= not_before) {
+            "it is not before `expirytime`, so the message could never be read"
+        } else {
+            return Ok(());
+        };
+        Err(ControlError::Malformed { name: "notbefore", why: why.to_owned() })
     }
 }
 
@@ -298,6 +320,21 @@ impl FromStr for AckLevel {
     }
 }
 
+impl Priority {
+    /// Every priority, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::Urgent, Self::Normal, Self::Bulk];
+
+    /// As the attribute has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Urgent => "urgent",
+            Self::Normal => "normal",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
 impl FromStr for Priority {
     type Err = String;
 
@@ -347,6 +384,19 @@ mod tests {
     }
 
     #[test]
+    fn mail_can_wait_and_nothing_else() {
+        let to = format!("mesh://{}/agent/bob", DomainId::from_bytes([1; 32]));
+        let mail = |extra: &[(&str, &str)]| {
+            let wait = [("to", to.as_str()), ("notbefore", "2026-01-01T00:00:01Z")];
+            ControlAttributes::parse(&attributes(&[&wait, extra].concat()))
+        };
+        assert_eq!(mail(&[]).unwrap().not_before.unwrap().to_string(), "2026-01-01T00:00:01.000Z");
+        assert!(mail(&[("expirytime", "2026-01-01T00:00:02Z"), ("critical", "notbefore")]).is_ok());
+        let never = mail(&[("expirytime", "2026-01-01T00:00:01Z")]).unwrap_err();
+        assert!(matches!(never, ControlError::Malformed { name: "notbefore", .. }));
+    }
+
+    #[test]
     fn each_fault_is_told_apart() {
         let refuse = |extra: &[(&str, &str)]| ControlAttributes::parse(&attributes(extra)).unwrap_err();
         assert_eq!(refuse(&[("to", "-")]), ControlError::Missing("to"));
@@ -358,6 +408,8 @@ mod tests {
             ControlError::Malformed { name: "critical", .. }
         ));
         assert!(matches!(refuse(&[("time", "noon")]), ControlError::Malformed { name: "time", .. }));
+        let wait = ("notbefore", "2026-01-01T00:00:01Z");
+        assert!(matches!(refuse(&[wait]), ControlError::Malformed { name: "notbefore", .. }));
         assert!(matches!(refuse(&[("id", &"x".repeat(65))]), ControlError::Malformed { name: "id", .. }));
         assert!(matches!(refuse(&[("specversion", "0.3")]), ControlError::Malformed { .. }));
         assert_eq!(

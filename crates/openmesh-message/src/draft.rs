@@ -3,7 +3,7 @@
 use crate::{
     Address, AgentId, AttributeError, Attributes, Envelope, KeyPair, Performative, Proof, Timestamp, Transit,
 };
-use crate::{ConversationId, Digest, PinnedName};
+use crate::{ConversationId, Digest, PinnedName, Priority};
 use bytes::Bytes;
 
 /// The type of messages that name no schema.
@@ -75,6 +75,16 @@ impl Draft {
     /// After this time the message is of no use.
     pub fn expires(self, time: Timestamp) -> Self {
         self.with("expirytime", time.to_string())
+    }
+
+    /// Until this time the message waits in the inbox of the agent it goes to.
+    pub fn not_before(self, time: Timestamp) -> Self {
+        self.with("notbefore", time.to_string())
+    }
+
+    /// How urgent the message is.
+    pub fn priority(self, priority: Priority) -> Self {
+        self.with("priority", priority.as_str())
     }
 
     /// The least level of keeping: `received`, `edge` or `durable`.

@@ -4,12 +4,16 @@
 //! Frames carry batches.
 
 mod command;
+mod held;
 mod interned;
 mod query;
+mod retention;
 
-pub use command::{Command, InboxCounts, Leased, Reply, Start};
+pub use command::{Command, Leased, Reply, Start};
+pub use held::{HeldState, InboxCounts, PeekPage, Peeked};
 pub use interned::{DecodeTable, EncodeTable};
 pub use query::{LogFilter, LogPage, Verdict};
+pub use retention::Retention;
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, SignedReceipt};

@@ -52,6 +52,8 @@ pub const QUERY_WAIT_MS_MAX: u64 = 60_000;
 pub const TIME_AHEAD_MS_MAX: i64 = 60_000;
 /// How old a signed `time` may be: the window in which repeats are recognised.
 pub const TIME_WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
+/// How far ahead a message can wait in an inbox: `notbefore` (30 days).
+pub const NOT_BEFORE_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1000;
 
 const _: () = assert!(1 << PROOF_PATH_MAX == PROOF_BATCH_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX > FRAME_BYTES_MAX / 2);

@@ -2,6 +2,7 @@
 
 mod administration;
 mod agent;
+mod amount;
 mod completion;
 mod context;
 mod conversation;
@@ -68,7 +69,7 @@ enum Command {
     /// Publish, fetch, check and draw protocols.
     #[command(subcommand)]
     Protocol(definition::protocol::Command),
-    /// Say which topics are kept.
+    /// Say which topics are kept and how much of them, and show what is there.
     #[command(subcommand)]
     Topic(administration::topic::Command),
     /// Show, check and reload the domain's rules.

@@ -19,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) pin: Vec<TopicPattern>,
     /// Records between two snapshots of the state.
     pub(crate) snapshot_records: u64,
+    /// Messages an inbox holds.
+    pub(crate) inbox_messages_max: u64,
+    /// Messages of one sender that an inbox holds.
+    pub(crate) inbox_sender_messages_max: u64,
 }
 
 /// Reads the policy in force: the file, if there is one.

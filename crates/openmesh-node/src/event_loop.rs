@@ -133,7 +133,8 @@ impl EventLoop {
             return self.performer.perform(vec![Plan { effects: vec![refusal], ..Plan::new(now()) }]);
         }
         let plan = self.partition.handle(input, now());
-        if plan.effects.contains(&Effect::PublishView) {
+        let publishes = |effect: &Effect| *effect == Effect::PublishView || effect.reads_topics();
+        if plan.effects.iter().any(publishes) {
             self.performer.publish(self.partition.view());
         }
         if plan.records.is_empty() && plan.effects.iter().all(is_live) {

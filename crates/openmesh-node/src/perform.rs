@@ -118,7 +118,10 @@ impl Performer {
                     let outcome = SendOutcome::Rejected(rejection.to_problem());
                     Some((ticket, Outgoing::Outcome(ticket.tag, outcome)))
                 }
-                Effect::Reply(ticket, _) | Effect::Lease { ticket, .. } | Effect::FetchReceipt(ticket, _) => {
+                Effect::Reply(ticket, _)
+                | Effect::Lease { ticket, .. }
+                | Effect::Peek { ticket, .. }
+                | Effect::FetchReceipt(ticket, _) => {
                     let problem =
                         Problem::new("outcome.unknown", "the node cannot say whether this was kept");
                     Some((ticket, Outgoing::Reply(ticket.tag, Err(problem))))
@@ -156,14 +159,17 @@ impl Performer {
             Effect::Lease { ticket, token, items } => self.answer(ticket, |channel, reading| {
                 reading.lease(ticket, token, items, channel.outbox());
             }),
+            Effect::Peek { ticket, items, next_after_number } => self.answer(ticket, |channel, reading| {
+                reading.peek(ticket, items, next_after_number, channel.outbox());
+            }),
             Effect::Query { ticket, question } => {
                 if let Some(channel) = self.channels.get(&ticket.connection) {
                     self.querying.answer(ticket, *question, channel.asking(), channel.outbox());
                 }
             }
-            Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
+            Effect::CatchUp { connection, subscription, agent, pattern, begin } => {
                 if let Some(channel) = self.channels.get_mut(&connection) {
-                    let from = ReadFrom { subscription, agent, pattern, after_seq };
+                    let from = ReadFrom { subscription, agent, pattern, begin };
                     channel.begin_behind(from, &self.reading);
                 }
             }

@@ -62,7 +62,7 @@ pub(crate) async fn run(
     let folder = Folder::open(&config.folder)?;
     let identity = Identity::load_or_make(&folder)?;
     write_default_policy(&folder, config.open)?;
-    let recovered = recover(&folder, &identity)?;
+    let recovered = recover(&folder, &identity, &config)?;
     let (mesh, mut events) = channel(recovered.partition.view());
     let node = NodeIdentity { key: Arc::clone(&identity.node), certificate: identity.certificate.clone() };
     let gate = Arc::new(Gate::default());
@@ -107,13 +107,17 @@ fn write_default_policy(folder: &Folder, open: bool) -> Result<()> {
 }
 
 /// Opens the log and makes the partition what it was: snapshot, then every record after it.
-fn recover(folder: &Folder, identity: &Identity) -> Result<Recovered> {
+fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Recovered> {
     let home = Authority::Domain(identity.domain());
     let (policy, _) = read_policy(&folder.policy(), home)?;
     let (mut log, opened) = EmbeddedLog::open(&folder.log(), &LogConfig::new(PartitionId(0)))?;
     let custodian = identity.custodian.clone();
-    let config = PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian);
-    let (mut partition, snapshot_seq) = restore(config, policy, &opened)?;
+    let limits = PartitionConfig {
+        inbox_messages_max: config.inbox_messages_max,
+        inbox_sender_messages_max: config.inbox_sender_messages_max,
+        ..PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian)
+    };
+    let (mut partition, snapshot_seq) = restore(limits, policy, &opened)?;
     let mut findings = describe(&opened);
     let mut records = 0;
     for stored in log.reader().records(snapshot_seq + 1) {

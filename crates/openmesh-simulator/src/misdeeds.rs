@@ -73,6 +73,11 @@ const MISDEEDS: &[Misdeed] = &[
     commands::publish_protocol,
     commands::not_found,
     commands::stale_lease,
+    commands::recall_held,
+    commands::recall_act,
+    commands::recall_foreign,
+    commands::version_mismatch,
+    messages::many_from_one,
     commands::bad_argument,
     commands::too_many_subscriptions,
 ];

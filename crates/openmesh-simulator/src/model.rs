@@ -106,10 +106,7 @@ impl Model {
                     || header.position.to_string(),
                 )?;
             }
-            outcome => {
-                let deliveries_max = self.config.deliveries_max;
-                self.inboxes.feed(header.at, outcome, deliveries_max)?;
-            }
+            _ => self.inboxes.feed(header, self.config.deliveries_max)?,
         }
         self.head = Some(header.position);
         Ok(())
@@ -304,7 +301,8 @@ impl Model {
             let listed =
                 record.header.logs.iter().any(|in_log| in_log.log.0 == log && in_log.seq == put.number);
             ensure(listed, "mail bears its number in the inbox's log", || format!("{put:?}"))?;
-            self.inboxes.put(record.header.position.seq, put, control)?;
+            let place = (record.header.position.seq, record.header.at);
+            self.inboxes.put(place, put, control, self.config.inbox_sender_messages_max)?;
         }
         Ok(())
     }

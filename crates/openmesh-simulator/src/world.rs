@@ -93,6 +93,7 @@ impl World {
         config.subscriptions_max = 4;
         config.conversations_max = if seed % 20 == 3 { 2 } else { 24 };
         config.inbox_messages_max = if seed % 20 == 4 { 6 } else { 5_000 };
+        config.inbox_sender_messages_max = if seed % 20 == 6 { 4 } else { 5_000 };
         config.dedup_ids_max = if seed % 20 == 5 { 12 } else { 1_000_000 };
         let node_key = KeyPair::from_seed(&random.bytes()).map_err(identity)?;
         let files = policies::all();

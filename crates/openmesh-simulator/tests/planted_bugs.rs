@@ -7,7 +7,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Faults planted by the tests below, and those seen so far.
-    const PLANTED: u32 = 14;
+    const PLANTED: u32 = 17;
     static SEEN: AtomicU32 = AtomicU32::new(0);
     /// Seeds tried until the fault is seen.
     const SEEDS_MAX: u64 = 60;
@@ -139,6 +139,24 @@ mod tests {
     #[test]
     fn ignore_a_policy_that_changed() {
         in_the_core(Planted::OldPolicy, &["nothing is taken in that the policy in force forbids"]);
+    }
+
+    #[test]
+    fn hand_out_mail_that_is_to_wait() {
+        in_the_core(Planted::IgnoreDelay, &["an inbox is as the log says", "no timer is lost"]);
+    }
+
+    #[test]
+    fn take_in_more_of_one_sender_than_an_inbox_holds() {
+        in_the_core(Planted::IgnoreQuota, &["an inbox holds only so many messages of one sender"]);
+    }
+
+    #[test]
+    fn call_back_mail_that_is_held() {
+        in_the_core(
+            Planted::RecallLeased,
+            &["only a sender calls back mail, and only mail that nobody holds"],
+        );
     }
 
     #[test]

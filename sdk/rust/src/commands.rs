@@ -1,10 +1,12 @@
 //! What an agent asks of its node besides carrying messages: registry, definitions, topics, conversations.
 
 use crate::{Mesh, SdkError};
-use openmesh_message::frame::{Command, Reply};
+use openmesh_message::frame::{Command, Reply, Retention};
 use openmesh_message::{ConversationId, Digest, PinnedName, SignedReceipt};
 use serde_json::Value;
 use std::time::Duration;
+
+const TOPICS_MAX: u32 = 500;
 
 /// A schema or protocol as the node keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +106,41 @@ impl Mesh {
         }
         tracing::error!(%message, "a receipt is for another message or not signed by the node");
         Err(SdkError::UnexpectedReply("receipt"))
+    }
+
+    /// Calls back a message of this agent that its recipient has not taken; `receipt` is that of its send.
+    pub async fn recall(&self, receipt: &SignedReceipt, id: &str) -> Result<(), SdkError> {
+        let receipt = &receipt.receipt;
+        let (recipient, number) = receipt.inbox().ok_or(SdkError::NoReceipt)?;
+        let command = Command::Recall { recipient, number, message: receipt.digest, id: id.to_owned() };
+        self.do_command("recall", command).await
+    }
+
+    /// Says how the topics of a pattern are kept; `expected_version`, if given, must be that in force (0: none).
+    /// Returns the setting and its version as a JSON object.
+    pub async fn set_topic(
+        &self,
+        pattern: &str,
+        (pinned, retention): (bool, Retention),
+        expected_version: Option<u64>,
+        token: Option<&str>,
+    ) -> Result<Value, SdkError> {
+        let (topic, token) = (self.absolute_pattern(pattern)?, token.map(str::to_owned));
+        let command = Command::SetTopic { topic, pinned, retention, expected_version, token };
+        let mut rows = self.rows("set_topic", command).await?;
+        rows.pop().ok_or(SdkError::UnexpectedReply("set_topic"))
+    }
+
+    /// The patterns that say how topics are kept, one JSON object each.
+    pub async fn topics(&self) -> Result<Vec<Value>, SdkError> {
+        self.rows("topics", Command::ListTopics).await
+    }
+
+    /// How a topic or pattern is kept, then what is there of up to 500 of its topics after one, a JSON object each.
+    pub async fn show_topics(&self, pattern: &str, after: Option<&str>) -> Result<Vec<Value>, SdkError> {
+        let (topic, after) = (self.absolute_pattern(pattern)?, after.map(str::to_owned));
+        let command = Command::GetTopic { topic, after, topics_max: TOPICS_MAX };
+        self.rows("show_topics", command).await
     }
 
     /// Has the node read its policy file again.

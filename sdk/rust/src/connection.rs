@@ -157,9 +157,12 @@ impl Connection {
         self.routes().close(subscription)
     }
 
-    /// A queue for the replies to a message; `None` when the connection has ended.
-    pub(crate) fn await_replies(&self, id: &str) -> Option<Arc<ArrivalQueue>> {
-        self.routes().await_replies(id)
+    /// A queue for the replies to messages, by their ids; `None` when the connection has ended.
+    pub(crate) fn await_replies<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Arc<ArrivalQueue>> {
+        self.routes().await_replies(ids)
     }
 
     pub(crate) fn forget_replies(&self, id: &str) {

@@ -29,6 +29,7 @@ mod compose;
 mod connect;
 mod connection;
 mod error;
+mod gather;
 pub mod identity;
 mod inbox;
 mod log;
@@ -42,10 +43,13 @@ pub use commands::Definition;
 pub use compose::{canonical_json, new_conversation_id, new_message_id, now, parse_json};
 pub use connect::{ConnectOptions, fetch_domain};
 pub use error::SdkError;
+pub use gather::{Answer, Gathered};
 pub use inbox::{Inbox, WorkOptions};
 pub use log::{LogPages, Tail};
 pub use mesh::Mesh;
-pub use openmesh_message::frame::{InboxCounts, Leased, LogFilter, Start, Verdict};
+pub use openmesh_message::frame::{
+    HeldState, InboxCounts, Leased, LogFilter, PeekPage, Peeked, Retention, Start, Verdict,
+};
 pub use openmesh_message::{
     AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Problem, SignedReceipt, Timestamp,
 };

@@ -62,7 +62,7 @@ impl Mesh {
     fn await_replies(&self, envelope: &Envelope, until: Instant) -> Result<Exchange, SdkError> {
         let id = envelope.attributes.get("id").unwrap_or_default().to_owned();
         let connection = self.connection();
-        let queue = connection.await_replies(&id);
+        let queue = connection.await_replies([id.as_str()]);
         Ok(Exchange {
             id,
             addressee: addressee_of(envelope),
@@ -121,7 +121,7 @@ impl Drop for Exchange {
     }
 }
 
-fn addressee_of(envelope: &Envelope) -> Option<AgentId> {
+pub(crate) fn addressee_of(envelope: &Envelope) -> Option<AgentId> {
     let to: Address = envelope.attributes.get("to")?.parse().ok()?;
     match to.target {
         Target::Agent(AgentRef::Id(id)) | Target::Inbox(AgentRef::Id(id)) => Some(id),
@@ -129,7 +129,7 @@ fn addressee_of(envelope: &Envelope) -> Option<AgentId> {
     }
 }
 
-fn is_final(reply: &Envelope) -> bool {
+pub(crate) fn is_final(reply: &Envelope) -> bool {
     let performative = reply.attributes.get("performative");
     let performative = performative.and_then(|text| text.parse::<Performative>().ok());
     performative.is_some_and(|act| act.is_final_reply()) && reply.attributes.get("more") != Some("true")

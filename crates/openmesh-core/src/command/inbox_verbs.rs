@@ -168,7 +168,7 @@ impl Partition {
         inbox.leased_under(held.token, held.numbers).ok_or(Rejection::StaleLease)
     }
 
-    fn decide_own_inbox(&self, caller: Caller) -> Result<(), Rejection> {
+    pub(super) fn decide_own_inbox(&self, caller: Caller) -> Result<(), Rejection> {
         let mut request = self.context(caller, Action::Read, None);
         request.destination =
             Some(Destination::Inbox(Party { id: Some(caller.agent), name: request.agent_name }));

@@ -32,6 +32,12 @@ pub enum Planted {
     DeliverAnywhere,
     /// Takes what the node signed for an agent for signed by the agent.
     CustodialAsSigned,
+    /// Has mail ready at once that is to wait.
+    IgnoreDelay,
+    /// Takes in more of one sender's mail than an inbox may hold.
+    IgnoreQuota,
+    /// Calls back mail that its recipient holds.
+    RecallLeased,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -91,6 +91,10 @@ fn outcome(outcome: &Outcome) -> Value {
         Outcome::TopicsConfigured { pattern, pinned } => {
             json!({"pattern": pattern, "pinned": pinned})
         }
+        Outcome::TopicsSet { pattern, pinned, retention } => {
+            json!({"pattern": pattern, "pinned": pinned, "retention": retention})
+        }
+        Outcome::Recalled { agent, number } => json!({"agent": agent, "number": number}),
         Outcome::PolicyChanged { version } => json!({"version": version}),
         Outcome::EpochBegun { owner, previous, previous_chain } => json!({
             "owner": owner, "previous": previous.map(|position| position.to_string()), "previous_chain": previous_chain,

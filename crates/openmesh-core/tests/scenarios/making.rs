@@ -4,8 +4,8 @@
 //! label), `protocol` and `schema` (short names), `parents` (labels), `invite` (`role=name`), `in` (ms, for `replyby`
 //! and `expirytime`), `sign` (`no`, `wrong`, `kept`: as the node, or whose key), `again` (the label of a message to offer unchanged).
 
-use crate::stage::Stage;
-use openmesh_message::frame::{Command, Start};
+use crate::stage::{Stage, TOKEN};
+use openmesh_message::frame::{Command, Retention, Start};
 use openmesh_message::limits::{JSON_KEYS_MAX, PAYLOAD_BYTES_MAX};
 use openmesh_message::{
     Attributes, ConversationId, Digest, Envelope, Grant, PinnedName, Proof, Target, Timestamp, Transit,
@@ -106,7 +106,7 @@ fn attribute(stage: &Stage, key: &str, value: &Value) -> Option<String> {
             return None;
         }
         "to" | "replyto" => return Some(address(stage, value.as_str().unwrap())),
-        "time" | "replyby" | "expirytime" => later(value),
+        "time" | "replyby" | "expirytime" | "notbefore" => later(value),
         "parents" => {
             let labels = value.as_str().unwrap().split(',');
             let digests = labels.map(|label| match stage.sent.get(label) {
@@ -192,7 +192,10 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
         "tokens" => Command::ListTokens { agent: of("tokens"), admin_token: admin_token() },
         "agent" => Command::GetAgent { agent: word("agent") },
         "subscribe" => {
-            let start = json.get("start").and_then(Value::as_u64).map_or(Start::Next, Start::At);
+            let since = json.get("since").and_then(Value::as_i64);
+            let since = since.map(|ms| Start::Since(stage.now.plus_ms(ms)));
+            let at = json.get("start").and_then(Value::as_u64).map(Start::At);
+            let start = since.or(at).unwrap_or_default();
             Command::Subscribe { subscription: number("number"), pattern: word("subscribe"), start }
         }
         "unsubscribe" => Command::Unsubscribe { subscription: number("unsubscribe") },
@@ -222,6 +225,29 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
             wait_ms: 0,
             newest_first: false,
         },
+        "peek" => Command::Peek { after_number: number("peek"), messages_max: number("most") as u32 },
+        "recall" => {
+            let sent = &stage.sent[&word("recall")].envelope;
+            let id = sent.attributes.get("id").unwrap().to_owned();
+            let recipient = stage.agents[&word("of")].key.id();
+            Command::Recall { recipient, number: number("number"), message: sent.digest(), id }
+        }
+        "set" => {
+            let limit = |key: &str| json.get(key).and_then(Value::as_u64);
+            Command::SetTopic {
+                topic: word("set"),
+                pinned: json.get("pinned").is_none_or(|pinned| pinned == true),
+                retention: Retention {
+                    age_ms: limit("age"),
+                    bytes: limit("bytes"),
+                    messages: limit("messages"),
+                },
+                expected_version: limit("version"),
+                token: Some(TOKEN.to_owned()),
+            }
+        }
+        "topics" => Command::ListTopics,
+        "topic" => Command::GetTopic { topic: word("topic"), after: text(json, "after"), topics_max: 10 },
         "receipt" => {
             let sent = &stage.sent[&word("receipt")].envelope;
             let id = sent.attributes.get("id").unwrap().to_owned();
@@ -265,4 +291,9 @@ const VERBS: &[&str] = &[
     "show",
     "query",
     "receipt",
+    "peek",
+    "recall",
+    "set",
+    "topics",
+    "topic",
 ];

@@ -3,8 +3,8 @@
 use crate::making::conversation;
 use crate::stage::Stage;
 use openmesh_core::record::{Outcome, Record};
-use openmesh_core::{Effect, LeasedItem, Plan, Rejection};
-use openmesh_message::frame::Reply;
+use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem};
+use openmesh_message::frame::{HeldState, Reply};
 use openmesh_message::{AgentId, Receipt};
 use openmesh_policy::Authenticity;
 
@@ -32,6 +32,7 @@ fn happened(stage: &Stage, record: &Record) -> Option<String> {
                 settlement.dead_lettered
             ))
         }
+        Outcome::Recalled { agent, number } => Some(format!("recalled {number} of {}", name(stage, agent))),
         Outcome::PolicyChanged { .. } => Some("policy changed".to_owned()),
         Outcome::EpochBegun { .. } => Some(format!("epoch {} begun", record.header.position.epoch)),
         _ => None,
@@ -54,8 +55,16 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
             let items: Vec<_> = items.iter().map(|item| leased(stage, item)).collect();
             format!("leased to {} token {token}: {}", stage.name_of(ticket.connection), items.join(" "))
         }
-        Effect::CatchUp { subscription, pattern, after_seq, .. } => {
-            format!("catch up {subscription} {} after {after_seq}", pattern.as_str())
+        Effect::CatchUp { subscription, pattern, begin: Begin::After(seq), .. } => {
+            format!("catch up {subscription} {} after {seq}", pattern.as_str())
+        }
+        Effect::CatchUp { subscription, pattern, begin: Begin::Since(time), .. } => {
+            format!("catch up {subscription} {} since {}", pattern.as_str(), stage.ms(*time))
+        }
+        Effect::Peek { items, next_after_number, .. } => {
+            let items: Vec<_> = items.iter().map(|item| peeked(stage, item)).collect();
+            let next = next_after_number.map(|number| format!(", more after {number}"));
+            format!("seen {}{}", items.join(" "), next.unwrap_or_default())
         }
         Effect::Query { question, .. } => {
             format!("query after {}, at most {}", question.after_seq, question.records_max)
@@ -101,13 +110,19 @@ fn replied(reply: &Reply) -> String {
         }
         Reply::Leased(_) => "no mail".to_owned(),
         Reply::Inbox(counts) => format!(
-            "accepted {} = pending {} + acknowledged {} + expired {} + dead {}",
-            counts.accepted, counts.pending, counts.acknowledged, counts.expired, counts.dead_lettered
+            "accepted {} = pending {} + acknowledged {} + expired {} + dead {} + recalled {}",
+            counts.accepted,
+            counts.pending,
+            counts.acknowledged,
+            counts.expired,
+            counts.dead_lettered,
+            counts.recalled
         ),
         Reply::Definition { name, .. } => {
             let name = name.split('#').next().unwrap_or_default();
             format!("definition {}", name.split_once('/').map_or(name, |(_, rest)| rest))
         }
+        Reply::Rows(rows) if rows.iter().any(|row| row.contains("\"retention\"")) => rows.join("\n> "),
         Reply::Rows(rows) => format!("{} rows", rows.len()),
         Reply::Receipt(receipt) => format!("receipt: {}", receipt.is_some()),
         other => format!("{other:?}"),
@@ -119,6 +134,16 @@ fn leased(stage: &Stage, item: &LeasedItem) -> String {
     let id = record.and_then(Record::message).and_then(|message| message.attributes.get("id"));
     let what = if item.put.notice.is_some() { "notice" } else { id.unwrap_or("?") };
     format!("{}={what}({})", item.put.number, item.attempt)
+}
+
+fn peeked(stage: &Stage, item: &SeenItem) -> String {
+    let leased = LeasedItem { seq: item.seq, put: item.put.clone(), attempt: item.attempts };
+    let state = match item.state {
+        HeldState::Ready => "ready".to_owned(),
+        HeldState::Delayed(until) => format!("delayed until {}", stage.ms(until)),
+        HeldState::Leased(until) => format!("leased until {}", stage.ms(until)),
+    };
+    format!("[{} {} {state}]", self::leased(stage, &leased), item.priority.as_str())
 }
 
 fn position(stage: &Stage, seq: u64) -> String {

@@ -121,6 +121,11 @@ impl Stage {
         self.config.custodian.key(key, &kept.nonce).unwrap()
     }
 
+    /// A time as the scenarios count: milliseconds from their moment 0.
+    pub(crate) fn ms(&self, time: Timestamp) -> i64 {
+        time.since_ms(Timestamp::from_millis(BEGINNING_MS))
+    }
+
     pub(crate) fn domain(&self) -> DomainId {
         self.config.domain
     }
@@ -133,6 +138,7 @@ impl Stage {
     fn limit(&mut self, name: &str, number: u64) {
         match name {
             "inbox_messages" => self.config.inbox_messages_max = number,
+            "inbox_sender_messages" => self.config.inbox_sender_messages_max = number,
             "conversations" => self.config.conversations_max = number as usize,
             "subscriptions" => self.config.subscriptions_max = number as usize,
             "tokens" => self.config.tokens_max = number as usize,

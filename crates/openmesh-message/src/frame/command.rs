@@ -1,9 +1,10 @@
 //! Commands an agent gives its node, and their replies: subscriptions, inbox verbs, registry, questions about the log.
 
+use super::held::{InboxCounts, PeekPage};
 use super::query::{LogFilter, LogPage};
-use crate::{AgentId, Digest, Envelope, Grant};
+use super::retention::Retention;
+use crate::{AgentId, Digest, Envelope, Grant, Timestamp};
 use minicbor::{Decode, Encode};
-use serde::{Deserialize, Serialize};
 
 /// What an agent asks of its node besides carrying messages.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -185,6 +186,67 @@ pub enum Command {
         #[n(0)]
         token: String,
     },
+    /// Shows what is in the agent's inbox, by number, without taking it.
+    #[n(20)]
+    Peek {
+        /// Begin after this number.
+        #[n(0)]
+        after_number: u64,
+        /// At most this many.
+        #[n(1)]
+        messages_max: u32,
+    },
+    /// Calls back a message that its recipient has not taken.
+    #[n(21)]
+    Recall {
+        /// Whose inbox it is in.
+        #[n(0)]
+        recipient: AgentId,
+        /// Its number there, as its receipt has it.
+        #[n(1)]
+        number: u64,
+        /// The digest of the message.
+        #[n(2)]
+        message: Digest,
+        /// The id of the message.
+        #[n(3)]
+        id: String,
+    },
+    /// Says how the topics of a pattern are kept.
+    #[n(22)]
+    SetTopic {
+        /// A pattern, absolute or `topic:<path>`.
+        #[n(0)]
+        topic: String,
+        /// Whether their messages are kept.
+        #[n(1)]
+        pinned: bool,
+        /// How much of them is handed out.
+        #[n(2)]
+        retention: Retention,
+        /// The version that is to be replaced; 0 if there is to be none.
+        #[n(3)]
+        expected_version: Option<u64>,
+        /// The admin token.
+        #[n(4)]
+        token: Option<String>,
+    },
+    /// Lists the patterns that say how topics are kept.
+    #[n(23)]
+    ListTopics,
+    /// Shows how a topic or the topics of a pattern are kept, and what is there of each.
+    #[n(24)]
+    GetTopic {
+        /// A topic or a pattern, absolute or `topic:<path>`.
+        #[n(0)]
+        topic: String,
+        /// Begin after this topic.
+        #[n(1)]
+        after: Option<String>,
+        /// At most this many topics.
+        #[n(2)]
+        topics_max: u32,
+    },
     /// Issues a token that stands for an agent; whoever will hold it has drawn it.
     #[n(30)]
     IssueToken {
@@ -250,6 +312,9 @@ pub enum Start {
     /// With the first record of the log at or after this number; for pinned topics.
     #[n(1)]
     At(#[n(0)] u64),
+    /// With the first record of the log decided at or after this time; for pinned topics.
+    #[n(2)]
+    Since(#[n(0)] Timestamp),
 }
 
 /// How a command ended.
@@ -283,6 +348,9 @@ pub enum Reply {
     /// The outcome of an earlier send; `None` if the node has no such message.
     #[n(6)]
     Receipt(#[n(0)] Option<Box<crate::SignedReceipt>>),
+    /// A page of the inbox.
+    #[n(10)]
+    Peeked(#[n(0)] PeekPage),
     /// A token was issued.
     #[n(15)]
     Issued {
@@ -310,31 +378,4 @@ pub struct Leased {
     /// The message.
     #[n(3)]
     pub envelope: Envelope,
-}
-
-/// The conservation sum of an inbox: accepted = pending + acknowledged + expired + dead-lettered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-pub struct InboxCounts {
-    /// Ever put in.
-    #[n(0)]
-    pub accepted: u64,
-    /// Waiting or leased.
-    #[n(1)]
-    pub pending: u64,
-    /// Ended as done.
-    #[n(2)]
-    pub acknowledged: u64,
-    /// Ended by their expiry time.
-    #[n(3)]
-    pub expired: u64,
-    /// Ended by too many deliveries.
-    #[n(4)]
-    pub dead_lettered: u64,
-}
-
-impl InboxCounts {
-    /// Whether every message accepted is accounted for.
-    pub const fn is_conserved(&self) -> bool {
-        self.accepted == self.pending + self.acknowledged + self.expired + self.dead_lettered
-    }
 }

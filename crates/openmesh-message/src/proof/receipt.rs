@@ -77,6 +77,14 @@ pub struct SignedReceipt {
     pub proof: ReceiptProof,
 }
 
+impl Receipt {
+    /// The inbox that the message was put into first, and its number there.
+    pub fn inbox(&self) -> Option<(AgentId, u64)> {
+        let of = |log: &LogSeq| Some((log.log.0.strip_prefix("inbox/")?.parse().ok()?, log.seq));
+        self.logs.iter().find_map(of)
+    }
+}
+
 impl SignedReceipt {
     /// Signs the receipts of one commit, in the order given.
     pub fn sign_all(node: &KeyPair, receipts: Vec<Receipt>) -> Vec<Self> {

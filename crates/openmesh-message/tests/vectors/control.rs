@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 const CONVERSATION: &str = "0190c9a0-0000-7000-8000-000000000001";
 
 pub(crate) fn attributes() -> Value {
-    let cases = [plain(), lists(), names(), not_built()].concat();
+    let cases = [plain(), waits(), lists(), names(), not_built()].concat();
     json!({
         "what": "changes to a plain message's attributes (null removes one), and the code they are refused with (null: taken)",
         "plain": base().into_iter().collect::<Map<_, _>>(),
@@ -60,6 +60,25 @@ fn plain() -> Vec<Case> {
         set("an attribute nobody knows, not critical", "acmecolour", "blue"),
     ]);
     cases
+}
+
+fn waits() -> Vec<Case> {
+    let time = Some("2026-12-01T00:00:00Z".to_owned());
+    let to = |path: &str| ("to", Some(format!("mesh://{}/{path}", home())));
+    let not_before = ("notbefore", time.clone());
+    let protocol = format!("mesh-protocol:openmesh/fipa/request@v1.0.0?sha256={}", Digest::ZERO);
+    let act = [("protocol", Some(protocol)), ("conversationid", Some(CONVERSATION.to_owned()))];
+    vec![
+        ("mail to an agent that waits", vec![to("agent/buyer"), not_before.clone()]),
+        ("mail to an inbox that waits", vec![to("inbox/buyer"), not_before.clone()]),
+        ("a message to a topic that waits", vec![to("topic/news"), not_before.clone()]),
+        ("an act that waits", [&[to("agent/buyer"), not_before.clone()][..], &act].concat()),
+        (
+            "mail that would expire before it is had",
+            vec![to("agent/buyer"), not_before, ("expirytime", time)],
+        ),
+        set("a time to wait for that is none", "notbefore", "soon"),
+    ]
 }
 
 fn lists() -> Vec<Case> {

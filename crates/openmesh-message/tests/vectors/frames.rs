@@ -2,12 +2,12 @@
 
 use crate::fixture::{TIME, agent, envelope, hex, key, message, topic};
 use openmesh_message::frame::{
-    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, InboxCounts, Leased, LogFilter, LogPage,
-    Reply, SendOutcome, ServerFrame, Start, Verdict, body_length,
+    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, HeldState, InboxCounts, Leased, LogFilter,
+    LogPage, PeekPage, Peeked, Reply, Retention, SendOutcome, ServerFrame, Start, Verdict, body_length,
 };
 use openmesh_message::{
     AllowedNext, Digest, Draft, Envelope, Level, LogName, LogSeq, PartitionId, Performative, Position,
-    Problem, Receipt, SignedReceipt, Transit,
+    Priority, Problem, Receipt, SignedReceipt, Transit,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -39,11 +39,11 @@ fn client() -> Vec<Value> {
         send(&[(1 << 40, first)]),
         (ClientFrame::Ping(7), json!({"ping": 7})),
     ];
-    let command = |(number, command)| {
-        let said = json!({"command": {"tag": 9, "number": number}});
+    let command = |command| {
+        let said = json!({"command": {"tag": 9, "number": number(&command)}});
         (ClientFrame::Command(9, command), said)
     };
-    frames.extend((0..).zip(commands()).map(command));
+    frames.extend(commands().into_iter().map(command));
     let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
     let one = |(frame, said): (ClientFrame, Value)| {
         let mut bytes = Vec::new();
@@ -52,6 +52,14 @@ fn client() -> Vec<Value> {
         json!({"bytes": hex(bytes), "frame": said})
     };
     frames.into_iter().map(one).collect()
+}
+
+/// The number of a variant, which stands first in its encoding.
+fn number(variant: &impl minicbor::Encode<()>) -> u64 {
+    let bytes = minicbor::to_vec(variant).unwrap();
+    let mut decoder = minicbor::Decoder::new(&bytes);
+    decoder.array().unwrap();
+    decoder.u64().unwrap()
 }
 
 /// One of each command, in the order of their numbers.
@@ -93,6 +101,23 @@ fn commands() -> Vec<Command> {
         },
         Command::GetReceipt { message: Digest::of(b"message"), id: text("m-1") },
         Command::ReloadPolicy { token: text("secret") },
+        Command::Peek { after_number: 12, messages_max: 50 },
+        Command::Recall {
+            recipient: key(5).id(),
+            number: 12,
+            message: Digest::of(b"message"),
+            id: text("m-1"),
+        },
+        Command::SetTopic {
+            topic: text("topic:news/**"),
+            pinned: true,
+            retention: Retention { age_ms: Some(86_400_000), bytes: None, messages: Some(1_000) },
+            expected_version: Some(7),
+            token: None,
+        },
+        Command::ListTopics,
+        Command::GetTopic { topic: text("topic:news/**"), after: Some(text("news/a")), topics_max: 100 },
+        Command::Subscribe { subscription: 2, pattern: topic("a").to_string(), start: Start::Since(TIME) },
     ]
 }
 
@@ -127,9 +152,11 @@ fn server() -> Vec<Value> {
         (ServerFrame::Deliver(deliveries), said),
         (ServerFrame::Goodbye(Problem::new("frame.malformed", "why")), json!({"goodbye": "frame.malformed"})),
     ];
-    let reply =
-        |(number, reply)| (ServerFrame::Reply(5, Ok(reply)), json!({"reply": {"tag": 5, "number": number}}));
-    frames.extend((0..).zip(replies()).map(reply));
+    let reply = |reply| {
+        let said = json!({"reply": {"tag": 5, "number": number(&reply)}});
+        (ServerFrame::Reply(5, Ok(reply)), said)
+    };
+    frames.extend(replies().into_iter().map(reply));
     frames.push((ServerFrame::Reply(6, Err(problem())), json!({"reply": {"tag": 6, "problem": problem()}})));
     let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
     let one = |(frame, said): (ServerFrame, Value)| {
@@ -144,7 +171,15 @@ fn server() -> Vec<Value> {
 /// One of each reply, in the order of their numbers.
 fn replies() -> Vec<Reply> {
     let name = format!("openmesh/market/rfp@v1.0.0#sha256-{}", Digest::ZERO);
-    let counts = InboxCounts { accepted: 10, pending: 1, acknowledged: 6, expired: 2, dead_lettered: 1 };
+    let counts =
+        InboxCounts { accepted: 10, pending: 1, acknowledged: 5, expired: 2, dead_lettered: 1, recalled: 1 };
+    let peeked = |number, state| Peeked {
+        number,
+        attempts: 1,
+        priority: Priority::Urgent,
+        state,
+        envelope: stamped("m-1"),
+    };
     vec![
         Reply::Done,
         Reply::Leased(vec![Leased { token: 3, number: 12, attempt: 1, envelope: stamped("m-1") }]),
@@ -157,6 +192,14 @@ fn replies() -> Vec<Reply> {
         }),
         Reply::Rows(vec!["{}".to_owned()]),
         Reply::Receipt(Some(Box::new(receipt()))),
+        Reply::Peeked(PeekPage {
+            entries: vec![
+                peeked(12, HeldState::Ready),
+                peeked(13, HeldState::Delayed(TIME)),
+                peeked(14, HeldState::Leased(TIME)),
+            ],
+            next_after_number: Some(14),
+        }),
     ]
 }
 

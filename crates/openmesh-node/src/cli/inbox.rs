@@ -1,6 +1,7 @@
 //! `openmesh inbox`: held mail.
 
 mod listing;
+mod recalling;
 
 use super::context::{Context, Names};
 use super::failure::Failure;
@@ -19,7 +20,9 @@ const WATCH_VISIBILITY: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List the messages in the inbox without taking them.
-    Ls(ListArgs),
+    Ls(listing::ListArgs),
+    /// Show one message without taking it.
+    Peek(listing::PeekArgs),
     /// Take messages for a while; ack those that are done, the rest come back.
     Pull(PullArgs),
     /// Say that messages are done.
@@ -28,13 +31,11 @@ pub(crate) enum Command {
     Nack(NackArgs),
     /// Print and ack messages as they come.
     Watch(WatchArgs),
-    /// Count: accepted = pending + acknowledged + expired + dead-lettered.
+    /// Call back a message of yours that its recipient has not taken.
+    Recall(recalling::RecallArgs),
+    /// Count: accepted = pending + acknowledged + expired + dead-lettered + recalled.
     Count(CountArgs),
 }
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  $ openmesh inbox ls --as bob")]
-pub(crate) struct ListArgs {}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -101,7 +102,9 @@ pub(crate) struct CountArgs {}
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
-        Command::Ls(_) => context.run(listing::list(context)),
+        Command::Ls(args) => context.run(listing::list(&args, context)),
+        Command::Peek(args) => context.run(listing::peek(&args, context)),
+        Command::Recall(args) => context.run(recalling::recall(&args, context)),
         Command::Pull(args) => context.run(pull(&args, context)),
         Command::Ack(args) => context.run(acknowledge(&args, context)),
         Command::Nack(args) => context.run(give_back(&args, context)),
@@ -202,8 +205,13 @@ async fn count(context: &Context) -> Result<()> {
         return Err(Failure::new(super::exit_code::Exit::Damaged, "the counts do not add up").into());
     }
     let line = format!(
-        "{} pending of {} accepted ({} acknowledged, {} expired, {} dead-lettered)",
-        counts.pending, counts.accepted, counts.acknowledged, counts.expired, counts.dead_lettered
+        "{} pending of {} accepted ({} acknowledged, {} expired, {} dead-lettered, {} recalled)",
+        counts.pending,
+        counts.accepted,
+        counts.acknowledged,
+        counts.expired,
+        counts.dead_lettered,
+        counts.recalled
     );
     context.format().outcome(&line, &serde_json::to_value(counts)?)
 }

@@ -5,6 +5,7 @@ use super::output::say;
 use crate::config::Config;
 use crate::start::{self, Ready};
 use anyhow::Result;
+use openmesh_core::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
 use openmesh_message::TopicPattern;
 use serde_json::json;
 use std::fmt::Write;
@@ -42,6 +43,12 @@ pub(crate) struct Args {
     /// Records between two snapshots of the state; fewer make a restart read less.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     snapshot_records: u64,
+    /// Messages that an inbox holds in all; what comes beyond is refused as inbox.full.
+    #[arg(long, value_name = "COUNT", default_value_t = INBOX_MESSAGES_MAX)]
+    inbox_max: u64,
+    /// Messages of one sender that an inbox holds; what comes beyond is refused as inbox.quota.
+    #[arg(long, value_name = "COUNT", default_value_t = INBOX_SENDER_MESSAGES_MAX)]
+    inbox_sender_max: u64,
     /// Stop when standard input ends, as it does when the program that started the node is gone.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -57,6 +64,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         open: args.open,
         pin: args.pin,
         snapshot_records: args.snapshot_records,
+        inbox_messages_max: args.inbox_max,
+        inbox_sender_messages_max: args.inbox_sender_max,
     };
     let format = context.format();
     let say_ready = move |ready: &Ready| {

@@ -6,10 +6,10 @@
 use super::querying::Asking;
 use super::reading::Reading;
 use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
-use openmesh_core::{ConnectionId, Deliver};
+use openmesh_core::{Begin, ConnectionId, Deliver};
 use openmesh_message::frame::Delivery;
 use openmesh_message::limits::FRAME_BYTES_MAX;
-use openmesh_message::{AgentId, TopicPattern};
+use openmesh_message::{AgentId, Timestamp, TopicPattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +34,8 @@ pub(super) struct DeliverTo {
     pub(super) ended: Arc<AtomicBool>,
     pub(super) agent: AgentId,
     pub(super) pattern: TopicPattern,
+    /// Nothing that was decided before.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// Where a subscription begins to read the log.
@@ -41,7 +43,7 @@ pub(super) struct ReadFrom {
     pub(super) subscription: u64,
     pub(super) agent: AgentId,
     pub(super) pattern: TopicPattern,
-    pub(super) after_seq: u64,
+    pub(super) begin: Begin,
 }
 
 #[derive(Default)]
@@ -71,7 +73,8 @@ pub(crate) struct Progress {
 
 struct Behind {
     to: DeliverTo,
-    after_seq: u64,
+    /// The last record seen; `None` until the time to begin with is found in the log.
+    after_seq: Option<u64>,
     reading: bool,
 }
 
@@ -111,7 +114,7 @@ impl Channel {
             match (seq, pattern) {
                 (Some(seq), Some(pattern)) => {
                     let to = subscription.deliver_to(connection, (id, agent, pattern));
-                    subscription.behind = Some(Behind { to, after_seq: seq - 1, reading: false });
+                    subscription.behind = Some(Behind { to, after_seq: Some(seq - 1), reading: false });
                 }
                 _ => subscription.miss(),
             }
@@ -133,10 +136,17 @@ impl Channel {
 
     /// A subscription that begins with records kept before.
     pub(super) fn begin_behind(&mut self, from: ReadFrom, reading: &Reading) {
-        let ReadFrom { subscription: id, agent, pattern, after_seq } = from;
+        let ReadFrom { subscription: id, agent, pattern, begin } = from;
         let connection = self.connection;
         let subscription = self.subscription(id);
-        let to = subscription.deliver_to(connection, (id, agent, pattern));
+        let mut to = subscription.deliver_to(connection, (id, agent, pattern));
+        let after_seq = match begin {
+            Begin::After(seq) => Some(seq),
+            Begin::Since(time) => {
+                to.since = Some(time);
+                None
+            }
+        };
         subscription.behind = Some(Behind { to, after_seq, reading: false });
         self.read_on(reading);
     }
@@ -166,7 +176,7 @@ impl Channel {
             return;
         };
         let Some(behind) = &mut subscription.behind else { return };
-        behind.after_seq = progress.through_seq;
+        behind.after_seq = Some(progress.through_seq);
         behind.reading = false;
         subscription.read_seq = progress.through_seq;
         if progress.to_the_end && subscription.matched_seq <= progress.through_seq {
@@ -201,7 +211,7 @@ impl Subscription {
     fn deliver_to(&self, connection: ConnectionId, to: (u64, AgentId, TopicPattern)) -> DeliverTo {
         let (subscription, agent, pattern) = to;
         let (generation, ended) = (self.generation, Arc::clone(&self.ended));
-        DeliverTo { connection, subscription, generation, ended, agent, pattern }
+        DeliverTo { connection, subscription, generation, ended, agent, pattern, since: None }
     }
 
     fn next_number(&self) -> u64 {

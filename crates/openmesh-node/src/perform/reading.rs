@@ -3,13 +3,14 @@
 //! Each runs on a blocking thread of its own and answers through the connection's outbox.
 
 mod notice;
+mod since;
 
 use super::delivery::{DeliverTo, Progress, counted};
 use notice::render_notice;
-use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes};
-use openmesh_core::record::Record;
-use openmesh_core::{Input, LeasedItem, Rejection, Ticket, may_read};
-use openmesh_message::frame::{Delivery, Leased, Reply, SendOutcome};
+use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
+use openmesh_core::record::{Put, Record};
+use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Ticket, may_read};
+use openmesh_message::frame::{Delivery, Leased, PeekPage, Peeked, Reply, SendOutcome};
 use openmesh_message::{Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
 use std::path::PathBuf;
@@ -54,10 +55,24 @@ impl Reading {
     pub(super) fn lease(&self, ticket: Ticket, token: u64, items: Vec<LeasedItem>, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
             let leased = items.iter().filter_map(|item| {
-                let envelope = reading.envelope(item)?;
+                let envelope = reading.envelope(item.seq, &item.put)?;
                 Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
             });
             Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
+        });
+    }
+
+    /// Answers with what is in an inbox.
+    pub(super) fn peek(&self, ticket: Ticket, items: Vec<SeenItem>, next: Option<u64>, outbox: &Outbox) {
+        self.answer(outbox, move |reading| {
+            let entries = items.iter().filter_map(|item| {
+                let SeenItem { attempts, priority, state, put, .. } = item;
+                let (attempts, priority, state) = (*attempts, *priority, *state);
+                let envelope = reading.envelope(item.seq, put)?;
+                Some(Peeked { number: put.number, attempts, priority, state, envelope })
+            });
+            let page = PeekPage { entries: entries.collect(), next_after_number: next };
+            Outgoing::Reply(ticket.tag, Ok(Reply::Peeked(page)))
         });
     }
 
@@ -78,11 +93,19 @@ impl Reading {
         });
     }
 
-    /// Hands over records after `after_seq` that match, while there is room, until the end of what is synced.
-    pub(super) fn catch_up(&self, to: DeliverTo, after_seq: u64, numbers: Arc<AtomicU64>, outbox: &Outbox) {
+    /// Hands over records after `after_seq` that match, while there is room, until the end of what is synced. Without
+    /// `after_seq`, the time to begin with is looked for first.
+    pub(super) fn catch_up(
+        &self,
+        to: DeliverTo,
+        after_seq: Option<u64>,
+        numbers: Arc<AtomicU64>,
+        outbox: &Outbox,
+    ) {
         let (reading, outbox) = (self.clone(), outbox.clone());
         spawn_blocking(move || {
             let (connection, subscription) = (to.connection, to.subscription);
+            let after_seq = after_seq.unwrap_or_else(|| reading.seq_before(to.since.unwrap_or_default()));
             let progress = reading.hand_over(&to, after_seq, &numbers, &outbox);
             let Progress { generation, through_seq, to_the_end } = progress;
             let event = Event::ReadOn { connection, subscription, generation, through_seq, to_the_end };
@@ -130,9 +153,12 @@ impl Reading {
 
     fn matching(&self, stored: &StoredRecord, to: &DeliverTo) -> Option<Envelope> {
         let record = decode(stored)?;
+        if to.since.is_some_and(|since| record.header.at < since) {
+            return None;
+        }
         let topic = record.header.logs.first()?.log.0.strip_prefix("topic/")?.parse().ok()?;
         let envelope = record.message().filter(|_| to.pattern.matches(&topic))?;
-        may_read(&self.mesh.view(), &to.agent, &record).then(|| record.header.stamp(envelope))
+        may_read(&self.mesh.view(), &to.agent, &record, now()).then(|| record.header.stamp(envelope))
     }
 
     fn answer(&self, outbox: &Outbox, answer: impl FnOnce(&Self) -> Outgoing + Send + 'static) {
@@ -165,10 +191,10 @@ impl Reading {
         SignedReceipt::sign_all(&self.node, vec![receipt]).pop()
     }
 
-    fn envelope(&self, item: &LeasedItem) -> Option<Envelope> {
-        let record = self.record(item.seq)?;
-        match item.put.notice {
-            Some(index) => render_notice(&record, index, &item.put.agent, &self.node, &self.mesh.view()),
+    fn envelope(&self, seq: u64, put: &Put) -> Option<Envelope> {
+        let record = self.record(seq)?;
+        match put.notice {
+            Some(index) => render_notice(&record, index, &put.agent, &self.node, &self.mesh.view()),
             None => record.message().map(|envelope| record.header.stamp(envelope)),
         }
     }

@@ -22,6 +22,8 @@ const ACCEPTED_PER_KILL: u64 = 1_050;
 /// Time each kill lets agents work at least.
 const ROUND_MIN: Duration = Duration::from_millis(250);
 const TENDER_MS: i64 = 150;
+/// How long some of the mail waits in its inbox.
+const DELAY_MS: i64 = 300;
 const BATCH: usize = 64;
 
 /// What the agents know: what was sent, and what they were told of it.
@@ -71,16 +73,27 @@ impl Load {
     }
 }
 
-/// Sends batches to a pinned topic and to the worker's inbox until the node dies.
+/// Sends batches to a pinned topic and to the worker's inbox until the node dies; some mail is to wait, and some is
+/// called back.
 async fn send_batches(mesh: Mesh, load: Arc<Load>) {
     while load.goes_on() {
         let drafts = (0..BATCH).map(|n| {
             let to = if n % 4 == 0 { "inbox:worker" } else { "topic:market/load" };
-            mesh.draft(to, &Performative::Inform).unwrap().payload("text/plain", vec![b'x'; 200])
+            let draft = mesh.draft(to, &Performative::Inform).unwrap().payload("text/plain", vec![b'x'; 200]);
+            if n % 16 == 4 { draft.not_before(openmesh_sdk::now().plus_ms(DELAY_MS)) } else { draft }
         });
         let envelopes = mesh.sign_batch(drafts.collect()).unwrap();
         load.noted(&envelopes);
         let Ok(sent) = mesh.send_batch(envelopes.clone()).await else { return };
+        let waiting = envelopes.iter().zip(&sent).find(|(envelope, sent)| {
+            envelope.attributes.get("notbefore").is_some() && sent.receipt().is_some()
+        });
+        if let Some((envelope, receipt)) =
+            waiting.and_then(|(envelope, sent)| Some((envelope, sent.receipt()?)))
+        {
+            // It may come too late, or find the node dead: the log tells.
+            let _ = mesh.recall(receipt, envelope.attributes.get("id").unwrap()).await;
+        }
         for (envelope, sent) in envelopes.into_iter().zip(&sent) {
             load.note(envelope, sent);
         }

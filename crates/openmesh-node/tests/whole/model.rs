@@ -36,6 +36,7 @@ struct Mailbox {
     acknowledged: u64,
     expired: u64,
     dead: u64,
+    recalled: u64,
     entries: BTreeMap<u64, (u64, u32, Held)>,
     token: u64,
 }
@@ -70,7 +71,11 @@ impl Model {
         for put in record.puts() {
             let mailbox = self.inboxes.entry(put.agent).or_default();
             mailbox.accepted += 1;
-            mailbox.entries.insert(put.number, (position.seq, 0, Held::Free));
+            let not_before = record.message().filter(|_| put.notice.is_none());
+            let not_before = not_before.and_then(|message| message.attributes.get("notbefore"));
+            let waits = not_before.map(|text| text.parse::<Timestamp>().unwrap());
+            let held = waits.filter(|time| *time > header.at).map_or(Held::Free, Held::Until);
+            mailbox.entries.insert(put.number, (position.seq, 0, held));
         }
         if let Some(step) = record.step() {
             self.conversations.entry(step.conversation).or_default().read(&step.transition);
@@ -109,6 +114,12 @@ impl Model {
                     entry.2 = if *until > record.header.at { Held::Until(*until) } else { Held::Free };
                 }
             }
+            Outcome::Recalled { agent, number } => {
+                let mailbox = self.inboxes.entry(*agent).or_default();
+                let (_, _, held) = mailbox.entries.remove(number).expect("a message ends once");
+                assert!(!matches!(held, Held::Under(..)), "what is called back is not held");
+                mailbox.recalled += 1;
+            }
             Outcome::Extended { agent, token, until } => {
                 let mailbox = self.inboxes.entry(*agent).or_default();
                 for entry in mailbox.entries.values_mut() {
@@ -137,8 +148,10 @@ impl Model {
             let mailbox = self.inboxes.get(agent).expect("an inbox the log knows");
             let counts = inbox.counts();
             assert!(counts.is_conserved(), "{counts:?}");
-            let expected = (mailbox.accepted, mailbox.acknowledged, mailbox.expired, mailbox.dead);
-            let found = (counts.accepted, counts.acknowledged, counts.expired, counts.dead_lettered);
+            let expected =
+                [mailbox.accepted, mailbox.acknowledged, mailbox.expired, mailbox.dead, mailbox.recalled];
+            let found =
+                [counts.accepted, counts.acknowledged, counts.expired, counts.dead_lettered, counts.recalled];
             assert_eq!(found, expected, "the inbox of {agent}");
             let entries: BTreeMap<_, _> = inbox
                 .entries()

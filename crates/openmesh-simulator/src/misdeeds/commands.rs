@@ -1,7 +1,9 @@
 //! Misdeeds with commands, and publishing, which some of them need.
 
 use crate::world::World;
-use openmesh_message::frame::{Command, Start};
+use openmesh_core::EntryState;
+use openmesh_message::Digest;
+use openmesh_message::frame::{Command, Retention, Start};
 
 const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object"}"#;
 const PROTOCOL: &str = "
@@ -71,6 +73,42 @@ pub(super) fn stale_lease(world: &mut World) -> Option<()> {
     world.command(agent, Command::Ack { token: 1_000_000, numbers: Vec::new() })?;
     // A token of an earlier lease of the same mail.
     world.command(agent, Command::Ack { token: 1, numbers })
+}
+
+/// Calls back mail that its recipient holds.
+pub(super) fn recall_held(world: &mut World) -> Option<()> {
+    for agent in 0..8 {
+        let _ = world.recall(agent, |entry| matches!(entry.state, EntryState::Leased(..)) && !entry.is_act);
+    }
+    Some(())
+}
+
+/// Calls back an act, which took effect.
+pub(super) fn recall_act(world: &mut World) -> Option<()> {
+    for agent in 0..4 {
+        let _ = world.recall(agent, |entry| entry.is_act);
+    }
+    Some(())
+}
+
+/// Calls back mail of somebody else.
+pub(super) fn recall_foreign(world: &mut World) -> Option<()> {
+    let agent = world.anyone();
+    let (recipient, number) = (world.id_of(6)?, 1 + world.random.below(9));
+    let message = Digest::of(b"no message");
+    world.command(agent, Command::Recall { recipient, number, message, id: "guessed".to_owned() })
+}
+
+pub(super) fn version_mismatch(world: &mut World) -> Option<()> {
+    let agent = world.anyone();
+    let command = Command::SetTopic {
+        topic: "topic:market/**".to_owned(),
+        pinned: true,
+        retention: Retention::UNLIMITED,
+        expected_version: Some(u64::MAX),
+        token: Some(crate::world::ADMIN_TOKEN.to_owned()),
+    };
+    world.command(agent, command)
 }
 
 pub(super) fn bad_argument(world: &mut World) -> Option<()> {

@@ -167,6 +167,16 @@ pub(super) fn outside_window(world: &mut World) -> Option<()> {
     dated(world, -3 * DAY_MS)
 }
 
+/// More mail of one agent for another than some inboxes hold.
+pub(super) fn many_from_one(world: &mut World) -> Option<()> {
+    let agent = rogue(world);
+    for _ in 0..6 {
+        let draft = inform(world, agent, "inbox:worker")?;
+        world.send_signed(agent, draft)?;
+    }
+    Some(())
+}
+
 pub(super) fn expired(world: &mut World) -> Option<()> {
     let agent = rogue(world);
     let past = world.time.plus_ms(-2 * DAY_MS);

@@ -1,7 +1,7 @@
-//! Inboxes by hand: a list of mail for each agent, and four counts.
+//! Inboxes by hand: a list of mail for each agent, and five counts.
 
 use crate::violation::{Violation, ensure};
-use openmesh_core::record::{Outcome, Put};
+use openmesh_core::record::{Header, Outcome, Put};
 use openmesh_core::{EntryState, State};
 use openmesh_message::{AgentId, ControlAttributes, Priority, Timestamp};
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 const LEASES: &str = "only free mail is leased, under a token that grows";
 const TOKEN: &str = "only its token ends or extends a lease";
 const SETTLED: &str = "mail ends in one recorded way, for a reason";
+const RECALLED: &str = "only a sender calls back mail, and only mail that nobody holds";
+const QUOTA: &str = "an inbox holds only so many messages of one sender";
 const EQUAL: &str = "an inbox is as the log says";
 
 /// Every inbox.
@@ -24,6 +26,7 @@ struct Hand {
     acknowledged: u64,
     expired: u64,
     dead: u64,
+    recalled: u64,
     token: u64,
 }
 
@@ -35,36 +38,50 @@ struct Mail {
     expiry: Option<Timestamp>,
     leases: u32,
     state: EntryState,
+    sender: Option<AgentId>,
+    is_act: bool,
 }
 
 impl Inboxes {
     pub(super) fn put(
         &mut self,
-        seq: u64,
+        (seq, at): (u64, Timestamp),
         put: &Put,
         control: Option<&ControlAttributes>,
+        sender_messages_max: u64,
     ) -> Result<(), Violation> {
         let control = control.filter(|_| put.notice.is_none());
+        let waits = control.and_then(|control| control.not_before).filter(|time| *time > at);
         let mail = Mail {
             seq,
             notice: put.notice,
             priority: control.map_or(Priority::Normal, |control| control.priority),
             expiry: control.and_then(|control| control.expiry),
             leases: 0,
-            state: EntryState::Ready,
+            state: waits.map_or(EntryState::Ready, EntryState::Delayed),
+            sender: control.map(|control| control.source),
+            is_act: control.is_some_and(ControlAttributes::is_act),
         };
         let inbox = self.by_agent.entry(put.agent).or_default();
         inbox.put += 1;
+        let of_sender = inbox.mail.values().filter(|other| other.sender == mail.sender).count() as u64;
+        ensure(mail.sender.is_none() || of_sender < sender_messages_max, QUOTA, || format!("{put:?}"))?;
         ensure(inbox.mail.insert(put.number, mail).is_none(), "a number is given once", || format!("{put:?}"))
     }
 
-    pub(super) fn feed(
-        &mut self,
-        at: Timestamp,
-        outcome: &Outcome,
-        deliveries_max: u32,
-    ) -> Result<(), Violation> {
-        match outcome {
+    pub(super) fn feed(&mut self, header: &Header, deliveries_max: u32) -> Result<(), Violation> {
+        let at = header.at;
+        match &header.outcome {
+            Outcome::Recalled { agent, number } => {
+                let inbox = self.by_agent.entry(*agent).or_default();
+                let mail = inbox.end(*number)?;
+                let own = mail.sender.is_some() && mail.sender == header.sender && !mail.is_act;
+                let free = !matches!(mail.state, EntryState::Leased(..));
+                let alive = mail.expiry.is_none_or(|expiry| expiry > at);
+                ensure(own && free && alive, RECALLED, || format!("{number}: {mail:?} at {at}"))?;
+                inbox.recalled += 1;
+                Ok(())
+            }
             Outcome::Leased { agent, token, until, numbers } => {
                 self.by_agent.entry(*agent).or_default().lease(*token, *until, numbers)
             }
@@ -122,8 +139,9 @@ impl Inboxes {
                 continue;
             };
             let counts = core.counts();
-            let sums = (counts.accepted, counts.acknowledged, counts.expired, counts.dead_lettered);
-            let expected = (inbox.put, inbox.acknowledged, inbox.expired, inbox.dead);
+            let ended = (counts.acknowledged, counts.expired, counts.dead_lettered, counts.recalled);
+            let sums = (counts.accepted, ended);
+            let expected = (inbox.put, (inbox.acknowledged, inbox.expired, inbox.dead, inbox.recalled));
             ensure(sums == expected, EQUAL, || format!("{agent}: {sums:?}, in the log {expected:?}"))?;
             let conserved = counts.is_conserved() && counts.pending == inbox.mail.len() as u64;
             ensure(conserved, "an inbox's sum holds", || format!("{agent}: {counts:?}"))?;
@@ -138,6 +156,8 @@ impl Inboxes {
                         expiry: entry.expiry,
                         leases: entry.attempts,
                         state: entry.state,
+                        sender: entry.sender,
+                        is_act: entry.is_act,
                     };
                     (number, mail)
                 })

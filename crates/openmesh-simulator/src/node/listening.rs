@@ -4,6 +4,7 @@ use crate::log::Log;
 use crate::violation::{Violation, ensure};
 use openmesh_core::record::Record;
 use openmesh_core::{ConnectionId, Effect, Input, Plan, Ticket};
+use openmesh_message::Timestamp;
 use openmesh_message::frame::{Command, Reply, Start};
 use std::collections::BTreeMap;
 
@@ -15,14 +16,15 @@ type Key = (ConnectionId, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Listening {
     by_key: BTreeMap<Key, Listener>,
-    /// The topic of each record of the log, by its number less one.
-    topics: Vec<Option<String>>,
+    /// The topic of each record of the log and when it was decided, by its number less one.
+    topics: Vec<(Option<String>, Timestamp)>,
 }
 
 #[derive(Debug)]
 struct Listener {
     pattern: String,
     after_seq: u64,
+    since: Timestamp,
     live_after: u64,
     got: Vec<u64>,
     /// The head when its end was planned.
@@ -48,7 +50,7 @@ impl Listening {
     pub(crate) fn note(&mut self, record: &Record) {
         let mut logs = record.header.logs.iter();
         let topic = logs.find_map(|log| log.log.0.strip_prefix("topic/"));
-        self.topics.push(topic.map(str::to_owned));
+        self.topics.push((topic.map(str::to_owned), record.header.at));
     }
 
     pub(crate) fn subject(&self, input: &Input) -> Subject {
@@ -72,14 +74,16 @@ impl Listening {
         };
         match subject {
             Subject::Begins(ticket, number, pattern, start) if done(ticket) => {
-                let after_seq = match start {
-                    Start::Next => head,
-                    Start::At(seq) => seq.saturating_sub(1),
+                let (after_seq, since) = match start {
+                    Start::Next => (head, Timestamp::from_millis(0)),
+                    Start::At(seq) => (seq.saturating_sub(1), Timestamp::from_millis(0)),
+                    Start::Since(time) => (0, time),
                 };
                 let pattern = pattern.rsplit("topic:").next().unwrap_or_default();
                 let listener = Listener {
                     pattern: pattern.to_owned(),
                     after_seq,
+                    since,
                     live_after: head,
                     got: Vec::new(),
                     ends_at: None,
@@ -131,12 +135,15 @@ impl Listening {
     pub(crate) fn check(&mut self, log: &Log) -> Result<(), Violation> {
         for (key, listener) in &mut self.by_key {
             let through = listener.ends_at.unwrap_or_else(|| log.head());
-            let topic_of = |seq: u64| {
-                let topic = self.topics.get(usize::try_from(seq).ok()?.checked_sub(1)?)?;
-                topic.as_deref()
+            let is_due = |seq: &u64| {
+                let place = usize::try_from(*seq).ok().and_then(|seq| seq.checked_sub(1));
+                let found = place.and_then(|place| self.topics.get(place));
+                let (topic, at) = found.map_or((None, listener.since), |(topic, at)| (topic.as_deref(), *at));
+                // What is handed over live is not older than what has been read, whatever the clock says.
+                let young = at >= listener.since || *seq > listener.live_after;
+                young && topic.is_some_and(|topic| matches(&listener.pattern, topic))
             };
-            let due = (listener.after_seq + 1..=through)
-                .filter(|seq| topic_of(*seq).is_some_and(|topic| matches(&listener.pattern, topic)));
+            let due = (listener.after_seq + 1..=through).filter(is_due);
             let due: Vec<_> = due.collect();
             ensure(due == listener.got || listener.is_blurred, PROMISE, || {
                 format!("{key:?} `{}`: due {due:?}, handed {:?}", listener.pattern, listener.got)

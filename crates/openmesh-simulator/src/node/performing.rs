@@ -4,10 +4,10 @@ use super::listening::matches;
 use super::{Node, Out, Said};
 use crate::census::{Census, Kind};
 use crate::violation::{Violation, ensure};
-use openmesh_core::record::Outcome;
-use openmesh_core::{Deliver, Effect, LeasedItem, Matcher, Plan, Question, Ticket, may_read};
+use openmesh_core::record::{Outcome, Put};
+use openmesh_core::{Begin, Deliver, Effect, Matcher, Plan, Question, Ticket, may_read};
 use openmesh_message::frame::LogPage;
-use openmesh_message::{Address, AgentId, ControlAttributes, Level, Receipt, Target};
+use openmesh_message::{Address, AgentId, ControlAttributes, Level, Receipt, Target, Timestamp};
 
 impl Node {
     /// Performs at most `limit` effects of the plans, in order.
@@ -18,15 +18,20 @@ impl Node {
         census: &mut Census,
     ) -> Result<Vec<Out>, Violation> {
         let mut out = Vec::new();
-        let effects = plans.iter().flat_map(|plan| &plan.effects).take(limit);
-        for effect in effects {
+        let effects = plans.iter().flat_map(|plan| plan.effects.iter().map(|effect| (effect, plan.at)));
+        for (effect, now) in effects.take(limit) {
             self.note(effect_text(effect).as_bytes());
-            self.perform(effect, census, &mut out)?;
+            self.perform((effect, now), census, &mut out)?;
         }
         Ok(out)
     }
 
-    fn perform(&mut self, effect: &Effect, census: &mut Census, out: &mut Vec<Out>) -> Result<(), Violation> {
+    fn perform(
+        &mut self,
+        (effect, now): (&Effect, Timestamp),
+        census: &mut Census,
+        out: &mut Vec<Out>,
+    ) -> Result<(), Violation> {
         let mut say = |ticket: Ticket, said: Said| {
             let connection = ticket.connection;
             out.push(Out { connection, said });
@@ -64,15 +69,20 @@ impl Node {
                 out.push(Out { connection, said });
             }
             Effect::Lease { ticket, token, items } => {
-                self.check_lease(items)?;
+                self.check_puts(items.iter().map(|item| (item.seq, &item.put)))?;
                 let numbers = items.iter().map(|item| item.put.number).collect();
                 say(*ticket, Said::Leased(*token, numbers));
             }
-            Effect::CatchUp { connection, subscription, agent, pattern, after_seq } => {
-                self.catch_up((*connection, *subscription), agent, pattern.as_str(), *after_seq)?
+            Effect::Peek { ticket, items, .. } => {
+                let puts = items.iter().map(|item| (item.seq, &item.put));
+                self.check_puts(puts)?;
+                say(*ticket, Said::Other);
+            }
+            Effect::CatchUp { connection, subscription, agent, pattern, begin } => {
+                self.catch_up((*connection, *subscription), agent, pattern.as_str(), (*begin, now))?
             }
             Effect::Query { ticket, question } => {
-                self.page(question)?;
+                self.page(question, now)?;
                 say(*ticket, Said::Other);
             }
             Effect::ReloadPolicy(ticket) => {
@@ -138,11 +148,11 @@ impl Node {
     }
 
     /// What is leased is what the record put into that very inbox.
-    fn check_lease(&self, items: &[LeasedItem]) -> Result<(), Violation> {
-        for item in items {
-            let record = self.log.record(item.seq)?;
-            ensure(record.puts().contains(&item.put), "what is leased was put into that inbox", || {
-                format!("{item:?} is not among {:?}", record.puts())
+    fn check_puts<'a>(&self, puts: impl Iterator<Item = (u64, &'a Put)>) -> Result<(), Violation> {
+        for (seq, put) in puts {
+            let record = self.log.record(seq)?;
+            ensure(record.puts().contains(put), "what is leased was put into that inbox", || {
+                format!("{put:?} is not among {:?}", record.puts())
             })?;
         }
         Ok(())
@@ -153,28 +163,37 @@ impl Node {
         key: (openmesh_core::ConnectionId, u64),
         agent: &AgentId,
         pattern: &str,
-        after_seq: u64,
+        (begin, now): (Begin, Timestamp),
     ) -> Result<(), Violation> {
+        let (after_seq, since) = match begin {
+            Begin::After(seq) => (seq, Timestamp::from_millis(0)),
+            Begin::Since(time) => (0, time),
+        };
         for seq in after_seq + 1..=self.listening.live_after(key) {
             let record = self.log.record(seq)?;
+            if record.header.at < since {
+                continue;
+            }
             let logs = record.header.logs.iter();
             let topic = logs.filter_map(|log| log.log.0.strip_prefix("topic/")).next();
             let Some(topic) = topic.filter(|topic| matches(pattern, topic)) else {
                 continue;
             };
-            if matches!(record.header.outcome, Outcome::Accepted(_)) && may_read(&self.view, agent, &record) {
+            if matches!(record.header.outcome, Outcome::Accepted(_))
+                && may_read(&self.view, agent, &record, now)
+            {
                 self.listening.hand(key, Some(seq), topic)?;
             }
         }
         Ok(())
     }
 
-    fn page(&self, question: &Question) -> Result<LogPage, Violation> {
+    fn page(&self, question: &Question, now: Timestamp) -> Result<LogPage, Violation> {
         let mut page = LogPage::default();
         let matcher = Matcher::new(&question.filter);
         for seq in question.after_seq + 1..=self.log.head() {
             let record = self.log.record(seq)?;
-            if matcher.matches(&record) && may_read(&self.view, &question.agent, &record) {
+            if matcher.matches(&record) && may_read(&self.view, &question.agent, &record, now) {
                 page.records.push(record.header.position.to_string());
             }
             if page.records.len() >= question.records_max as usize {

@@ -1,7 +1,7 @@
 //! What agents do of their own accord besides conversing: publish, write, ask, work off their mail, subscribe.
 
 use super::{Asked, World};
-use openmesh_core::Ticket;
+use openmesh_core::{Entry, EntryState, Ticket};
 use openmesh_message::Performative;
 use openmesh_message::frame::{Command, LogFilter, Start};
 
@@ -18,7 +18,8 @@ impl World {
             52..63 => self.publish(),
             63..70 => self.write(),
             70..78 => self.ask_or_answer(),
-            78..92 => self.work(),
+            78..91 => self.work(),
+            91 => self.call_back(),
             92..96 => self.listen(),
             _ => self.wonder(),
         };
@@ -48,6 +49,11 @@ impl World {
         if self.random.chance(1, 3) {
             let expiry = self.time.plus_ms(self.random.ms(5_000, 120_000));
             draft = draft.expires(expiry);
+        }
+        if self.random.chance(1, 6) {
+            // Beyond `expirytime` it is refused.
+            let time = self.time.plus_ms(self.random.ms(0, 20_000));
+            draft = draft.not_before(time);
         }
         if self.random.chance(1, 3) {
             let priority = *self.random.pick(&["critical", "urgent", "bulk"])?;
@@ -112,6 +118,27 @@ impl World {
         self.command(agent, command)
     }
 
+    /// Mail that nobody has taken.
+    fn call_back(&mut self) -> Option<()> {
+        let agent = self.anyone();
+        self.recall(agent, |entry| !entry.is_act && !matches!(entry.state, EntryState::Leased(..)))
+    }
+
+    /// Calls back mail of an agent, of the kind that is looked for.
+    pub(crate) fn recall(&mut self, agent: usize, is_meant: impl Fn(&Entry) -> bool) -> Option<()> {
+        let sender = self.id_of(agent);
+        let mut found = Vec::new();
+        for (recipient, inbox) in self.node.partition.state().inboxes() {
+            let meant = inbox.entries().filter(|(_, entry)| entry.sender == sender && is_meant(entry));
+            found.extend(meant.map(|(number, entry)| (*recipient, number, entry.seq)));
+        }
+        let (recipient, number, seq) = *self.random.pick(&found)?;
+        let record = self.node.log.record(seq).ok()?;
+        let message = record.message()?;
+        let (digest, id) = (message.digest(), message.attributes.get("id")?.to_owned());
+        self.command(agent, Command::Recall { recipient, number, message: digest, id })
+    }
+
     fn listen(&mut self) -> Option<()> {
         let agent = self.anyone();
         let subscription = 1 + self.random.below(5);
@@ -121,6 +148,7 @@ impl World {
         let pattern = (*self.random.pick(&PATTERNS)?).to_owned();
         let start = match self.random.chance(1, 3) {
             true => Start::At(1 + self.random.below(self.node.log.head())),
+            false if self.random.chance(1, 4) => Start::Since(self.time.plus_ms(-self.random.ms(0, 30_000))),
             false => Start::Next,
         };
         let command = Command::Subscribe { subscription, pattern, start };
@@ -130,7 +158,13 @@ impl World {
     /// Questions, which change nothing.
     fn wonder(&mut self) -> Option<()> {
         let agent = self.anyone();
-        let command = match self.random.below(8) {
+        let command = match self.random.below(11) {
+            8 => Command::Peek { after_number: self.random.below(20), messages_max: 5 },
+            9 => Command::ListTopics,
+            10 => {
+                let topic = "topic:market/**".to_owned();
+                Command::GetTopic { topic, after: None, topics_max: 10 }
+            }
             0 => Command::ListAgents,
             1 => Command::CountInbox,
             2 => Command::ListConversations,

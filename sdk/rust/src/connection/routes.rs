@@ -65,12 +65,17 @@ impl Routes {
         self.subscriptions.remove(&subscription).is_some()
     }
 
-    pub(crate) fn await_replies(&mut self, id: &str) -> Option<Arc<ArrivalQueue>> {
+    pub(crate) fn await_replies<'a>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Arc<ArrivalQueue>> {
         if self.ended {
             return None;
         }
         let queue = Arc::new(ArrivalQueue::new(REPLIES_MAX));
-        self.replies.insert(id.to_owned(), Arc::clone(&queue));
+        for id in ids {
+            self.replies.insert(id.to_owned(), Arc::clone(&queue));
+        }
         Some(queue)
     }
 
@@ -128,7 +133,7 @@ impl ArrivalQueue {
     }
 
     /// `None`: nothing yet.
-    fn try_next(&self) -> Option<Option<Arrived>> {
+    pub(crate) fn try_next(&self) -> Option<Option<Arrived>> {
         let mut state = self.state();
         match state.arrived.pop_front() {
             Some(next) => Some(Some(next)),

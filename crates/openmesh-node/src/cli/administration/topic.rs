@@ -1,4 +1,7 @@
-//! `openmesh topic`: which topics are kept.
+//! `openmesh topic`: which topics are kept, how much of them, and what is there.
+
+mod retaining;
+mod showing;
 
 use crate::cli::agent::admin_token;
 use crate::cli::context::Context;
@@ -13,6 +16,12 @@ pub(crate) enum Command {
     Pin(PinArgs),
     /// Keep no more messages of a pattern that was pinned.
     Unpin(UnpinArgs),
+    /// Say how much of the topics of a pattern is kept: by age, bytes or count.
+    Set(retaining::SetArgs),
+    /// List the patterns that are kept, and the topics of which something is there.
+    Ls(showing::ListArgs),
+    /// Show how a topic or pattern is kept, and what is there of each topic.
+    Show(showing::ShowArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,11 +48,13 @@ struct Topics {
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
-    let (topics, pinned) = match command {
-        Command::Pin(args) => (args.topics, true),
-        Command::Unpin(args) => (args.topics, false),
-    };
-    context.run(configure(&topics, pinned, context))
+    match command {
+        Command::Pin(args) => context.run(configure(&args.topics, true, context)),
+        Command::Unpin(args) => context.run(configure(&args.topics, false, context)),
+        Command::Set(args) => context.run(retaining::set(&args, context)),
+        Command::Ls(args) => context.run(showing::list(&args, context)),
+        Command::Show(args) => context.run(showing::show(&args, context)),
+    }
 }
 
 async fn configure(topics: &Topics, pinned: bool, context: &Context) -> Result<()> {

@@ -1,134 +1,101 @@
-//! `openmesh inbox ls`: what is in the inbox, read from the log's own account of it; takes nothing.
+//! `openmesh inbox ls` and `peek`: what is in the inbox; takes nothing.
 
 use crate::cli::context::{Context, Names};
 use crate::cli::output::{cut, text};
+use crate::cli::talk::message_row;
 use anyhow::Result;
-use openmesh_sdk::LogFilter;
+use openmesh_sdk::{HeldState, Mesh, Peeked};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Characters of a payload that a row shows.
 const PAYLOAD_CHARS_MAX: usize = 80;
+/// Messages asked for at a time.
+const PAGE_MESSAGES: u32 = 256;
 
-/// Prints the messages that have not ended, oldest first.
-pub(super) async fn list(context: &Context) -> Result<()> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ openmesh inbox ls --as bob
+  $ openmesh inbox ls --after 100 --limit 20 -o jsonl")]
+pub(crate) struct ListArgs {
+    /// Begin after this number.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    after: u64,
+    /// At most so many messages.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ openmesh inbox peek              the oldest message, whole
+  $ openmesh inbox peek 7 -o json    number 7")]
+pub(crate) struct PeekArgs {
+    /// The message's number [default: the oldest].
+    number: Option<u64>,
+}
+
+/// Prints what is held, by number.
+pub(super) async fn list(args: &ListArgs, context: &Context) -> Result<()> {
     let mesh = context.connect().await?;
-    let own = mesh.id().to_string();
-    let filter = LogFilter { agent: Some(mesh.id()), ..LogFilter::default() };
-    let mut pages = mesh.query_log(filter);
-    let mut account = Account { own, entries: BTreeMap::new() };
-    while let Some(page) = pages.next_page().await? {
-        page.iter().for_each(|record| account.apply(record));
-    }
+    let held = held_after(&mesh, args.after, args.limit).await?;
     let names = Names::ask(&mesh).await;
     mesh.close().await;
-    let rows: Vec<Value> = account.entries.into_values().collect();
-    context.format().listing(&["number", "state", "attempts", "at", "from", "act", "payload"], &rows, |row| {
-        let from = names.show(&text(row, "/from"));
-        let payload = cut(&names.replace_in(&text(row, "/payload")), PAYLOAD_CHARS_MAX);
-        let (act, at) = (text(row, "/performative"), text(row, "/at"));
-        vec![text(row, "/number"), text(row, "/state"), text(row, "/attempts"), at, from, act, payload]
+    let rows: Vec<Value> = held.iter().map(row).collect();
+    let heads = ["number", "state", "priority", "attempts", "at", "from", "act", "payload"];
+    context.format().listing(&heads, &rows, |row| {
+        let cell = |pointer| text(row, pointer);
+        let until = cell("/until");
+        let state =
+            if until.is_empty() { cell("/state") } else { format!("{} until {until}", cell("/state")) };
+        let payload = cut(&names.replace_in(&cell("/payload")), PAYLOAD_CHARS_MAX);
+        let from = names.show(&cell("/attributes/source"));
+        let act = cell("/attributes/performative");
+        vec![cell("/number"), state, cell("/priority"), cell("/attempts"), cell("/at"), from, act, payload]
     })
 }
 
-/// The entries of one inbox, as its records tell.
-struct Account {
-    own: String,
-    entries: BTreeMap<u64, Value>,
+/// Prints one message whole.
+pub(super) async fn peek(args: &PeekArgs, context: &Context) -> Result<()> {
+    let mesh = context.connect().await?;
+    let after = args.number.map_or(0, |number| number.saturating_sub(1));
+    let held = mesh.inbox().peek(after, 1).await?.entries.into_iter().next();
+    mesh.close().await;
+    let held = held.filter(|held| args.number.is_none_or(|number| held.number == number));
+    let Some(held) = held else {
+        let what = args
+            .number
+            .map_or_else(|| "the inbox is empty".to_owned(), |n| format!("there is no message {n}"));
+        let next = "`openmesh inbox ls` lists what is there; what has ended is in `openmesh log query`";
+        return Err(crate::cli::failure::Failure::not_found(what).next(next).into());
+    };
+    let row = row(&held);
+    context.format().outcome(&serde_json::to_string_pretty(&row)?, &row)
 }
 
-impl Account {
-    fn apply(&mut self, record: &Value) {
-        match text(record, "/kind").as_str() {
-            "message" | "fired" => self.put(record),
-            "leased" if text(record, "/outcome/agent") == self.own => self.lease(record),
-            "settled" if text(record, "/outcome/agent") == self.own => self.settle(record),
-            _ => {}
-        }
+async fn held_after(mesh: &Mesh, after: u64, limit: usize) -> Result<Vec<Peeked>> {
+    let mut held = Vec::new();
+    let mut next = Some(after);
+    while let Some(after) = next.filter(|_| held.len() < limit) {
+        let page = mesh.inbox().peek(after, PAGE_MESSAGES).await?;
+        held.extend(page.entries);
+        next = page.next_after_number;
     }
-
-    fn put(&mut self, record: &Value) {
-        let puts = record.pointer("/outcome/inboxes").and_then(Value::as_array);
-        for put in puts.into_iter().flatten().filter(|put| text(put, "/agent") == self.own) {
-            let Some(number) = put.get("number").and_then(Value::as_u64) else { continue };
-            let is_notice = put.get("notice").is_some_and(Value::is_number);
-            let (from, act, payload) = if is_notice {
-                ("the node".to_owned(), "inform".to_owned(), text(record, "/outcome/step/summary"))
-            } else {
-                let act = text(record, "/message/attributes/performative");
-                (text(record, "/sender"), act, text(record, "/message/payload"))
-            };
-            let entry = json!({
-                "number": number, "state": "ready", "attempts": 0, "at": text(record, "/at"), "from": from,
-                "performative": act, "payload": payload, "seq": record.get("seq"),
-                "id": text(record, "/message/attributes/id"),
-                "conversation": record.pointer("/outcome/step/conversation"),
-            });
-            self.entries.insert(number, entry);
-        }
-    }
-
-    fn lease(&mut self, record: &Value) {
-        for number in numbers(record, "/outcome/numbers") {
-            if let Some(entry) = self.entries.get_mut(&number) {
-                let attempts = entry.get("attempts").and_then(Value::as_u64).unwrap_or(0);
-                let state = format!("leased until {}", text(record, "/outcome/until"));
-                set(entry, "attempts", json!(attempts + 1));
-                set(entry, "state", json!(state));
-            }
-        }
-    }
-
-    fn settle(&mut self, record: &Value) {
-        for ended in ["/outcome/acknowledged", "/outcome/expired", "/outcome/dead_lettered"] {
-            for number in numbers(record, ended) {
-                self.entries.remove(&number);
-            }
-        }
-        let returned = record.pointer("/outcome/returned").and_then(Value::as_array);
-        for returned in returned.into_iter().flatten() {
-            let number = returned.get(0).and_then(Value::as_u64).unwrap_or_default();
-            if let Some(entry) = self.entries.get_mut(&number) {
-                let (until, at) = (text(returned, "/1"), text(record, "/at"));
-                let state = if until > at { format!("delayed until {until}") } else { "ready".to_owned() };
-                set(entry, "state", json!(state));
-            }
-        }
-    }
+    held.truncate(limit);
+    Ok(held)
 }
 
-fn set(entry: &mut Value, key: &str, value: Value) {
-    if let Value::Object(entry) = entry {
-        entry.insert(key.to_owned(), value);
-    }
-}
-
-fn numbers(record: &Value, pointer: &str) -> Vec<u64> {
-    let numbers = record.pointer(pointer).and_then(Value::as_array);
-    numbers.into_iter().flatten().filter_map(Value::as_u64).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Account;
-    use serde_json::json;
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn the_account_follows_puts_leases_and_settlements() {
-        let mut account = Account { own: "did:a".to_owned(), entries: BTreeMap::new() };
-        let put = |number: u64, agent: &str| json!({"kind": "message", "outcome": {"inboxes": [{"agent": agent, "number": number, "notice": null}]}});
-        for record in [put(1, "did:a"), put(2, "did:a"), put(1, "did:b"), put(3, "did:a")] {
-            account.apply(&record);
-        }
-        account.apply(
-            &json!({"kind": "leased", "outcome": {"agent": "did:a", "until": "later", "numbers": [1, 2]}}),
-        );
-        account.apply(&json!({"kind": "settled", "at": "1", "outcome": {
-            "agent": "did:a", "acknowledged": [1], "expired": [], "dead_lettered": [], "returned": [[2, "2"]]}}));
-        assert_eq!(account.entries.keys().copied().collect::<Vec<_>>(), [2, 3]);
-        assert_eq!(account.entries[&2]["state"], "delayed until 2");
-        assert_eq!(account.entries[&2]["attempts"], 1);
-        assert_eq!(account.entries[&3]["state"], "ready");
-    }
+fn row(held: &Peeked) -> Value {
+    let (state, until) = match held.state {
+        HeldState::Ready => ("ready", None),
+        HeldState::Delayed(until) => ("delayed", Some(until)),
+        HeldState::Leased(until) => ("leased", Some(until)),
+    };
+    let at = held.envelope.transit.receivedtime;
+    let extra = json!({
+        "number": held.number, "state": state, "until": until.map(|time| time.to_string()),
+        "priority": held.priority.as_str(), "attempts": held.attempts, "at": at.map(|time| time.to_string()),
+    });
+    message_row(&held.envelope, &extra)
 }

@@ -1,10 +1,10 @@
 //! `openmesh reply`: answers requests, with a text or with what a command prints.
 
-use super::{Payload, message_line, message_row};
+use super::{Payload, message_line, message_row, topic_address};
 use crate::cli::context::{Context, Names};
 use crate::cli::output::remark;
 use anyhow::{Context as _, Result};
-use openmesh_sdk::{Envelope, Mesh, Performative, Sent};
+use openmesh_sdk::{Envelope, Mesh, Performative, Sent, Start};
 use serde_json::json;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
@@ -20,10 +20,14 @@ Examples:
   $ openmesh reply --with 'pong'              the same answer to everyone
   $ openmesh reply --exec 'tr a-z A-Z'        the payload on stdin, the answer on stdout
   $ openmesh reply --exec ./answer --count 1  one request, then end
+  $ openmesh reply --with 'dry' --topic weather/berlin   requests to a topic, with those of others
 A command sees OPENMESH_SENDER and OPENMESH_PERFORMATIVE; if it fails, the answer is `failure`.")]
 pub(crate) struct Args {
     #[command(flatten)]
     answer: Answer,
+    /// Answer the requests published to these topics (* is one level, ** the rest), not those to the agent itself.
+    #[arg(long, value_name = "PATTERN")]
+    topic: Option<String>,
     /// End after so many requests.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -47,11 +51,14 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
 async fn serve(args: &Args, context: &Context) -> Result<()> {
     let fixed = args.answer.with.as_deref().map(Payload::read).transpose()?;
     let mesh = context.connect().await?;
-    let mut incoming = mesh.incoming()?;
+    let mut incoming = match &args.topic {
+        Some(pattern) => mesh.subscribe(&topic_address(pattern), Start::Next).await?,
+        None => mesh.incoming()?,
+    };
     let names = Names::ask(&mesh).await;
     if context.format().is_table() {
-        let own = names.show(&mesh.id().to_string());
-        remark(&format!("answering requests to {own} (ctrl-c ends)"));
+        let own = || names.show(&mesh.id().to_string());
+        remark(&format!("answering requests to {} (ctrl-c ends)", args.topic.clone().unwrap_or_else(own)));
     }
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {

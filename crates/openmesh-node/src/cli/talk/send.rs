@@ -1,12 +1,13 @@
 //! `openmesh send`: any message, above all an act of a conversation.
 
 use super::{Payload, agent_address, report_sent};
+use crate::cli::amount::time_to_come;
 use crate::cli::context::{Context, Names};
 use crate::cli::conversation;
 use crate::cli::failure::Failure;
 use anyhow::Result;
-use openmesh_message::{ConversationId, Digest, PinnedName, Timestamp};
-use openmesh_sdk::{AgentId, Draft, Mesh, Performative, new_conversation_id, now};
+use openmesh_message::{ConversationId, Digest, PinnedName, Priority, Timestamp};
+use openmesh_sdk::{AgentId, Draft, Mesh, Performative, new_conversation_id};
 use serde_json::json;
 
 /// Sends.
@@ -14,6 +15,8 @@ use serde_json::json;
 #[command(after_help = "\
 Examples:
   $ openmesh send bob 'see you at noon' --durable
+  $ openmesh send bob 'happy new year' --not-before 2027-01-01T00:00:00Z
+  $ openmesh send inbox:bob 'the pump has stopped' --priority critical
   $ openmesh send topic:market/rfp @rfp.json --performative cfp --schema market/rfp@^1 \\
       --protocol market/negotiation@^1 --new-conversation
   $ openmesh send buyer @offer.json --performative propose --schema market/proposal@^1 --conversation ID
@@ -44,9 +47,15 @@ pub(crate) struct Args {
     /// The id of the message this one answers.
     #[arg(long, value_name = "ID")]
     reply_to_id: Option<String>,
-    /// When the message is of no use any more: seconds from now, or a time as 2026-12-24T12:00:00Z.
+    /// When the message is of no use any more: seconds or a span as 10m from now, or a time as 2026-12-24T12:00:00Z.
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
+    /// Have the message wait in the inbox, at most 30 days: seconds or a span as 10m from now, or a time.
+    #[arg(long, value_name = "WHEN")]
+    not_before: Option<String>,
+    /// How urgent it is: critical, urgent, normal or bulk.
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
     /// Have the message kept: in the agent's inbox if it is away.
     #[arg(long)]
     durable: bool,
@@ -61,7 +70,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
 
 async fn send(args: &Args, context: &Context) -> Result<()> {
     let payload = args.payload.as_deref().map(Payload::read).transpose()?;
-    let expiry = args.expires.as_deref().map(read_time).transpose()?;
+    let expiry = args.expires.as_deref().map(|text| time_to_come("--expires", text)).transpose()?;
+    let not_before = args.not_before.as_deref().map(|text| time_to_come("--not-before", text)).transpose()?;
     let mesh = context.connect().await?;
     let mut draft = mesh.draft(&agent_address(&args.to), &args.performative)?;
     if let Some(payload) = &payload {
@@ -77,6 +87,7 @@ async fn send(args: &Args, context: &Context) -> Result<()> {
     if !args.invite.is_empty() {
         draft = invite(draft, &args.invite, &Names::ask(&mesh).await)?;
     }
+    let draft = not_before.map_or(draft.clone(), |time| draft.not_before(time));
     let envelope = mesh.sign(complete(draft, args, expiry))?;
     let id = envelope.attributes.get("id").unwrap_or_default().to_owned();
     let sent = mesh.send(envelope).await?;
@@ -98,6 +109,9 @@ fn complete(mut draft: Draft, args: &Args, expiry: Option<Timestamp>) -> Draft {
     }
     if let Some(expiry) = expiry {
         draft = draft.expires(expiry);
+    }
+    if let Some(priority) = args.priority {
+        draft = draft.priority(priority);
     }
     if args.durable {
         draft = draft.ack_level("durable");
@@ -138,12 +152,4 @@ fn invite(draft: Draft, invitations: &[String], names: &Names) -> Result<Draft> 
         invited.push((role, names.resolve(agent)?));
     }
     Ok(draft.invite(&invited))
-}
-
-fn read_time(text: &str) -> Result<Timestamp> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(now().plus_ms(i64::from(seconds) * 1_000));
-    }
-    let next = "write seconds from now, or a time as 2026-12-24T12:00:00Z";
-    Timestamp::parse(text).map_err(|why| Failure::usage(format!("--expires: {why}")).next(next).into())
 }

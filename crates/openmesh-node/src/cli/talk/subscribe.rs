@@ -1,6 +1,7 @@
 //! `openmesh sub`: the messages of topics, as they come.
 
 use super::{message_line, message_row, topic_address};
+use crate::cli::amount::time_past;
 use crate::cli::context::{Context, Names};
 use crate::cli::output::{Format, remark};
 use anyhow::Result;
@@ -18,6 +19,7 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 Examples:
   $ openmesh sub 'news/*'                          one level below news, from here on
   $ openmesh sub 'market/**' --from 1 --count 10   the first ten kept messages of all of market
+  $ openmesh sub 'market/**' --since 10m           what was kept in the last ten minutes, then live
   $ openmesh sub 'clock/**' --timeout 5 -o jsonl   five seconds, one JSON object a line")]
 pub(crate) struct Args {
     /// A topic or a pattern: * is one level, ** the rest.
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// Begin with the first kept message at or after this record of the log; 1 is the beginning.
     #[arg(long, value_name = "SEQ")]
     from: Option<u64>,
+    /// Begin with the first message kept at or after this: a span before now, as 10m, or a time as 2026-12-24T12:00:00Z.
+    #[arg(long, value_name = "WHEN", conflicts_with = "from")]
+    since: Option<String>,
     /// End after so many messages.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
@@ -38,8 +43,9 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 async fn subscribe(args: &Args, context: &Context) -> Result<()> {
+    let since = args.since.as_deref().map(|text| time_past("--since", text)).transpose()?;
+    let start = since.map_or_else(|| args.from.map_or(Start::Next, Start::At), Start::Since);
     let mesh = context.connect().await?;
-    let start = args.from.map_or(Start::Next, Start::At);
     let mut subscription = mesh.subscribe(&topic_address(&args.pattern), start).await?;
     let names = Names::ask(&mesh).await;
     if context.format().is_table() {

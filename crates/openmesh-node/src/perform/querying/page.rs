@@ -2,6 +2,7 @@
 
 use super::{Answered, Looked};
 use crate::perform::reading::decode;
+use openmesh_adapter::now;
 use openmesh_core::record::{Record, to_json};
 use openmesh_core::{Matcher, Question, View, as_seen_by, may_ask_for, may_read};
 use openmesh_message::Problem;
@@ -107,7 +108,7 @@ impl<'a> Filling<'a> {
 
     fn take(&mut self, stored: &StoredRecord) {
         let record = decode(stored).filter(|record| self.matcher.matches(record));
-        if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record)) {
+        if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record, now())) {
             let text = render(&as_seen_by(self.view, &self.question.agent, &record));
             if self.bytes + text.len() > PAGE_BYTES_MAX && !self.page.records.is_empty() {
                 self.is_full = true;
