@@ -108,7 +108,8 @@ impl<'a> Filling<'a> {
 
     fn take(&mut self, stored: &StoredRecord) {
         let record = decode(stored).filter(|record| self.matcher.matches(record));
-        if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record, now())) {
+        if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record, now()))
+        {
             let text = render(&as_seen_by(self.view, &self.question.agent, &record));
             if self.bytes + text.len() > PAGE_BYTES_MAX && !self.page.records.is_empty() {
                 self.is_full = true;
