@@ -1,0 +1,4 @@
+//! libFuzzer drives `definition::conversation`.
+#![no_main]
+
+openmesh_fuzz::drive!(definition::conversation);

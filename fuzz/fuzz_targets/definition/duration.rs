@@ -1,0 +1,4 @@
+//! libFuzzer drives `definition::duration`.
+#![no_main]
+
+openmesh_fuzz::drive!(definition::duration);

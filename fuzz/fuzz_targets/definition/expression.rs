@@ -1,0 +1,4 @@
+//! libFuzzer drives `definition::expression`.
+#![no_main]
+
+openmesh_fuzz::drive!(definition::expression);

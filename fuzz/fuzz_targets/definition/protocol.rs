@@ -1,0 +1,4 @@
+//! libFuzzer drives `definition::protocol`.
+#![no_main]
+
+openmesh_fuzz::drive!(definition::protocol);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `definition::schema`.
+#![no_main]
+
+openmesh_fuzz::drive!(definition::schema);

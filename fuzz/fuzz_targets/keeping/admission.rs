@@ -1,0 +1,4 @@
+//! libFuzzer drives `keeping::admission`.
+#![no_main]
+
+openmesh_fuzz::drive!(keeping::admission);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `keeping::log_forgery`.
+#![no_main]
+
+openmesh_fuzz::drive!(keeping::log_forgery);

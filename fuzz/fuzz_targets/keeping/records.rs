@@ -1,0 +1,4 @@
+//! libFuzzer drives `keeping::records`.
+#![no_main]
+
+openmesh_fuzz::drive!(keeping::records);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `keeping::snapshot`.
+#![no_main]
+
+openmesh_fuzz::drive!(keeping::snapshot);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `text::addresses`.
+#![no_main]
+
+openmesh_fuzz::drive!(text::addresses);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `text::identifiers`.
+#![no_main]
+
+openmesh_fuzz::drive!(text::identifiers);

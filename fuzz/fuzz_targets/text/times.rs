@@ -1,0 +1,4 @@
+//! libFuzzer drives `text::times`.
+#![no_main]
+
+openmesh_fuzz::drive!(text::times);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `text::topics`.
+#![no_main]
+
+openmesh_fuzz::drive!(text::topics);

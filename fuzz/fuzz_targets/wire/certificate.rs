@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::certificate`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::certificate);

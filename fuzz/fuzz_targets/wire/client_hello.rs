@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::client_hello`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::client_hello);

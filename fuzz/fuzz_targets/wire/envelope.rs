@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::envelope`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::envelope);

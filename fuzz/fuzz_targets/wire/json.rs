@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::json`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::json);

@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::proof`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::proof);

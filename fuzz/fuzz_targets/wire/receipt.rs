@@ -1,0 +1,4 @@
+//! libFuzzer drives `wire::receipt`.
+#![no_main]
+
+openmesh_fuzz::drive!(wire::receipt);

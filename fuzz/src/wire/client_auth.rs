@@ -1,0 +1,42 @@
+//! The agent's proof of its key. Only the proof for this very conversation of hellos is believed.
+
+use crate::cast::{NOW, agent, agent_key, answered, client_hello, home};
+use crate::form::assert_brief;
+use crate::targets::{Met, Seed};
+use openmesh_message::handshake::{
+    ClientAuth, HandshakeError, SignedServerHello, accept_auth, authenticate, decode,
+};
+use std::sync::LazyLock;
+
+/// An encoded client auth.
+pub fn target(input: &[u8]) -> Met {
+    static SAID: LazyLock<Vec<u8>> = LazyLock::new(client_hello);
+    static ANSWERED: LazyLock<SignedServerHello> = LazyLock::new(answered);
+    static GENUINE: LazyLock<ClientAuth> = LazyLock::new(genuine);
+    match accept_auth(&SAID, &ANSWERED, input) {
+        Ok(who) => {
+            assert_eq!(who, agent(0));
+            assert_eq!(decode::<ClientAuth>(input), Ok(GENUINE.clone()), "a proof that the agent never gave");
+            Met::Taken
+        }
+        Err(HandshakeError::AgentSignature) => Met::Taken,
+        Err(error) => {
+            assert_brief(&error);
+            Met::Refused
+        }
+    }
+}
+
+fn genuine() -> ClientAuth {
+    let (_, auth) = authenticate(&agent_key(0), &home(), &client_hello(), &answered(), NOW).unwrap();
+    auth
+}
+
+/// The genuine proof, and one by another key.
+pub fn seeds() -> Vec<Seed> {
+    let (_, other) = authenticate(&agent_key(1), &home(), &client_hello(), &answered(), NOW).unwrap();
+    vec![
+        Seed::new("genuine", minicbor::to_vec(genuine()).unwrap()),
+        Seed::new("other-key", minicbor::to_vec(other).unwrap()),
+    ]
+}
