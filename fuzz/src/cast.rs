@@ -1,6 +1,6 @@
 //! Who appears in targets and seeds: keys, a domain, a certificate, a clock that stands still.
 
-use openmesh_message::handshake::{self, ClientHello, ServerHello, SignedServerHello};
+use openmesh_message::handshake::{self, Binding, ClientHello, ServerHello, SignedServerHello};
 use openmesh_message::{
     Address, AgentId, AgentRef, Authority, Certificate, DomainId, Draft, Envelope, Inception, KeyPair,
     NameRange, Performative, PinnedName, Target, Timestamp,
@@ -14,6 +14,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// Agents that take part.
 pub(crate) const AGENTS: u8 = 4;
+/// The channel of handshakes.
+pub(crate) const BINDING: Binding = Binding::Tls([8; 32]);
 const ROOT: u8 = 101;
 const NEXT_ROOT: u8 = 102;
 const NODE: u8 = 103;
@@ -79,7 +81,7 @@ pub(crate) fn answered() -> SignedServerHello {
         in_flight_max: 256,
         frame_bytes_max: 1 << 20,
     };
-    handshake::answer(&node(), &client_hello(), &hello)
+    handshake::answer(&node(), &client_hello(), &hello, &BINDING)
 }
 
 /// The address of a topic.

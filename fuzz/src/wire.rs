@@ -1,4 +1,4 @@
-//! What crosses a native connection, as CBOR.
+//! What crosses connections: CBOR, JSON, CloudEvents.
 
 pub mod attributes;
 pub mod certificate;
@@ -7,6 +7,9 @@ pub mod client_frames;
 pub mod client_hello;
 pub mod control_attributes;
 pub mod envelope;
+pub mod event_batch;
+pub mod event_headers;
+pub mod event_json;
 pub mod interned_frames;
 pub mod json;
 pub mod proof;

@@ -63,7 +63,10 @@ fn evaluate(protocol: &Protocol, pin: &PinnedName, payload: &Value) {
 fn definition(guard: &str) -> Value {
     json!({
         "protocol": "acme/guarded@v1.0.0",
-        "roles": {"buyer": {"count": 1, "binds": "initiator"}, "seller": {"count": "1..*", "binds": "first-move"}},
+        "roles": {
+            "buyer": {"count": 1, "binds": "initiator", "sees": "all"},
+            "seller": {"count": "1..*", "binds": "first-move", "sees": "all"},
+        },
         "machines": {
             "round": {
                 "initial": "start",

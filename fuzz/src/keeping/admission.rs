@@ -53,7 +53,10 @@ fn check_admitted(envelope: &Envelope, admitted: &Admitted, index: u8) {
     assert_eq!(ControlAttributes::parse(&envelope.attributes).as_ref(), Ok(&*admitted.control));
     assert_eq!(admitted.control.source, agent(index));
     match &envelope.proof {
-        Some(proof) => proof.verify(&agent(index), &admitted.digest).unwrap(),
+        Some(proof) => {
+            proof.verify(&agent(index), &admitted.digest).unwrap();
+            assert_eq!(admitted.authenticity, Authenticity::Signed);
+        }
         None => assert_eq!(admitted.authenticity, Authenticity::Connection),
     }
     if let Some(payload) = &admitted.payload {

@@ -4,7 +4,7 @@
 use super::disk::{
     BATCH_BYTES, BatchHead, CLOSED, FRAMES_AT, OPENED, RECORDS, Segment, SegmentStart, chain_after, snapshot,
 };
-use super::examine::{FILE_BYTES_MAX, examine};
+use super::examine::{FILE_BYTES_MAX, Written, examine};
 use crate::feed::{Feed, Script};
 use crate::targets::{Met, Seed};
 use openmesh_message::{PartitionId, Position};
@@ -33,7 +33,7 @@ pub fn target(input: &[u8]) -> Met {
         }
         change(&mut files, &mut feed);
     }
-    examine(&files)
+    examine(&files, Written::ByWriter)
 }
 
 fn change(files: &mut Files, feed: &mut Feed<'_>) {

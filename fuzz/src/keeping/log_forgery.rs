@@ -2,7 +2,7 @@
 //! fields of the header, then frames.
 
 use super::disk::{BatchHead, Segment, SegmentStart, chain_after, snapshot};
-use super::examine::{FILE_BYTES_MAX, examine};
+use super::examine::{FILE_BYTES_MAX, Written, examine};
 use crate::feed::{Feed, Script};
 use crate::targets::{Met, Seed};
 use openmesh_message::{PartitionId, Position};
@@ -52,7 +52,7 @@ pub fn target(input: &[u8]) -> Met {
         }
     }
     files.push(segment.done(FILE_BYTES_MAX));
-    examine(&files)
+    examine(&files, Written::ByForger)
 }
 
 fn head(feed: &mut Feed<'_>, chain: [u8; 32]) -> BatchHead {

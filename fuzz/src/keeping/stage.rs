@@ -5,7 +5,7 @@ use openmesh_core::admit::{VerifiedRoots, admit};
 use openmesh_core::record::Record;
 use openmesh_core::{Config, ConnectionId, Effect, Input, Partition, Plan, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, Command, FrameDecoder};
-use openmesh_message::{Attributes, Digest, Envelope, Proof, Timestamp};
+use openmesh_message::{Attributes, Custodian, Digest, Envelope, Proof, Timestamp};
 use openmesh_policy::Policy;
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ struct Connection {
 /// A configuration without chance.
 pub(super) fn config() -> Config {
     static TOKEN_DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(TOKEN.as_bytes()));
-    Config::new(home(), *TOKEN_DIGEST, [9; 32])
+    Config::new(home(), *TOKEN_DIGEST, [9; 32], Custodian::new([10; 32]))
 }
 
 /// The policy of a closed domain.
@@ -52,7 +52,7 @@ pub(super) fn policy() -> Policy {
 }
 
 impl Stage {
-    /// All agents connected and registered, and `market/**` pinned.
+    /// All agents connected (the last one on a connection that only asks) and registered, and `market/**` pinned.
     pub(super) fn set() -> Self {
         let mut stage = Self {
             partition: Partition::new(config(), policy()),
@@ -83,7 +83,7 @@ impl Stage {
         };
         let id = connection.id;
         self.connections[usize::from(index)] = Some(connection);
-        self.handle(Input::Connected { connection: id, agent: agent(index) });
+        self.handle(Input::Connected { connection: id, agent: agent(index), receives: index + 1 < AGENTS });
     }
 
     pub(super) fn disconnect(&mut self, index: u8) {

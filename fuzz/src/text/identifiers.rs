@@ -1,10 +1,11 @@
-//! Ids and words: each value has one text.
+//! Ids, words, tokens, proofs as text: each value has one text.
 
-use crate::cast::{agent, home};
-use crate::form::is_the_text_of;
+use crate::cast::{agent, agent_key, home, message};
+use crate::form::{is_a_text_of, is_the_text_of};
 use crate::targets::{Met, Seed};
 use openmesh_message::{
-    AckLevel, AgentId, AgentName, AgentRef, ConversationId, Digest, DomainId, Performative, Priority,
+    AckLevel, AgentId, AgentName, AgentRef, ConversationId, Digest, DomainId, Performative, Position,
+    Priority, Proof, Scopes, Token,
 };
 
 /// Any text.
@@ -28,6 +29,10 @@ pub fn target(input: &[u8]) -> Met {
         is_the_text_of::<DomainId>(text).is_some(),
         is_the_text_of::<ConversationId>(text).is_some(),
         is_the_text_of::<Performative>(text).is_some(),
+        is_the_text_of::<Proof>(text).is_some(),
+        is_the_text_of::<Position>(text).is_some(),
+        is_a_text_of::<Scopes>(text).is_some(),
+        text.parse::<Token>().is_ok_and(|token| token.reveal() == text),
         text.parse::<AckLevel>().is_ok(),
         text.parse::<Priority>().is_ok(),
     ];
@@ -36,7 +41,14 @@ pub fn target(input: &[u8]) -> Met {
 
 /// One of each.
 pub fn seeds() -> Vec<Seed> {
+    let digests: Vec<Digest> = (0..3).map(|id: u8| Digest::of(&[id])).collect();
+    let batch = Proof::sign_batch(&agent_key(0), &digests).swap_remove(1);
     vec![
+        Seed::new("proof", message("m-1").proof.unwrap().to_string()),
+        Seed::new("batch-proof", batch.to_string()),
+        Seed::new("position", "0.2.17"),
+        Seed::new("scopes", "send,read,inbox"),
+        Seed::new("token", Token::from_random(&[7; 32]).reveal()),
         Seed::new("agent", agent(0).to_string()),
         Seed::new("domain", home().to_string()),
         Seed::new("digest", Digest::of(b"openmesh").to_string()),

@@ -5,6 +5,7 @@ use crate::cast::message;
 use crate::form::reads;
 use crate::targets::{Met, Seed};
 use openmesh_message::Envelope;
+use openmesh_message::cloudevents::{from_headers, from_json, to_headers, to_json};
 
 /// An encoded envelope.
 pub fn target(input: &[u8]) -> Met {
@@ -17,7 +18,16 @@ pub fn target(input: &[u8]) -> Met {
     let mut longer = envelope.clone();
     longer.payload = [&envelope.payload[..], b"x"].concat().into();
     assert_ne!(longer.digest(), digest);
+    as_event(&Envelope { transit: Default::default(), ..envelope });
     Met::Taken
+}
+
+/// What a sender made is the same message in every form of CloudEvents.
+fn as_event(sent: &Envelope) {
+    assert_eq!(from_json(to_json(sent).as_bytes()).as_ref(), Ok(sent));
+    let headers = to_headers(sent);
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    assert_eq!(from_headers(headers, sent.payload.clone()).as_ref(), Ok(sent));
 }
 
 /// A message as sent, and as kept.

@@ -1,9 +1,11 @@
 //! What the node answers. Only what the node of the pinned domain said to this very hello is believed.
 
-use crate::cast::{NOW, agent, agent_key, answered, client_hello, home, key, node};
+use crate::cast::{BINDING, NOW, agent, agent_key, answered, client_hello, home, key, node};
 use crate::form::{assert_brief, reads};
 use crate::targets::{Met, Seed};
-use openmesh_message::handshake::{self, ServerHello, SignedServerHello, accept_auth, authenticate};
+use openmesh_message::handshake::{
+    self, ServerHello, SignedServerHello, Transcript, accept_auth, authenticate,
+};
 use std::sync::LazyLock;
 
 /// An encoded signed server hello.
@@ -18,12 +20,12 @@ pub fn target(input: &[u8]) -> Met {
         }
     };
     let _ = reads::<ServerHello>(&answer.hello);
-    let agent_key = agent_key(0);
-    match authenticate(&agent_key, &home(), &SAID, &answer, NOW) {
+    let said = Transcript { client_hello: &SAID, answered: &answer, binding: &BINDING };
+    match authenticate(&agent_key(0), &home(), &said, NOW) {
         Ok((_, auth)) => {
             assert_eq!(answer, *GENUINE, "an answer that the node never gave is believed");
             let auth = minicbor::to_vec(auth).unwrap();
-            assert_eq!(accept_auth(&SAID, &answer, &auth), Ok(agent(0)));
+            assert_eq!(accept_auth(&said, &auth), Ok(agent(0)));
         }
         Err(error) => assert_brief(&error),
     }
@@ -37,7 +39,7 @@ pub fn seeds() -> Vec<Seed> {
     let of = |signed: &SignedServerHello| minicbor::to_vec(signed).unwrap();
     vec![
         Seed::new("genuine", of(&genuine)),
-        Seed::new("other-node", of(&handshake::answer(&key(77), &client_hello(), &hello))),
-        Seed::new("other-hello", of(&handshake::answer(&node(), b"another hello", &hello))),
+        Seed::new("other-node", of(&handshake::answer(&key(77), &client_hello(), &hello, &BINDING))),
+        Seed::new("other-hello", of(&handshake::answer(&node(), b"another hello", &hello, &BINDING))),
     ]
 }

@@ -9,6 +9,8 @@ use crate::record::{EncodedRecord, StoredRecord};
 
 /// Largest header and body together.
 pub const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest seq or byte count that a head or header may name: sums of a few of them never overflow.
+pub(crate) const NUMBER_MAX: u64 = 1 << 60;
 /// Bytes of a batch head.
 pub(crate) const BATCH_HEAD_BYTES: usize = 88;
 /// Bytes of a record before its header and body.
@@ -103,10 +105,10 @@ impl BatchHead {
             kind,
             epoch: u32_at(bytes, 8)?,
             count: u32_at(bytes, 12)?,
-            records_bytes: u64_at(bytes, 16)?,
-            first_seq: u64_at(bytes, 24)?,
-            synced_seq: u64_at(bytes, 32)?,
-            synced_bytes: u64_at(bytes, 40)?,
+            records_bytes: number_at(bytes, 16)?,
+            first_seq: number_at(bytes, 24)?,
+            synced_seq: number_at(bytes, 32)?,
+            synced_bytes: number_at(bytes, 40)?,
             chain_before: array_at(bytes, 48)?,
         })
     }
@@ -134,7 +136,7 @@ impl RecordHead {
             header_bytes: u32_at(bytes, 4)?,
             body_bytes: u32_at(bytes, 8)?,
             epoch: u32_at(bytes, 12)?,
-            seq: u64_at(bytes, 16)?,
+            seq: number_at(bytes, 16)?,
             salt: array_at(bytes, 24)?,
             chain: array_at(bytes, 40)?,
             payload_checksum: u32_at(bytes, 72)?,
@@ -216,6 +218,11 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(array_at(bytes, at)?))
+}
+
+/// A seq or byte count that can be one.
+pub(crate) fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
+    u64_at(bytes, at).filter(|number| *number <= NUMBER_MAX)
 }
 
 pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

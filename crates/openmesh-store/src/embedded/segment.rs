@@ -9,7 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use openmesh_message::PartitionId;
 
 use super::disk::{Disk, is_full};
-use super::frame::{Seal, array_at, u32_at, u64_at};
+use super::FIRST_SEQ;
+use super::frame::{Seal, array_at, number_at, u32_at, u64_at};
 use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
 use crate::fault::Fault;
 
@@ -77,9 +78,9 @@ impl SegmentHeader {
             number: u64_at(copy, 16)?,
             partition: PartitionId(u32_at(copy, 24)?),
             epoch: u32_at(copy, 28)?,
-            first_seq: u64_at(copy, 32)?,
+            first_seq: number_at(copy, 32).filter(|seq| *seq >= FIRST_SEQ)?,
             chain: array_at(copy, 40)?,
-            file_bytes: u64_at(copy, 72)?,
+            file_bytes: number_at(copy, 72)?,
             identity: array_at(copy, 80)?,
         })
     }

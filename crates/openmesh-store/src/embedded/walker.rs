@@ -36,7 +36,10 @@ pub(crate) struct Walker {
 impl Walker {
     /// `at` must be where an item begins, `end` is the segment's length, `chunk_bytes` the read-ahead.
     pub(crate) fn new(file: Arc<File>, seal: Seal, at: u64, end: u64, chunk_bytes: usize) -> Self {
-        Self { window: Window { file, end, chunk: Bytes::new(), chunk_at: 0, chunk_bytes }, seal, at }
+        // Past the end of the file all is zero, however far the header says that it goes on.
+        let written_end = file.metadata().map_or(end, |about| about.len().min(end));
+        let window = Window { file, end, written_end, chunk: Bytes::new(), chunk_at: 0, chunk_bytes };
+        Self { window, seal, at }
     }
 
     /// Where the next item begins, and everything before has been read.
@@ -85,7 +88,7 @@ impl Walker {
     fn next_valid(&mut self, from: u64) -> io::Result<u64> {
         let mut block_at = from;
         let mut used_end = from;
-        while block_at < self.window.end {
+        while block_at < self.window.written_end {
             let block = self.window.get(block_at, BLOCK_BYTES)?;
             if block.is_empty() {
                 break;
@@ -121,6 +124,8 @@ impl Walker {
 struct Window {
     file: Arc<File>,
     end: u64,
+    /// From here on there is nothing but zeros.
+    written_end: u64,
     chunk: Bytes,
     chunk_at: u64,
     chunk_bytes: usize,
@@ -147,7 +152,7 @@ impl Window {
 
     fn is_zero_from(&mut self, from: u64) -> io::Result<bool> {
         let mut at = from;
-        while at < self.end {
+        while at < self.written_end {
             let block = self.get(at, BLOCK_BYTES)?;
             if block.is_empty() {
                 break;
