@@ -47,6 +47,23 @@ const CAMPAIGNS: &[Campaign] = &[
         ],
         environment: &[],
     },
+    Campaign {
+        name: "fuzz",
+        what: "every fuzz target, 2,000,000 executions or 3 minutes, whichever is first",
+        arguments: &[
+            "run",
+            "--quiet",
+            "-p",
+            "xtask",
+            "--",
+            "fuzz",
+            "--seconds",
+            "180",
+            "--executions",
+            "2000000",
+        ],
+        environment: &[],
+    },
 ];
 
 /// Runs the named campaigns, or all; tells whether every one passed.

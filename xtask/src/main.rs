@@ -3,6 +3,7 @@
 
 mod campaign;
 mod command;
+mod fuzz;
 mod generate;
 mod suites;
 mod tally;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Runs the fuzz targets under libFuzzer, each for some time.
+    Fuzz(fuzz::Options),
     /// Writes the files that are derived from others.
     Generate {
         /// Write nothing; fail when a file is stale.
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Tidy => tidy::run(),
         Command::Simulate { seed, count } => campaign::simulate(seed, count),
         Command::Campaign { names, list } => campaign::run(&names, list),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Generate { check } => generate::run(check),
     }
 }

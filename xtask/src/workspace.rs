@@ -17,6 +17,15 @@ pub(crate) struct Metadata {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) targets: Vec<BuildTarget>,
+}
+
+/// One library, program or test of a package.
+#[derive(Deserialize)]
+pub(crate) struct BuildTarget {
+    pub(crate) name: String,
+    #[serde(default, rename = "required-features")]
+    pub(crate) required_features: Vec<String>,
 }
 
 /// One dependency as its manifest declares it.

@@ -56,7 +56,6 @@ fn changed_seeds_break_nothing() {
                 change(&mut input, other, &mut random);
             }
             if run(target, &input).is_none() {
-               
                 broken.push((target.name, input));
                 break;
             }
