@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a target ends in a panic where a promise is broken: that is how libFuzzer learns of it"
 )]
 

@@ -44,7 +44,7 @@ fn of_each_target_a_seed_is_taken() {
         !seeds.iter().any(|(_, input)| run(target, input) == Some(Met::Taken))
     });
     let names: Vec<&str> = rotten.map(|target| target.name).collect();
-    assert!(names.is_empty(), "cargo run -p openmesh-fuzz --bin write-seeds -- {}", names.join(" "));
+    assert!(names.is_empty(), "cargo run -p openmesh-fuzz --example write-seeds -- {}", names.join(" "));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use openmesh_message::PartitionId;
 
-use super::disk::{Disk, is_full};
 use super::FIRST_SEQ;
+use super::disk::{Disk, is_full};
 use super::frame::{Seal, array_at, number_at, u32_at, u64_at};
 use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
 use crate::fault::Fault;
