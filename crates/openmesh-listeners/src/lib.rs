@@ -1,4 +1,5 @@
 //! How agents connect. Each listener turns what it hears into envelopes and commands, and admits them.
 
 pub mod accept;
+pub mod http;
 pub mod native;

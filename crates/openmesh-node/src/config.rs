@@ -13,6 +13,10 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
     /// Where agents connect; loopback.
     pub(crate) listen: SocketAddr,
+    /// Where HTTP is served, if it is; loopback.
+    pub(crate) http: Option<SocketAddr>,
+    /// Names that HTTP answers under, besides its address.
+    pub(crate) http_hosts: Vec<String>,
     /// Whether anyone with a key may register.
     pub(crate) open: bool,
     /// Topics whose messages are kept.

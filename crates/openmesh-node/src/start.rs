@@ -6,10 +6,12 @@ use crate::identity::{Folder, Identity, random_bytes, write_private};
 use crate::log_writer::LogWriter;
 use crate::perform::Performer;
 use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use openmesh_adapter::{Event, MeshHandle, channel, now};
 use openmesh_core::record::Record;
 use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
 use openmesh_listeners::accept::{Acceptor, Door, Gate};
+use openmesh_listeners::http::{self, HttpConfig};
 use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
@@ -19,12 +21,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How a running node is reached; written into its folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
     /// Where agents connect.
     pub(crate) address: SocketAddr,
+    /// Where HTTP is served, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) http: Option<SocketAddr>,
     /// The domain to pin.
     pub(crate) domain: DomainId,
     /// The node's process.
@@ -64,11 +70,8 @@ pub(crate) async fn run(
     write_default_policy(&folder, config.open)?;
     let recovered = recover(&folder, &identity, &config)?;
     let (mesh, mut events) = channel(recovered.partition.view());
-    let node = NodeIdentity { key: Arc::clone(&identity.node), certificate: identity.certificate.clone() };
-    let gate = Arc::new(Gate::default());
-    let acceptor = Acceptor::bind(config.listen, Door::Native, gate)?;
-    let endpoint =
-        Endpoint { address: acceptor.address()?, domain: identity.domain(), pid: std::process::id() };
+    let doors = Doors::bind(&config)?;
+    let endpoint = doors.endpoint(identity.domain())?;
     let said = Ready {
         endpoint: endpoint.clone(),
         is_new: identity.is_new,
@@ -77,7 +80,7 @@ pub(crate) async fn run(
     };
     let mut event_loop = prepare(recovered, &config, &folder, &identity, mesh.clone())?;
     write_private(&folder.endpoint(), &serde_json::to_vec_pretty(&endpoint)?)?;
-    let listening = tokio::spawn(native::serve(acceptor, Arc::new(node), mesh.clone(), stop.clone()));
+    let mut listening = doors.serve(&config, &identity, &mesh, &stop)?;
     let stopping = mesh.clone();
     tokio::spawn(async move {
         // A dropped sender means the same as a stop.
@@ -87,7 +90,7 @@ pub(crate) async fn run(
     ready(&said);
     let ended = event_loop.run(&mut events).await;
     let _ = std::fs::remove_file(folder.endpoint());
-    listening.abort();
+    listening.abort_all();
     match ended {
         Ended::Stopped => close(event_loop),
         Ended::Failed(fault) => {
@@ -96,6 +99,58 @@ pub(crate) async fn run(
                 "the log failed ({why}); what it did not confirm is unknown to its senders: start the node again"
             )
         }
+    }
+}
+
+/// The node's listeners, each with its address.
+struct Doors {
+    native: Acceptor,
+    http: Option<Acceptor>,
+}
+
+impl Doors {
+    fn bind(config: &Config) -> Result<Self> {
+        let gate = Arc::new(Gate::default());
+        let native = Acceptor::bind(config.listen, Door::Native, Arc::clone(&gate))?;
+        let http = config.http.map(|address| Acceptor::bind(address, Door::Http, gate)).transpose()?;
+        Ok(Self { native, http })
+    }
+
+    fn endpoint(&self, domain: DomainId) -> Result<Endpoint> {
+        let http = self.http.as_ref().map(Acceptor::address).transpose()?;
+        Ok(Endpoint { address: self.native.address()?, http, domain, pid: std::process::id() })
+    }
+
+    fn serve(
+        self,
+        config: &Config,
+        identity: &Identity,
+        mesh: &MeshHandle,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<JoinSet<()>> {
+        let certificate = identity.certificate.clone();
+        let node = Arc::new(NodeIdentity { key: Arc::clone(&identity.node), certificate });
+        let mut listening = JoinSet::new();
+        if let Some(acceptor) = self.http {
+            let metrics = PrometheusBuilder::new().install_recorder().context("cannot count")?;
+            let http = HttpConfig {
+                node: identity.node.id(),
+                admin_token: identity.admin_token,
+                custodian: identity.custodian.clone(),
+                hosts: config.http_hosts.clone(),
+                is_tls: false,
+                metrics: Arc::new(move || metrics.render()),
+                native: Arc::clone(&node),
+            };
+            let (mesh, stop) = (mesh.clone(), stop.clone());
+            listening.spawn(async move {
+                if let Err(error) = http::serve(acceptor, http, mesh, stop).await {
+                    tracing::error!(%error, "HTTP is not served");
+                }
+            });
+        }
+        listening.spawn(native::serve(self.native, node, mesh.clone(), stop.clone()));
+        Ok(listening)
     }
 }
 

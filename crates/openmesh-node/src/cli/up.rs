@@ -34,6 +34,15 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     listen: SocketAddr,
+    /// Where HTTP and WebSocket are served; loopback only [default: one port above --listen].
+    #[arg(long, env = "OPENMESH_HTTP", value_name = "ADDRESS", hide_env_values = true)]
+    http: Option<SocketAddr>,
+    /// Serve no HTTP.
+    #[arg(long, conflicts_with = "http")]
+    no_http: bool,
+    /// A host name that HTTP answers under, besides its own address.
+    #[arg(long, value_name = "NAME")]
+    http_host: Vec<String>,
     /// Let anyone with a key register; counts at the first start, which writes policy.toml.
     #[arg(long)]
     open: bool,
@@ -61,6 +70,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
     let config = Config {
         folder: folder.clone(),
         listen: args.listen,
+        http: http_address(&args),
+        http_hosts: args.http_host,
         open: args.open,
         pin: args.pin,
         snapshot_records: args.snapshot_records,
@@ -97,6 +108,15 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Unless told otherwise HTTP is one port above the native protocol; a free port where that is free to choose.
+fn http_address(args: &Args) -> Option<SocketAddr> {
+    if args.no_http {
+        return None;
+    }
+    let port = if args.listen.port() == 0 { 0 } else { args.listen.port().saturating_add(1) };
+    Some(args.http.unwrap_or_else(|| SocketAddr::new(args.listen.ip(), port)))
+}
+
 async fn stdin_closes() {
     let (closed, wait) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -111,6 +131,7 @@ fn ready_line(ready: &Ready, folder: &Path) -> String {
     json!({
         "ready": true,
         "address": ready.endpoint.address,
+        "http": ready.endpoint.http,
         "domain": ready.endpoint.domain,
         "folder": folder,
         "new": ready.is_new,
@@ -128,6 +149,9 @@ fn banner(ready: &Ready, folder: &Path, is_home: bool) -> String {
     let _ = writeln!(text, "  {what}");
     let _ = writeln!(text, "  domain   {}", endpoint.domain);
     let _ = writeln!(text, "  address  {}", endpoint.address);
+    if let Some(http) = endpoint.http {
+        let _ = writeln!(text, "  http     http://{http}");
+    }
     let _ = writeln!(text, "  folder   {}", folder.display());
     if ready.recovered > 0 {
         let _ = writeln!(text, "  log      {} records read back", ready.recovered);

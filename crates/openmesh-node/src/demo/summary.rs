@@ -150,7 +150,7 @@ impl Summary<'_> {
         page.head("The log is in", &folder.to_string());
         page.command(&format!("openmesh log query  --data {folder} --kind refused"));
         page.command(&format!("openmesh log verify --data {folder}"));
-        if let Some(Endpoint { address, domain, pid }) = kept {
+        if let Some(Endpoint { address, domain, pid, .. }) = kept {
             page.head("The node is up", &format!("at {address}"));
             let reach = format!("--home {folder} --node {address} --domain {domain}");
             page.command(&format!("openmesh conversation ls --as {AUDITOR} {reach}"));

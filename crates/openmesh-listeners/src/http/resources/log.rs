@@ -1,0 +1,14 @@
+//! Questions about the log.
+
+mod csv;
+mod filter;
+mod page;
+mod query;
+
+pub(crate) use filter::{filter_of, with_filter};
+
+use crate::http::operation::Operation;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![query::operation()]
+}

@@ -1,0 +1,53 @@
+//! What to look for in the log, as query parameters.
+
+use crate::http::operation::{AGENT, Call, Operation, TIME, TOPIC_PATTERN, UUID};
+use crate::http::problem::Failure;
+use crate::http::shape::{formed, text, word};
+use openmesh_core::Rejection;
+use openmesh_message::frame::{LogFilter, Verdict};
+use openmesh_message::limits::{MESSAGE_ID_BYTES_MAX, TOPIC_BYTES_MAX};
+use openmesh_message::{AgentRef, Timestamp};
+
+/// The parameters of a filter; all that are given must fit.
+pub(crate) fn with_filter(operation: Operation) -> Operation {
+    operation
+        .in_query("id", text(MESSAGE_ID_BYTES_MAX), "The id of a message.")
+        .in_query("agent", formed(64, AGENT), "The sender, or who got it into its inbox.")
+        .in_query("topic", formed(TOPIC_BYTES_MAX, TOPIC_PATTERN), "The topic, or a pattern of topics.")
+        .example("market/*")
+        .in_query("conversation", formed(36, UUID), "The conversation.")
+        .in_query("kind", text(64), "The kind of record: `message`, `refused`, `leased` …")
+        .in_query("type", text(256), "The `type` of a message.")
+        .in_query("performative", text(64), "The performative of a message.")
+        .in_query("verdict", word(&["accepted", "refused"]), "What came of a message.")
+        .in_query("since", formed(40, TIME), "Decided then or later.")
+        .in_query("until", formed(40, TIME), "Decided before then.")
+}
+
+/// The filter of a call; `None` if it names an agent that nobody knows, so that nothing can fit.
+pub(crate) fn filter_of(call: &Call) -> Result<Option<LogFilter>, Failure> {
+    let owned = |name: &str| call.text(name).map(str::to_owned);
+    let agent = match call.text("agent") {
+        None => None,
+        Some(text) => {
+            let reference = text.parse::<AgentRef>().ok();
+            match reference.and_then(|reference| call.door.mesh.view().directory.resolve(&reference)) {
+                Some(agent) => Some(agent),
+                None => return Ok(None),
+            }
+        }
+    };
+    let verdict = call.text("verdict").map(str::parse::<Verdict>).transpose();
+    Ok(Some(LogFilter {
+        id: owned("id"),
+        agent,
+        topic: owned("topic"),
+        conversation: owned("conversation"),
+        kind: owned("kind"),
+        message_type: owned("type"),
+        performative: owned("performative"),
+        verdict: verdict.map_err(|why| Rejection::BadArgument("verdict", why))?,
+        since: call.parse::<Timestamp>("since")?,
+        until: call.parse::<Timestamp>("until")?,
+    }))
+}
