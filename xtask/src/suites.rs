@@ -23,6 +23,10 @@ pub(crate) enum Work {
     Deny(&'static [&'static str]),
     /// Python with these arguments and the packages of the vectors' check, installed when they are not there.
     WirePython(&'static [&'static str]),
+    /// Python with these arguments and what the Python SDK's checks import, installed when it is not there.
+    SdkPython(&'static [&'static str]),
+    /// pytest over the Python SDK, against the program that cargo built.
+    SdkPytest(&'static [&'static str]),
     /// Cargo with these arguments, its tests counted by libtest's lines.
     Libtest(&'static [&'static str]),
     /// Every test of the workspace: by nextest where it is installed.
@@ -40,7 +44,13 @@ pub(crate) const SUITES: &[Suite] = &[
     slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
     slow("wire", 30, Work::WirePython(&["-B", "spec/vectors/check.py"])),
     quick("lints", 480, Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-    slow("tests", 1_800, Work::Tests),
+    slow("tests", 1_530, Work::Tests),
+    slow("python-lints", 90, Work::SdkPython(&["-B", "sdk/python/check.py"])),
+    slow(
+        "python",
+        180,
+        Work::SdkPytest(&["-B", "-m", "pytest", "-q", "-c", "sdk/python/pyproject.toml", "sdk/python/tests"]),
+    ),
     slow("doc-tests", 240, Work::Libtest(&["test", "--workspace", "--doc"])),
 ];
 

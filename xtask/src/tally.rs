@@ -12,6 +12,8 @@ pub(crate) enum Counting {
     Nextest,
     /// By libtest's line for each test program.
     Libtest,
+    /// By pytest's last line; what it skipped is named by `not run:` lines.
+    Pytest,
 }
 
 /// Counts of a suite or of everything.
@@ -74,10 +76,30 @@ impl Tally {
             Counting::Libtest => {
                 line.strip_prefix("test result: ").and_then(|result| result.split_once(". "))
             }
+            Counting::Pytest => {
+                return self.read_pytest(line);
+            }
         };
         let counts = counts.map(|(_, counts)| counts);
         for count in without_brackets(counts.unwrap_or_default()).split([',', ';']) {
             self.count(count.trim());
+        }
+    }
+
+    /// Reads `1 failed, 3 passed, 2 skipped in 0.30s`.
+    fn read_pytest(&mut self, line: &str) {
+        let Some((counts, time)) = line.trim_matches([' ', '=']).rsplit_once(" in ") else {
+            return;
+        };
+        if !time.starts_with(|c: char| c.is_ascii_digit()) {
+            return;
+        }
+        for count in counts.split(',').map(str::trim) {
+            match count.split_once(' ') {
+                Some((_, "skipped")) => {}
+                Some((number, "error" | "errors")) => self.count(&format!("{number} failed")),
+                _ => self.count(count),
+            }
         }
     }
 
@@ -146,6 +168,9 @@ mod tests {
         assert_eq!(tally(Counting::Nextest, &[nextest, libtest]), (12, 4, 2));
         assert_eq!(tally(Counting::Libtest, &[libtest, libtest]), (10, 2, 4));
         assert_eq!(tally(Counting::Libtest, &["test a ... ok", "Summary of 3 passed"]), (0, 0, 0));
+        let pytest = "1 failed, 17 passed, 28 skipped, 2 errors in 0.30s";
+        assert_eq!(tally(Counting::Pytest, &["E  1 failed in 3 steps", pytest]), (17, 3, 0));
+        assert_eq!(tally(Counting::Pytest, &["==== 3 passed in 1.20s ====", "passed in"]), (3, 0, 0));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use crate::command::Step;
 use crate::suites::{SUITES, Suite, Work};
 use crate::tally::{Counting, NOT_RUN, Tally};
-use crate::tools::{DENY, Tool, WIRE_PYTHON, on_path};
-use crate::workspace::{cargo, metadata, root};
+use crate::tools::{DENY, SDK_PYTHON, Tool, WIRE_PYTHON, on_path};
+use crate::workspace::{cargo, metadata, output, root};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// The program that the tests of other languages start.
+const PROGRAM: &str = "openmesh";
 /// A suite that takes this many times its budget fails.
 const BUDGETS_MAX: u32 = 2;
 
@@ -140,6 +142,8 @@ impl Run {
             Work::Tests => Ready::Run(Step::new(cargo(), test_arguments())),
             Work::Deny(arguments) => self.with_tool(&DENY, arguments)?,
             Work::WirePython(arguments) => self.with_tool(&WIRE_PYTHON, arguments)?,
+            Work::SdkPython(arguments) => self.with_tool(&SDK_PYTHON, arguments)?,
+            Work::SdkPytest(arguments) => self.with_program(self.with_tool(&SDK_PYTHON, arguments)?)?,
         })
     }
 
@@ -148,6 +152,18 @@ impl Run {
             Ok(program) => Ready::Run(Step::new(program, arguments)),
             Err(reason) => Ready::NotRun(reason),
         })
+    }
+
+    /// Names the program that its tests start, built here if no suite has.
+    fn with_program(&self, ready: Ready) -> Result<Ready> {
+        let Ready::Run(mut step) = ready else { return Ok(ready) };
+        let program = metadata(&self.root)?.target_directory.join("debug").join(PROGRAM);
+        if !program.exists() {
+            println!("   cargo build -p openmesh-node");
+            output(&self.root, &cargo(), &["build", "--quiet", "-p", "openmesh-node"])?;
+        }
+        step.environment.push(("OPENMESH_BINARY".into(), program.display().to_string()));
+        Ok(Ready::Run(step))
     }
 
     /// On a machine of CI a tool that cannot be installed is a failure, elsewhere it is told and counted.
@@ -177,6 +193,7 @@ fn tool_of(work: Work) -> Option<Tool> {
     match work {
         Work::Deny(_) => Some(DENY),
         Work::WirePython(_) => Some(WIRE_PYTHON),
+        Work::SdkPython(_) | Work::SdkPytest(_) => Some(SDK_PYTHON),
         Work::Cargo(_) | Work::Xtask(_) | Work::Libtest(_) | Work::Tests => None,
     }
 }
@@ -204,7 +221,9 @@ fn describe(work: Work) -> String {
         Work::Cargo(arguments) | Work::Libtest(arguments) => format!("cargo {}", arguments.join(" ")),
         Work::Xtask(arguments) => format!("cargo xtask {}", arguments.join(" ")),
         Work::Deny(arguments) => format!("cargo deny {}", arguments.join(" ")),
-        Work::WirePython(arguments) => format!("python {}", arguments.join(" ")),
+        Work::WirePython(arguments) | Work::SdkPython(arguments) | Work::SdkPytest(arguments) => {
+            format!("python {}", arguments.join(" "))
+        }
         Work::Tests => format!("cargo {}", test_arguments().join(" ")),
     }
 }
@@ -213,7 +232,10 @@ fn counting_of(work: Work) -> Counting {
     match work {
         Work::Tests if has_nextest() => Counting::Nextest,
         Work::Tests | Work::Libtest(_) => Counting::Libtest,
-        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) | Work::WirePython(_) => Counting::Whole,
+        Work::SdkPytest(_) => Counting::Pytest,
+        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) | Work::WirePython(_) | Work::SdkPython(_) => {
+            Counting::Whole
+        }
     }
 }
 

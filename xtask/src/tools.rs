@@ -35,6 +35,24 @@ pub(crate) const CARGO_FUZZ: Tool = Tool {
 pub(crate) const WIRE_PYTHON: Tool =
     Tool { name: "wire-python", packages: &["cryptography", "cbor2"], program: "python", shared: false };
 
+/// Python with what the checks of `sdk/python` import: its dependencies, linters, a test runner, a build back end.
+pub(crate) const SDK_PYTHON: Tool = Tool {
+    name: "sdk-python",
+    packages: &[
+        "websockets",
+        "cryptography",
+        "pyOpenSSL",
+        "mypy",
+        "ruff",
+        "pytest",
+        "pytest-asyncio",
+        "hatchling",
+        "build",
+    ],
+    program: "python",
+    shared: false,
+};
+
 /// Stands in an environment once everything is installed in it.
 const COMPLETE: &str = "complete";
 
