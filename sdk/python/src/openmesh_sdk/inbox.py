@@ -65,7 +65,7 @@ class Job:
         self, kind: type[BaseException] | None, why: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Acknowledge, or give back."""
-        if self.is_settled:
+        if self.is_settled or self.is_lost:
             return
         if why is None:
             await self.ack()
