@@ -53,11 +53,11 @@ async fn play(stage: &mut Stage, line: &mut Line) {
         "leave" => stage.player(line).mesh.close().await,
         "return" => stage.come_back(&line.who.clone()).await,
         "register" | "pin" | "publish-schema" | "publish-protocol" | "knows" | "shows" | "query"
-        | "receipt" => questions::play(stage, line).await,
+        | "receipt" | "recalls" => questions::play(stage, line).await,
         "send" | "resend" | "batch" | "replies" => sending::play(stage, line).await,
         "subscribe" | "next" | "gap" | "nothing" | "end" | "hears" => listening::play(stage, line).await,
         "asks" | "gets" | "gathers" | "unanswered" => asking::play(stage, line).await,
-        "lease" | "ack" | "nack" | "extend" | "mail" | "empty" | "counts" => {
+        "lease" | "ack" | "nack" | "extend" | "mail" | "empty" | "peeks" | "counts" => {
             inboxes::play(stage, line).await;
         }
         other => panic!("{}: nobody can {other}", line.place),

@@ -1,7 +1,7 @@
 """The Python client of OpenMesh: connect, send, subscribe, request, work an inbox. Start with `Mesh.connect`."""
 
 from openmesh_sdk.asking.log import LogFilter
-from openmesh_sdk.asking.registry import Definition
+from openmesh_sdk.asking.registry import Definition, Retention
 from openmesh_sdk.connection.opening import ConnectOptions, fetch_domain
 from openmesh_sdk.connection.routes import Gap
 from openmesh_sdk.drafting import new_uuid
@@ -24,7 +24,7 @@ from openmesh_sdk.errors import (
     Unreachable,
 )
 from openmesh_sdk.identity import Identity
-from openmesh_sdk.inbox import Inbox, InboxCounts, Job
+from openmesh_sdk.inbox import Held, Inbox, InboxCounts, Job
 from openmesh_sdk.local import LocalNode, agent_identity
 from openmesh_sdk.mesh import Mesh
 from openmesh_sdk.message import Message
@@ -53,6 +53,7 @@ __all__ = [
     "Gathered",
     "Goodbye",
     "HandshakeFailed",
+    "Held",
     "Identity",
     "Inbox",
     "InboxCounts",
@@ -75,6 +76,7 @@ __all__ = [
     "ProtocolError",
     "Receipt",
     "Rejected",
+    "Retention",
     "Sent",
     "Subscription",
     "TimedOut",

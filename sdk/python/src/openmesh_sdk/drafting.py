@@ -11,13 +11,12 @@ from openmesh_sdk.message import JSON_TYPE, Message
 from openmesh_sdk.strict_json import canonical_json
 from openmesh_sdk.wire.attributes import check_attributes
 from openmesh_sdk.wire.limits import PAYLOAD_BYTES_MAX
-from openmesh_sdk.wire.steering import check_steering
+from openmesh_sdk.wire.steering import Priority, check_steering
 from openmesh_sdk.words.names import PinnedName
 from openmesh_sdk.words.times import format_time, moment_ms, now_ms
 
 Moment: TypeAlias = datetime | timedelta | float
 """A time with its zone, or how long from here; a number is in seconds."""
-Priority: TypeAlias = Literal["critical", "urgent", "normal", "bulk"]
 AckLevel: TypeAlias = Literal["received", "edge", "durable"]
 
 _UNTYPED = "mesh/untyped.v1"
@@ -42,6 +41,8 @@ class Options(TypedDict, total=False):
     """Order in an inbox; normal if not given."""
     expires: Moment
     """After this the message is of no use."""
+    not_before: Moment
+    """Until then the message waits in its inbox."""
     reply_by: Moment
     """Until when an answer is of use."""
     reply_to: str
@@ -133,6 +134,7 @@ def _optional(options: Options) -> Iterator[tuple[str, str | None]]:
     yield "acklevel", options.get("ack_level")
     yield "priority", options.get("priority")
     yield "expirytime", _time(options.get("expires"))
+    yield "notbefore", _time(options.get("not_before"))
     yield "replyby", _time(options.get("reply_by"))
     yield "replyto", options.get("reply_to")
     yield "inreplyto", options.get("in_reply_to")

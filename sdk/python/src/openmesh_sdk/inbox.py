@@ -6,20 +6,24 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from openmesh_sdk.errors import LeaseLost, MeshError, Rejected
+from openmesh_sdk.errors import LeaseLost, Malformed, MeshError, Rejected
 from openmesh_sdk.message import Message
 from openmesh_sdk.session import Backoff, Session, is_lost
 from openmesh_sdk.talking.subscription import why_invalid
 from openmesh_sdk.wire.cbor import Item
-from openmesh_sdk.wire.fields import Fields
+from openmesh_sdk.wire.fields import Fields, variant
 from openmesh_sdk.wire.proof import ProofMemory
+from openmesh_sdk.wire.steering import PRIORITIES, Priority
 
 _log = logging.getLogger("openmesh_sdk")
 
 _LEASE, _EXTEND, _ACK, _NACK, _COUNT_INBOX = 4, 5, 6, 7, 8
-_LEASED, _INBOX = 1, 2
+_PEEK = 20
+_LEASED, _INBOX, _PEEKED = 1, 2, 10
+_PEEKED_MAX = 256
+_STATES: tuple[Literal["ready", "delayed", "leased"], ...] = ("ready", "delayed", "leased")
 _EXTENSIONS_PER_VISIBILITY = 3
 
 VISIBILITY_S = 30.0
@@ -36,6 +40,38 @@ class InboxCounts:
     acknowledged: int
     expired: int
     dead_lettered: int
+    recalled: int
+    """Ended by their senders, who called them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message held in an inbox, seen without taking it."""
+
+    number: int
+    attempts: int
+    """How often it was leased."""
+    priority: Priority
+    state: Literal["ready", "delayed", "leased"]
+    until_ms: int | None
+    """When it will be ready, ms since the Unix epoch; None if it is."""
+    message: Message
+
+    @classmethod
+    def of_item(cls, item: Item) -> Self:
+        """Read the form on the wire."""
+        fields = Fields(item, "a held message")
+        priority, (state, until) = fields.uint(2), variant(fields.get(3), "a state")
+        if priority >= len(PRIORITIES) or state >= len(_STATES):
+            raise Malformed("a held message with a priority or state that does not exist")
+        return cls(
+            number=fields.uint(0),
+            attempts=fields.uint(1),
+            priority=PRIORITIES[priority],
+            state=_STATES[state],
+            until_ms=until.optional_uint(0),
+            message=Message.of_item(fields.get(4)),
+        )
 
 
 @dataclass(slots=True)
@@ -161,7 +197,17 @@ class Inbox:
     async def counts(self) -> InboxCounts:
         """Count what became of everything ever put in."""
         fields = Fields((await self._session.ask_for("counts", _INBOX, _COUNT_INBOX)).get(0), "counts")
-        return InboxCounts(*(fields.uint(number) for number in range(5)))
+        return InboxCounts(*(fields.optional_uint(number) or 0 for number in range(6)))
+
+    async def peek(self) -> AsyncIterator[Held]:
+        """Iterate over what the inbox holds, by number, without taking anything out."""
+        after: int | None = 0
+        while after is not None:
+            reply = await self._session.ask_for("a look", _PEEKED, _PEEK, after, _PEEKED_MAX)
+            page = Fields(reply.get(0), "a page of the inbox")
+            for item in page.items(0):
+                yield Held.of_item(item)
+            after = page.optional_uint(1)
 
     async def work(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 from conftest import StartNode
 from node import Node
 
-from openmesh_sdk import Exchange, Identity, Job, Mesh, Message, Rejected, Subscription, new_uuid
+from openmesh_sdk import Exchange, Identity, Job, Mesh, Message, Rejected, Sent, Subscription, new_uuid
 
 WAIT_S = 10.0
 
@@ -47,6 +47,7 @@ class Stage:
         self.players: dict[str, Player] = {}
         self.messages: dict[str, Message] = {}
         self.positions: dict[str, int] = {}
+        self.sent: dict[str, Sent] = {}
         self.conversations: dict[str, str] = {}
         self._node: Node | None = None
 
@@ -80,6 +81,8 @@ class Stage:
                 return self.messages[name].digest
             case "id":
                 return self.messages[name].id
+            case "time":
+                return self.messages[name].attributes["time"]
             case "seq":
                 return str(self.positions[name])
             case "uuid":

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from node import REPOSITORY
 
 from conformance.lines import Line
 from conformance.stage import Player, Stage, check_message, check_problem, within
-from openmesh_sdk import AgentId, Gap, Message, Notice, Rejected, Sent
+from openmesh_sdk import AgentId, Gap, Message, Notice, Rejected, Retention, Sent
 
 Verb = Callable[[Stage, Player, Line], Awaitable[None]]
 VERBS: dict[str, Verb] = {}
@@ -86,7 +87,7 @@ def options_of(stage: Stage, line: Line) -> Any:
     for key, name in (("level", "ack_level"), ("priority", "priority"), ("parents", "parents"), ("invite", "invite")):
         if key in line.values:
             options[name] = line.take(key)
-    for key, name in (("expires", "expires"), ("reply-by", "reply_by")):
+    for key, name in (("expires", "expires"), ("reply-by", "reply_by"), ("not-before", "not_before")):
         if key in line.values:
             options[name] = line.take(key) / 1000
     if "in-reply-to" in line.values:
@@ -106,6 +107,8 @@ def check_sent(stage: Stage, line: Line, sent: Sent | None, as_name: str | None,
     if duplicate is not None:
         assert receipt is not None and receipt.duplicate == duplicate, line.place
     stage.keep(as_name, message, sent.position.seq if sent.position else None)
+    if as_name is not None:
+        stage.sent[as_name] = sent
 
 
 async def send_and_check(stage: Stage, player: Player, line: Line, message: Message) -> None:
@@ -158,8 +161,12 @@ async def receipt(stage: Stage, player: Player, line: Line) -> None:
 
 @verb
 async def subscribe(_: Stage, player: Player, line: Line) -> None:
-    start = line.take("start")
-    work = player.mesh.subscribe(line.take("pattern"), start=None if start is None else int(start))
+    start: int | datetime | None = None
+    if "start" in line.values:
+        start = int(line.take("start"))
+    if "since" in line.values:
+        start = datetime.fromisoformat(line.take("since"))
+    work = player.mesh.subscribe(line.take("pattern"), start=start)
     name = line.word()
     subscription = await ends(work, line)
     if subscription is not None:
@@ -313,12 +320,26 @@ async def empty(_: Stage, player: Player, line: Line) -> None:
 
 
 @verb
+async def recalls(stage: Stage, player: Player, line: Line) -> None:
+    await ends(player.mesh.recall(stage.sent[line.word()]), line)
+
+
+@verb
+async def peeks(_: Stage, player: Player, line: Line) -> None:
+    held = [one async for one in player.mesh.inbox.peek()]
+    assert [one.message.json() for one in held] == line.take("payloads"), f"{line.place}: {held}"
+    if "states" in line.values:
+        assert [one.state for one in held] == line.take("states"), f"{line.place}: {held}"
+
+
+@verb
 async def counts(_: Stage, player: Player, line: Line) -> None:
     found = await within(player.mesh.inbox.counts())
-    for key in ("accepted", "pending", "acknowledged", "expired"):
+    for key in ("accepted", "pending", "acknowledged", "expired", "recalled"):
         assert getattr(found, key) == line.take(key, getattr(found, key)), f"{line.place}: {found}"
     assert found.dead_lettered == line.take("dead", found.dead_lettered), f"{line.place}: {found}"
-    assert found.accepted == found.pending + found.acknowledged + found.expired + found.dead_lettered
+    ended = found.acknowledged + found.expired + found.dead_lettered + found.recalled
+    assert found.accepted == found.pending + ended
 
 
 # --- definitions, topics, conversations, the log ------------------------------------------------------------------
@@ -348,7 +369,11 @@ async def knows(_: Stage, player: Player, line: Line) -> None:
 async def pin(stage: Stage, player: Player, line: Line) -> None:
     token = line.take("token", stage.node.admin_token)
     pattern, pinned = line.take("pattern"), line.take("pinned")
-    await ends(player.mesh.configure_topic(pattern, pinned=pinned, token=token), line)
+    if "messages" in line.values:
+        retention = Retention(messages=line.take("messages"))
+        await ends(player.mesh.set_topic(pattern, pinned=pinned, retention=retention, token=token), line)
+    else:
+        await ends(player.mesh.configure_topic(pattern, pinned=pinned, token=token), line)
 
 
 @verb

@@ -3,12 +3,13 @@
 use super::line::Line;
 use super::stage::{Stage, ends, same, within};
 use openmesh_message::Envelope;
-use openmesh_sdk::{Inbox, Leased, parse_json};
+use openmesh_sdk::{HeldState, Inbox, Leased, parse_json};
 use serde_json::Value;
 use std::time::Duration;
 
 const QUIET: Duration = Duration::from_millis(300);
 const MAIL_WAIT: Duration = Duration::from_secs(9);
+const PEEKED_MAX: u32 = 256;
 const VISIBILITY_MS: u64 = 60_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -18,6 +19,7 @@ pub(crate) async fn play(stage: &mut Stage, line: &mut Line) {
         "lease" => lease(stage, line, &inbox).await,
         "mail" => mail(stage, line, &inbox).await,
         "counts" => counts(line, &inbox).await,
+        "peeks" => peek(line, &inbox).await,
         "empty" => {
             let leased = within(line, inbox.lease(1, MINUTE, QUIET)).await.unwrap();
             assert!(leased.is_empty(), "{}: {leased:?}", line.place);
@@ -83,6 +85,20 @@ async fn mail(stage: &mut Stage, line: &mut Line, inbox: &Inbox) {
     within(line, inbox.ack(one.token, &[one.number])).await.unwrap();
 }
 
+async fn peek(line: &mut Line, inbox: &Inbox) {
+    let page = within(line, inbox.peek(0, PEEKED_MAX)).await.unwrap();
+    let found: Value = page.entries.iter().map(|one| payload(&one.envelope)).collect();
+    assert!(same(&found, &line.take("payloads").unwrap()), "{}: {found}", line.place);
+    if line.has("states") {
+        let states = page.entries.iter().map(|one| match one.state {
+            HeldState::Ready => "ready",
+            HeldState::Delayed(_) => "delayed",
+            HeldState::Leased(_) => "leased",
+        });
+        assert_eq!(states.collect::<Vec<_>>(), line.texts("states"), "{}", line.place);
+    }
+}
+
 async fn counts(line: &mut Line, inbox: &Inbox) {
     let found = within(line, inbox.counts()).await.unwrap();
     let figures = [
@@ -91,6 +107,7 @@ async fn counts(line: &mut Line, inbox: &Inbox) {
         ("acknowledged", found.acknowledged),
         ("expired", found.expired),
         ("dead", found.dead_lettered),
+        ("recalled", found.recalled),
     ];
     for (key, figure) in figures {
         let expected = line.unsigned(key).unwrap_or(figure);

@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use super::stage::{Stage, ends, within};
+use openmesh_message::Timestamp;
 use openmesh_sdk::{Item, Start};
 use std::time::Duration;
 
@@ -37,8 +38,9 @@ async fn subscribe(stage: &mut Stage, line: &mut Line) {
     let name = line.word();
     let pattern = line.needed("pattern");
     let start = line.unsigned("start").map_or(Start::Next, Start::At);
+    let since = line.text("since").map(|time| Start::Since(Timestamp::parse(&time).unwrap()));
     let player = stage.player(line);
-    let subscribed = within(line, player.mesh.subscribe(&pattern, start)).await;
+    let subscribed = within(line, player.mesh.subscribe(&pattern, since.unwrap_or(start))).await;
     if let Some(subscription) = ends(line, subscribed) {
         player.subscriptions.insert(name, subscription);
     }

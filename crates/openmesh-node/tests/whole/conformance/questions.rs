@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::stage::{Stage, ends, same, within};
-use openmesh_sdk::{LogFilter, Mesh};
+use openmesh_sdk::{LogFilter, Mesh, Retention};
 use serde_json::Value;
 use std::path::Path;
 
@@ -19,7 +19,13 @@ pub(crate) async fn play(stage: &mut Stage, line: &mut Line) {
         }
         "pin" => {
             let (pattern, pinned) = (line.needed("pattern"), line.flag("pinned").unwrap());
-            let result = within(line, mesh.configure_topic(&pattern, pinned, Some(&token))).await;
+            let result = match line.unsigned("messages") {
+                None => within(line, mesh.configure_topic(&pattern, pinned, Some(&token))).await,
+                messages => {
+                    let kept = (pinned, Retention { messages, ..Retention::UNLIMITED });
+                    within(line, mesh.set_topic(&pattern, kept, None, Some(&token))).await.map(drop)
+                }
+            };
             ends(line, result);
         }
         "publish-schema" => {
@@ -36,6 +42,12 @@ pub(crate) async fn play(stage: &mut Stage, line: &mut Line) {
         "knows" => knows(line, &mesh).await,
         "shows" => shows(stage, line, &mesh).await,
         "receipt" => receipt(stage, line, &mesh).await,
+        "recalls" => {
+            let name = line.word();
+            let id = stage.messages[&name].attributes.get("id").unwrap();
+            let result = within(line, mesh.recall(&stage.receipts[&name], id)).await;
+            ends(line, result);
+        }
         _ => query(stage, line, &mesh).await,
     }
 }

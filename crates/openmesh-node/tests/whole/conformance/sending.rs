@@ -66,6 +66,9 @@ fn put_options(stage: &Stage, line: &mut Line, mut draft: Draft) -> Draft {
     if let Some(expires) = line.number("expires") {
         draft = draft.expires(now().plus_ms(expires));
     }
+    if let Some(wait) = line.number("not-before") {
+        draft = draft.not_before(now().plus_ms(wait));
+    }
     if let Some(by) = line.number("reply-by") {
         draft = draft.reply_by(now().plus_ms(by));
     }
@@ -109,9 +112,12 @@ async fn send(stage: &mut Stage, line: &mut Line, envelope: Envelope, name: Opti
         Sent::Unknown => panic!("{place}: unknown"),
         Sent::Accepted(signed) => {
             assert_eq!(expected, "accepted", "{place}");
-            let receipt = signed.receipt;
+            let receipt = signed.receipt.clone();
             assert!(duplicate.is_none_or(|duplicate| duplicate == receipt.duplicate), "{place}");
             assert!(level.is_none_or(|level| level == level_text(receipt.level)), "{place}");
+            if let Some(name) = name.clone() {
+                stage.receipts.insert(name, signed.clone());
+            }
             stage.keep(name, envelope, receipt.position.map(|position| position.seq));
         }
     }

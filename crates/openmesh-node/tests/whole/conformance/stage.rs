@@ -4,8 +4,8 @@ use super::line::Line;
 use crate::node::{Node, new_key};
 use openmesh_message::{ConversationId, Envelope};
 use openmesh_sdk::{
-    ConnectOptions, Exchange, KeyPair, Leased, Mesh, Problem, SdkError, Subscription, new_conversation_id,
-    parse_json,
+    ConnectOptions, Exchange, KeyPair, Leased, Mesh, Problem, SdkError, SignedReceipt, Subscription,
+    new_conversation_id, parse_json,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ pub(crate) struct Stage {
     pub(crate) players: BTreeMap<String, Player>,
     pub(crate) messages: BTreeMap<String, Envelope>,
     pub(crate) positions: BTreeMap<String, u64>,
+    pub(crate) receipts: BTreeMap<String, SignedReceipt>,
     conversations: BTreeMap<String, ConversationId>,
 }
 
@@ -116,6 +117,7 @@ impl Stage {
                 None => self.messages[name].digest().to_string(),
             },
             Some("id") => self.messages[name].attributes.get("id").unwrap().to_owned(),
+            Some("time") => self.messages[name].attributes.get("time").unwrap().to_owned(),
             Some("seq") => self.positions[name].to_string(),
             Some("uuid") => self.conversation(name).to_string(),
             Some(other) => panic!("${name}.{other} means nothing"),

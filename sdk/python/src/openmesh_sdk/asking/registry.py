@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 
 from openmesh_sdk.asking.rows import Row, parse_rows
 from openmesh_sdk.connection.link import Connection
@@ -10,6 +11,7 @@ from openmesh_sdk.errors import UnexpectedReply
 from openmesh_sdk.message import Message
 from openmesh_sdk.session import Session
 from openmesh_sdk.talking import sending
+from openmesh_sdk.wire.cbor import Writable
 from openmesh_sdk.wire.receipt import Receipt
 from openmesh_sdk.words.ids import AgentId
 from openmesh_sdk.words.names import PinnedName
@@ -17,6 +19,7 @@ from openmesh_sdk.words.names import PinnedName
 _REGISTER, _LIST_AGENTS = 2, 3
 _PUBLISH_SCHEMA, _PUBLISH_PROTOCOL, _GET_SCHEMA, _GET_PROTOCOL, _LIST_DEFINITIONS = 9, 10, 11, 12, 13
 _CONFIGURE_TOPIC, _LIST_CONVERSATIONS, _SHOW_CONVERSATION, _RELOAD_POLICY = 14, 15, 16, 19
+_SET_TOPIC, _LIST_TOPICS = 22, 23
 _DEFINITION, _ROWS = 3, 5
 _DEFINITIONS_REMEMBERED = 1024
 
@@ -28,6 +31,23 @@ class Definition:
     name: PinnedName
     stored: str
     """Its stored form: RFC 8785 JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much of a pinned topic is handed out; what is None sets no limit."""
+
+    age: timedelta | None = None
+    """Nothing older than this."""
+    size: int | None = None
+    """The latest so many bytes of messages."""
+    messages: int | None = None
+    """The latest so many messages."""
+
+    def to_item(self) -> Writable:
+        """Give the form on the wire."""
+        age_ms = None if self.age is None else self.age // timedelta(milliseconds=1)
+        return [age_ms, self.size, self.messages]
 
 
 class Registry(Session):
@@ -75,16 +95,31 @@ class Registry(Session):
         """Make the topics of a pattern pinned (their messages are kept) or ephemeral, before their first message."""
         await self.tell("configure_topic", _CONFIGURE_TOPIC, self.pattern(pattern), pinned, token)
 
+    async def set_topic(
+        self,
+        pattern: str,
+        *,
+        pinned: bool,
+        retention: Retention | None = None,
+        expected_version: int | None = None,
+        token: str | None = None,
+    ) -> Row:
+        """Say how the topics of a pattern are kept, and for how long; returns what holds from here on."""
+        kept = (retention or Retention()).to_item()
+        arguments: tuple[Writable, ...] = (self.pattern(pattern), pinned, kept, expected_version, token)
+        return _one(await self._rows("set_topic", _SET_TOPIC, *arguments))
+
+    async def topic_settings(self) -> list[Row]:
+        """List the patterns that say how topics are kept."""
+        return await self._rows("topic_settings", _LIST_TOPICS)
+
     async def conversations(self) -> list[Row]:
         """List the conversations that the agent may read."""
         return await self._rows("conversations", _LIST_CONVERSATIONS)
 
     async def show_conversation(self, conversation: str) -> Row:
         """Show a conversation: its state, who owes what, what the agent may do."""
-        rows = await self._rows("show_conversation", _SHOW_CONVERSATION, conversation)
-        if len(rows) != 1:
-            raise UnexpectedReply("the node showed another number of conversations than one")
-        return rows[0]
+        return _one(await self._rows("show_conversation", _SHOW_CONVERSATION, conversation))
 
     async def receipt(self, message: Message) -> Receipt | None:
         """Ask for the receipt of an earlier send; None if the node has no such message."""
@@ -107,5 +142,11 @@ class Registry(Session):
         fields = await self.ask_for(step, _DEFINITION, number, *arguments)
         return Definition(PinnedName.parse(fields.text(0)), fields.text(1))
 
-    async def _rows(self, step: str, number: int, *arguments: str) -> list[Row]:
+    async def _rows(self, step: str, number: int, *arguments: Writable) -> list[Row]:
         return parse_rows(await self.ask_for(step, _ROWS, number, *arguments))
+
+
+def _one(rows: list[Row]) -> Row:
+    if len(rows) != 1:
+        raise UnexpectedReply(f"the node answered with {len(rows)} rows where one belongs")
+    return rows[0]

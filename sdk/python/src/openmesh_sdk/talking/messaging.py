@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Unpack
 
 from openmesh_sdk import drafting
 from openmesh_sdk.asking.registry import Registry
 from openmesh_sdk.drafting import Options
-from openmesh_sdk.errors import NoReply, OutcomeUnknown, Unanswerable
+from openmesh_sdk.errors import Malformed, NoReply, OutcomeUnknown, Unanswerable
 from openmesh_sdk.message import Message
 from openmesh_sdk.talking import sending
 from openmesh_sdk.talking.request import Exchange, Gathered, deadline_after, need_positive
@@ -15,10 +16,13 @@ from openmesh_sdk.talking.sending import Sent
 from openmesh_sdk.talking.subscription import Subscription
 from openmesh_sdk.wire.frames import Outcome, Unknown
 from openmesh_sdk.words.addresses import Address
+from openmesh_sdk.words.ids import AgentId
 from openmesh_sdk.words.names import PinnedName
 from openmesh_sdk.words.performatives import check_performative
 
 REQUEST_TIMEOUT_S = 30.0
+_RECALL = 21
+_INBOX = "inbox/"
 
 
 class Messaging(Registry):
@@ -67,6 +71,16 @@ class Messaging(Registry):
         done, _ = await asyncio.wait(answers, timeout=self._options.send_timeout) if answers else ((), ())
         pairs = zip(messages, answers, strict=True)
         return [_ended(message, answer if answer in done else None) for message, answer in pairs]
+
+    async def recall(self, sent: Sent) -> None:
+        """Call mail back that nobody has taken; raises `Rejected` if it comes too late."""
+        logs = sent.receipt.logs if sent.receipt else ()
+        inboxes = [(log, number) for log, number in logs if log.startswith(_INBOX)]
+        if not inboxes:
+            raise Malformed("the message is in no inbox: only mail that is kept can be called back")
+        for log, number in inboxes:
+            recipient = AgentId(log.removeprefix(_INBOX)).public_key
+            await self.tell("a recall", _RECALL, recipient, number, sent.message.digest.raw, sent.message.id)
 
     async def reply(
         self, to: Message, payload: object = None, *, act: str = "inform", **options: Unpack[Options]
@@ -123,11 +137,13 @@ class Messaging(Registry):
         connection = await self.connection()
         return await Exchange(connection, message, deadline_after(timeout), expected).send()
 
-    async def subscribe(self, pattern: str, *, start: int | None = None, resume: bool = False) -> Subscription:
+    async def subscribe(
+        self, pattern: str, *, start: int | datetime | None = None, resume: bool = False
+    ) -> Subscription:
         """Subscribe to topics: `topic:market/*`, `market/**`.
 
-        `start` begins with the first record of the log at or above that number, for pinned topics. With `resume` the
-        subscription outlives its connection: what is kept is read on without loss, else a `Gap` says so.
+        `start` begins with the first record of the log at or above that number, or of that time on, for pinned topics.
+        With `resume` the subscription outlives its connection: what is kept is read on without loss, else a `Gap` says so.
         """
         return await Subscription(self, self.pattern(pattern), start, resume=resume).begin()
 

@@ -38,7 +38,11 @@ class Sent:
 
 def is_recognised(message: Message) -> bool:
     """Tell whether a repeat of this message is recognised for certain, so that sending it again is safe."""
-    kept = message.attributes.get("acklevel") in _KEPT_LEVELS or "/inbox/" in message.to
+    kept = (
+        message.attributes.get("acklevel") in _KEPT_LEVELS
+        or "/inbox/" in message.to
+        or "notbefore" in message.attributes
+    )
     return message.is_signed and (kept or message.is_act)
 
 

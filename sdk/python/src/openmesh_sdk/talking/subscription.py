@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -14,11 +15,12 @@ from openmesh_sdk.session import Session
 from openmesh_sdk.wire.cbor import Writable
 from openmesh_sdk.wire.frames import Command
 from openmesh_sdk.wire.proof import ProofMemory
+from openmesh_sdk.words.times import moment_ms
 
 _log = logging.getLogger("openmesh_sdk")
 
 _SUBSCRIBE, _UNSUBSCRIBE = 0, 1
-_NEXT, _AT = 0, 1
+_NEXT, _AT, _SINCE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ Item: TypeAlias = Message | Gap | Invalid
 class Subscription:
     """An asynchronous iterator over items; leaving `async with` ends it."""
 
-    def __init__(self, session: Session, pattern: str, start: int | None, *, resume: bool) -> None:
+    def __init__(self, session: Session, pattern: str, start: int | datetime | None, *, resume: bool) -> None:
         self._session = session
         self._pattern = pattern
         self._start = start
@@ -99,9 +101,10 @@ class Subscription:
         connection = await self._session.connection()
         self._number = connection.next_tag()
         connection.routes.open(self._number)
-        start: list[Writable] = [_NEXT, []] if self._start is None else [_AT, [self._start]]
         try:
-            await connection.command("subscribe", Command(_SUBSCRIBE, (self._number, self._pattern, start)))
+            await connection.command(
+                "subscribe", Command(_SUBSCRIBE, (self._number, self._pattern, _where(self._start)))
+            )
         except BaseException:
             connection.routes.close(self._number)
             raise
@@ -142,6 +145,12 @@ class Subscription:
         self._counted_before = self._counted
         await (self.begin_own() if self._number == OWN_SUBSCRIPTION else self.begin())
         return None if is_kept else Gap(self._counted + 1, None)
+
+
+def _where(start: int | datetime | None) -> list[Writable]:
+    if isinstance(start, datetime):
+        return [_SINCE, [moment_ms(start)]]
+    return [_NEXT, []] if start is None else [_AT, [start]]
 
 
 def why_invalid(message: Message, proofs: ProofMemory) -> str | None:

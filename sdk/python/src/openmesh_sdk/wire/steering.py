@@ -1,6 +1,7 @@
 """What the attributes that steer must be: the checks a node makes before it looks at anything else."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
 
 from openmesh_sdk.errors import Malformed
 from openmesh_sdk.wire.digest import Digest
@@ -13,7 +14,8 @@ from openmesh_sdk.words.times import parse_time
 
 REQUIRED = ("specversion", "id", "source", "type", "time", "to", "performative")
 NOT_BUILT = frozenset({"route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"})
-PRIORITIES = ("critical", "urgent", "normal", "bulk")
+Priority: TypeAlias = Literal["critical", "urgent", "normal", "bulk"]
+PRIORITIES: tuple[Priority, ...] = ("critical", "urgent", "normal", "bulk")
 ACK_LEVELS = ("received", "edge", "durable")
 
 
@@ -40,6 +42,7 @@ def check_steering(attributes: Mapping[str, str]) -> None:
     if ("protocol" in attributes) != ("conversationid" in attributes):
         why = "`protocol` and `conversationid` belong together"
         raise AttributeRefused("attribute.missing", "conversationid", why)
+    _check_waiting(attributes)
     schema = attributes.get("dataschema")
     if schema and attributes["type"] != PinnedName.parse_schema_uri(schema).versioned.type:
         raise AttributeRefused("attribute.malformed", "type", "`type` does not agree with `dataschema`")
@@ -53,6 +56,17 @@ def _check_critical(attributes: Mapping[str, str]) -> None:
         if name not in attributes:
             why = f"`critical` names `{name}`, which is not there"
             raise AttributeRefused("attribute.malformed", "critical", why)
+
+
+def _check_waiting(attributes: Mapping[str, str]) -> None:
+    """Only mail waits, and not for longer than it is of use."""
+    if "notbefore" not in attributes:
+        return
+    until, expires = parse_time(attributes["notbefore"]), attributes.get("expirytime")
+    is_mail = Address.parse(attributes["to"]).kind in ("agent", "inbox") and "protocol" not in attributes
+    if not is_mail or (expires is not None and parse_time(expires) <= until):
+        why = "`notbefore` is for mail to an agent or inbox, no act, and before `expirytime`"
+        raise AttributeRefused("attribute.malformed", "notbefore", why)
 
 
 def _check_one(name: str, value: str, check: Callable[[str], object]) -> None:
@@ -110,6 +124,7 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "parents": _list_of(Digest, PARENTS_MAX),
     "dataschema": PinnedName.parse_schema_uri,
     "expirytime": parse_time,
+    "notbefore": parse_time,
     "acklevel": _one_of(*ACK_LEVELS),
     "priority": _one_of(*PRIORITIES),
     "invite": _list_of(_check_invitation, INVITES_MAX),
