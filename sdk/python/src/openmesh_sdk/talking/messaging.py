@@ -143,7 +143,7 @@ class Messaging(Registry):
         """Subscribe to topics: `topic:market/*`, `market/**`.
 
         `start` begins with the first record of the log at or above that number, or of that time on, for pinned topics.
-        With `resume` the subscription outlives its connection: what is kept is read on without loss, else a `Gap` says so.
+        With `resume` it outlives its connection: what is kept is read on without loss, else a `Gap` says so.
         """
         return await Subscription(self, self.pattern(pattern), start, resume=resume).begin()
 
