@@ -8,6 +8,7 @@ mod stream;
 pub use gate::{Gate, Limits, Opening};
 pub use stream::Stream;
 
+use crate::tls::{DoorTls, ServerTls};
 use counters::Counters;
 use openmesh_message::handshake::Binding;
 use std::future::Future;
@@ -66,7 +67,8 @@ pub enum ListenFault {
 /// A door that has its address.
 pub struct Acceptor {
     listener: TcpListener,
-    counters: Counters,
+    door: Door,
+    tls: Option<DoorTls>,
     gate: Arc<Gate>,
 }
 
@@ -81,13 +83,19 @@ impl Door {
 }
 
 impl Acceptor {
-    /// Takes the address.
-    pub fn bind(address: SocketAddr, door: Door, gate: Arc<Gate>) -> Result<Self, ListenFault> {
-        if !address.ip().to_canonical().is_loopback() {
+    /// Takes the address; one that is not of this machine alone, only with TLS.
+    pub fn bind(
+        address: SocketAddr,
+        door: Door,
+        gate: Arc<Gate>,
+        tls: Option<&ServerTls>,
+    ) -> Result<Self, ListenFault> {
+        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
             return Err(ListenFault::NotLoopback(address));
         }
         let listener = listen(address).map_err(|source| ListenFault::Bind { address, source })?;
-        Ok(Self { listener, counters: Counters::new(door), gate })
+        let tls = tls.map(|tls| tls.acceptor(door));
+        Ok(Self { listener, door, tls, gate })
     }
 
     /// The address, with the port the system chose.
@@ -106,6 +114,7 @@ impl Acceptor {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
+        let counters = Counters::new(self.door);
         let serve = Arc::new(serve);
         let mut tasks = JoinSet::new();
         loop {
@@ -118,8 +127,26 @@ impl Acceptor {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let opening = self.gate.enter(address.ip(), &self.counters);
-            tasks.spawn(open(stream, address, opening, Arc::clone(&serve)));
+            // Frames are written in batches already.
+            let _ = stream.set_nodelay(true);
+            let opening = self.gate.enter(address.ip(), &counters);
+            let watched = opening.watch();
+            let (tls, counters, serve) = (self.tls.clone(), counters.clone(), Arc::clone(&serve));
+            let serving = async move {
+                match secure(stream, tls).await {
+                    Ok((stream, binding)) => serve(stream, Peer { address, binding }, opening).await,
+                    Err(error) => {
+                        counters.failed.increment(1);
+                        tracing::debug!(%address, %error, "TLS could not be agreed on");
+                    }
+                }
+            };
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = serving => {}
+                    () = watched.given_up() => {}
+                }
+            });
         }
     }
 }
@@ -131,24 +158,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves one connection; ends it early where it does not get anywhere.
-async fn open<F>(
-    stream: TcpStream,
-    address: SocketAddr,
-    opening: Opening,
-    serve: Arc<impl Fn(Stream, Peer, Opening) -> F>,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    // Frames are written in batches already.
-    let _ = stream.set_nodelay(true);
-    let watched = opening.watch();
-    let work = async {
-        let peer = Peer { address, binding: Binding::Loopback };
-        serve(Stream::Plain(stream), peer, opening).await;
+async fn secure(stream: TcpStream, tls: Option<DoorTls>) -> io::Result<(Stream, Binding)> {
+    let Some(tls) = tls else {
+        return Ok((Stream::Plain(stream), Binding::Loopback));
     };
-    tokio::select! {
-        () = work => {}
-        () = watched.given_up() => {}
-    }
+    let (stream, binding) = tls.accept(stream).await?;
+    Ok((Stream::Tls(Box::new(stream)), binding))
 }

@@ -3,3 +3,4 @@
 pub mod accept;
 pub mod http;
 pub mod native;
+pub mod tls;

@@ -32,10 +32,16 @@ pub async fn serve(
         let (identity, mesh) = (Arc::clone(&identity), mesh.clone());
         async move {
             let may_stay = || opening.done();
+            let mut stream = stream;
+            let greeted = greeting::greet(&mut stream, &peer.binding, &identity).await;
             match stream {
-                Stream::Plain(mut stream) => {
-                    let greeted = greeting::greet(&mut stream, &peer.binding, &identity).await;
+                Stream::Plain(stream) => {
                     let (reading, writing) = stream.into_split();
+                    let halves = connection::Halves { reading, writing };
+                    connection::serve_greeted(greeted, halves, mesh, may_stay).await;
+                }
+                Stream::Tls(stream) => {
+                    let (reading, writing) = tokio::io::split(stream);
                     let halves = connection::Halves { reading, writing };
                     connection::serve_greeted(greeted, halves, mesh, may_stay).await;
                 }

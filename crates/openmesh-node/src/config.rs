@@ -1,9 +1,10 @@
 //! What a node is told: where it keeps things, where it listens, which rules it follows.
 
+use crate::tls::TlsChoice;
 use anyhow::{Context, Result};
 use openmesh_message::{Authority, TopicPattern};
 use openmesh_policy::{DEFAULT_CLOSED, DEFAULT_OPEN, Policy};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// How a node is run.
@@ -11,12 +12,14 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Config {
     /// The node's folder.
     pub(crate) folder: PathBuf,
-    /// Where agents connect; loopback.
+    /// Where agents connect; loopback, unless TLS is spoken.
     pub(crate) listen: SocketAddr,
-    /// Where HTTP is served, if it is; loopback.
+    /// Where HTTP is served, if it is; loopback, unless TLS is spoken.
     pub(crate) http: Option<SocketAddr>,
     /// Names that HTTP answers under, besides its address.
     pub(crate) http_hosts: Vec<String>,
+    /// TLS at every address agents connect to; plaintext without.
+    pub(crate) tls: Option<TlsChoice>,
     /// Whether anyone with a key may register.
     pub(crate) open: bool,
     /// Topics whose messages are kept.
@@ -27,6 +30,13 @@ pub(crate) struct Config {
     pub(crate) inbox_messages_max: u64,
     /// Messages of one sender that an inbox holds.
     pub(crate) inbox_sender_messages_max: u64,
+}
+
+impl Config {
+    /// Every address that agents connect to.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        [Some(self.listen), self.http].into_iter().flatten().map(|address| address.ip()).collect()
+    }
 }
 
 /// Reads the policy in force: the file, if there is one.

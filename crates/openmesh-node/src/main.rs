@@ -9,7 +9,10 @@ mod identity;
 mod log_writer;
 mod perform;
 mod start;
+mod tls;
 
 fn main() -> std::process::ExitCode {
+    // The one provider of cryptography; where TLS is set up it is named, too.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     cli::main()
 }

@@ -5,6 +5,7 @@ use crate::event_loop::{Ended, EventLoop};
 use crate::identity::{Folder, Identity, random_bytes, write_private};
 use crate::log_writer::LogWriter;
 use crate::perform::Performer;
+use crate::tls::NodeTls;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use openmesh_adapter::{Event, MeshHandle, channel, now};
@@ -17,8 +18,8 @@ use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
 use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,6 +36,16 @@ pub(crate) struct Endpoint {
     pub(crate) domain: DomainId,
     /// The node's process.
     pub(crate) pid: u32,
+    /// Says that TLS is spoken, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<EndpointTls>,
+}
+
+/// How a running node speaks TLS.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EndpointTls {
+    /// The file with the authority to trust, where the node knows it.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// What a node says when it is ready.
@@ -42,6 +53,8 @@ pub(crate) struct Endpoint {
 pub(crate) struct Ready {
     /// How it is reached.
     pub(crate) endpoint: Endpoint,
+    /// Where it listens.
+    pub(crate) listening: SocketAddr,
     /// Whether this start made the domain.
     pub(crate) is_new: bool,
     /// Records taken back from the log.
@@ -70,10 +83,13 @@ pub(crate) async fn run(
     write_default_policy(&folder, config.open)?;
     let recovered = recover(&folder, &identity, &config)?;
     let (mesh, mut events) = channel(recovered.partition.view());
-    let doors = Doors::bind(&config)?;
-    let endpoint = doors.endpoint(identity.domain())?;
+    let tls = config.tls.as_ref();
+    let tls = tls.map(|choice| NodeTls::prepare(choice, &config.folder, &config.addresses())).transpose()?;
+    let doors = Doors::bind(&config, tls.as_ref())?;
+    let endpoint = doors.endpoint(identity.domain(), tls.as_ref())?;
     let said = Ready {
         endpoint: endpoint.clone(),
+        listening: doors.native.address()?,
         is_new: identity.is_new,
         recovered: recovered.records,
         findings: recovered.findings.clone(),
@@ -81,6 +97,9 @@ pub(crate) async fn run(
     let mut event_loop = prepare(recovered, &config, &folder, &identity, mesh.clone())?;
     write_private(&folder.endpoint(), &serde_json::to_vec_pretty(&endpoint)?)?;
     let mut listening = doors.serve(&config, &identity, &mesh, &stop)?;
+    if let Some(tls) = tls {
+        listening.spawn(tls.keep_fresh());
+    }
     let stopping = mesh.clone();
     tokio::spawn(async move {
         // A dropped sender means the same as a stop.
@@ -109,16 +128,23 @@ struct Doors {
 }
 
 impl Doors {
-    fn bind(config: &Config) -> Result<Self> {
+    fn bind(config: &Config, tls: Option<&NodeTls>) -> Result<Self> {
         let gate = Arc::new(Gate::default());
-        let native = Acceptor::bind(config.listen, Door::Native, Arc::clone(&gate))?;
-        let http = config.http.map(|address| Acceptor::bind(address, Door::Http, gate)).transpose()?;
+        let tls = tls.map(|tls| &tls.server);
+        let native = Acceptor::bind(config.listen, Door::Native, Arc::clone(&gate), tls)?;
+        let http = config.http.map(|address| Acceptor::bind(address, Door::Http, gate, tls)).transpose()?;
         Ok(Self { native, http })
     }
 
-    fn endpoint(&self, domain: DomainId) -> Result<Endpoint> {
+    fn endpoint(&self, domain: DomainId, tls: Option<&NodeTls>) -> Result<Endpoint> {
         let http = self.http.as_ref().map(Acceptor::address).transpose()?;
-        Ok(Endpoint { address: self.native.address()?, http, domain, pid: std::process::id() })
+        Ok(Endpoint {
+            address: reached_at(self.native.address()?),
+            http: http.map(reached_at),
+            domain,
+            pid: std::process::id(),
+            tls: tls.map(|tls| EndpointTls { ca: tls.authority.clone() }),
+        })
     }
 
     fn serve(
@@ -138,7 +164,7 @@ impl Doors {
                 admin_token: identity.admin_token,
                 custodian: identity.custodian.clone(),
                 hosts: config.http_hosts.clone(),
-                is_tls: false,
+                is_tls: config.tls.is_some(),
                 metrics: Arc::new(move || metrics.render()),
                 native: Arc::clone(&node),
             };
@@ -152,6 +178,16 @@ impl Doors {
         listening.spawn(native::serve(self.native, node, mesh.clone(), stop.clone()));
         Ok(listening)
     }
+}
+
+/// How those on this machine reach a node that listens on all of its addresses.
+fn reached_at(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, listening.port())
 }
 
 fn write_default_policy(folder: &Folder, open: bool) -> Result<()> {

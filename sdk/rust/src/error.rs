@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 pub enum SdkError {
     /// The node's address is not on this machine.
     #[error(
-        "{0} is not on this machine, and a connection in plaintext never leaves it: speak TLS (--tls, or --ca FILE)"
+        "{0} is not on this machine, and a connection in plaintext never leaves it: speak TLS (--ca FILE)"
     )]
     NotLoopback(SocketAddr),
     /// No connection could be opened.
@@ -23,7 +23,7 @@ pub enum SdkError {
     },
     /// The node speaks TLS, and plaintext was spoken to it.
     #[error(
-        "the node at {0} speaks TLS: add --ca FILE with the authority that signed its certificate, or --tls"
+        "the node at {0} speaks TLS: name the authority that signed its certificate with --ca FILE, or --ca system"
     )]
     SpeaksTls(SocketAddr),
     /// TLS could not be agreed on; nothing was sent.

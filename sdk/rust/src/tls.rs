@@ -2,6 +2,7 @@
 
 use crate::SdkError;
 use openmesh_message::handshake::{ALPN, EXPORTER_BYTES, EXPORTER_LABEL};
+use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -35,13 +36,11 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Believes only what the authorities in these PEM files signed.
-    pub fn trusting(files: &[PathBuf]) -> Result<Self, SdkError> {
+    /// Believes only what the authorities in this PEM file signed.
+    pub fn trusting(file: &Path) -> Result<Self, SdkError> {
         let mut roots = RootCertStore::empty();
-        for file in files {
-            for authority in read_certificates(file)? {
-                roots.add(authority).map_err(|error| certificate_file(file, &error.to_string()))?;
-            }
+        for authority in read_certificates(file)? {
+            roots.add(authority).map_err(|error| certificate_file(file, &error.to_string()))?;
         }
         Self::with_roots(roots)
     }
@@ -74,6 +73,8 @@ impl Tls {
         let builder = builder.map_err(|error| SdkError::Tls { why: error.to_string() })?;
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![ALPN.to_vec()];
+        // Each connection checks the certificate.
+        config.resumption = Resumption::disabled();
         Ok(Self { config: Arc::new(config), name: None })
     }
 

@@ -12,6 +12,7 @@ pub(super) struct Counters {
     pub(super) refused: Counter,
     pub(super) evicted: Counter,
     pub(super) late: Counter,
+    pub(super) failed: Counter,
 }
 
 impl Counters {
@@ -25,6 +26,7 @@ impl Counters {
             refused: ended("refused"),
             evicted: ended("evicted"),
             late: ended("late"),
+            failed: ended("tls"),
         }
     }
 }

@@ -4,9 +4,13 @@ mod connecting;
 mod home;
 mod known_domains;
 mod names;
+mod node_address;
+mod trust;
 
 pub(crate) use home::{AgentKey, Home};
 pub(crate) use names::Names;
+use node_address::NodeAddress;
+pub(crate) use trust::Trust;
 
 use super::failure::Failure;
 use super::output::Format;
@@ -14,7 +18,6 @@ use anyhow::Result;
 use openmesh_message::Authority;
 use openmesh_sdk::{DomainId, Mesh};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
@@ -31,12 +34,17 @@ pub(crate) struct Globals {
     /// Which agent to be: the name of a key made with `openmesh agent new` [default: the only one there is].
     #[arg(long = "as", global = true, env = "OPENMESH_AGENT", value_name = "NAME", hide_env_values = true)]
     agent: Option<String>,
-    /// The node's address [default: the node that runs from the home folder].
+    /// The node's address, such as 127.0.0.1:7447 or mesh.example.org:7447 [default: the node that runs from the
+    /// home folder].
     #[arg(long, global = true, value_name = "ADDRESS")]
-    node: Option<SocketAddr>,
+    node: Option<NodeAddress>,
     /// The domain the node must prove it belongs to [default: as known from the first connection].
     #[arg(long, global = true, value_name = "ID")]
     domain: Option<DomainId>,
+    /// Speak TLS, and trust the authorities in this PEM file only; `system` trusts those of this machine
+    /// [default: as the node in the home folder says, or as remembered from the first connection].
+    #[arg(long, global = true, env = "OPENMESH_CA", value_name = "FILE", hide_env_values = true)]
+    ca: Option<Trust>,
     /// Say more about what happens; twice for all of it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -111,8 +119,12 @@ impl Context {
         runtime.block_on(work)
     }
 
-    pub(super) const fn node(&self) -> Option<SocketAddr> {
-        self.globals.node
+    pub(super) const fn node(&self) -> Option<&NodeAddress> {
+        self.globals.node.as_ref()
+    }
+
+    pub(super) const fn trust(&self) -> Option<&Trust> {
+        self.globals.ca.as_ref()
     }
 
     pub(super) const fn domain(&self) -> Option<DomainId> {

@@ -70,6 +70,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
     findings.extend(checks::node_folder(&home));
     findings.push(checks::room(&home));
     findings.extend(checks::certificate(&home));
+    findings.extend(checks::tls(&home));
     findings.extend(context.run(async { Ok(checks::connection(context).await) })?);
     if !args.quick {
         findings.extend(checks::log(&home));

@@ -134,7 +134,10 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Some(SdkError::NotLoopback(_) | SdkError::Connect { .. } | SdkError::Handshake(_)) => {
             Exit::Unreachable
         }
-        Some(SdkError::Closed(_)) => Exit::Unreachable,
+        Some(SdkError::Closed(_) | SdkError::SpeaksTls(_) | SdkError::Tls { .. }) => Exit::Unreachable,
+        Some(SdkError::CertificateFile { .. } | SdkError::NoAuthorities | SdkError::ServerName(_)) => {
+            Exit::Usage
+        }
         Some(SdkError::TimedOut { .. } | SdkError::OutcomeUnknown) => Exit::Unknown,
         Some(SdkError::Address(_) | SdkError::Topic(_) | SdkError::Name(_) | SdkError::Json(_)) => {
             Exit::Usage

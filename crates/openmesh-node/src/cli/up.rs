@@ -4,9 +4,12 @@ use super::context::Context;
 use super::output::say;
 use crate::config::Config;
 use crate::start::{self, Ready};
+use crate::tls::TlsChoice;
 use anyhow::Result;
 use openmesh_core::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
+use openmesh_listeners::tls::CertificateFiles;
 use openmesh_message::TopicPattern;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -14,18 +17,23 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// Files that a node has open at most: twice what its connections need.
+const OPEN_FILES: u64 = 32_768;
+
 /// Starts a node.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ openmesh up                                   a node for this machine, in ~/.openmesh/node
   $ openmesh up --open --pin 'market/**'          anyone may register; the market's messages are kept
+  $ openmesh up --tls dev --listen 0.0.0.0:7447    TLS, for other machines too; says which file they are to trust
+  $ openmesh up --tls-cert node.pem --tls-key node-key.pem --listen 0.0.0.0:7447
   $ openmesh up --data ./node --listen 127.0.0.1:0 -o json   for scripts: one line says when it is ready")]
 pub(crate) struct Args {
     /// The node's folder; made at the first start [default: node in the home folder].
     #[arg(long, env = "OPENMESH_NODE_FOLDER", value_name = "DIR", hide_env_values = true)]
     data: Option<PathBuf>,
-    /// Where agents connect; loopback only. Port 0 takes a free one.
+    /// Where agents connect; other than loopback only with TLS. Port 0 takes a free one.
     #[arg(
         long,
         env = "OPENMESH_LISTEN",
@@ -34,7 +42,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     listen: SocketAddr,
-    /// Where HTTP and WebSocket are served; loopback only [default: one port above --listen].
+    /// Where HTTP and WebSocket are served; other than loopback only with TLS [default: one port above --listen].
     #[arg(long, env = "OPENMESH_HTTP", value_name = "ADDRESS", hide_env_values = true)]
     http: Option<SocketAddr>,
     /// Serve no HTTP.
@@ -43,6 +51,15 @@ pub(crate) struct Args {
     /// A host name that HTTP answers under, besides its own address.
     #[arg(long, value_name = "NAME")]
     http_host: Vec<String>,
+    /// Speak TLS, with a certificate of a development authority in the node's folder, made at the first start.
+    #[arg(long, value_name = "dev", value_enum, conflicts_with_all = ["tls_cert", "tls_key"])]
+    tls: Option<TlsKind>,
+    /// Speak TLS, with the certificate in this PEM file; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Let anyone with a key register; counts at the first start, which writes policy.toml.
     #[arg(long)]
     open: bool,
@@ -63,13 +80,30 @@ pub(crate) struct Args {
     until_stdin_closes: bool,
 }
 
+/// Certificates that a node makes for itself.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TlsKind {
+    /// Signed by an authority of the node's own.
+    Dev,
+}
+
+impl Args {
+    fn tls(&self) -> Option<TlsChoice> {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        let files = files.map(|(certificate, key)| TlsChoice::Files(CertificateFiles { certificate, key }));
+        files.or(self.tls.map(|TlsKind::Dev| TlsChoice::Development))
+    }
+}
+
 pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
+    raise_open_files();
     let home = context.home()?;
     let folder = args.data.clone().unwrap_or_else(|| home.node());
     let is_home = folder == home.node();
     let config = Config {
         folder: folder.clone(),
         listen: args.listen,
+        tls: args.tls(),
         http: http_address(&args),
         http_hosts: args.http_host,
         open: args.open,
@@ -117,6 +151,16 @@ fn http_address(args: &Args) -> Option<SocketAddr> {
     Some(args.http.unwrap_or_else(|| SocketAddr::new(args.listen.ip(), port)))
 }
 
+/// Each connection is an open file, and shells allow few.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < most) {
+        // Where it cannot be raised, connections beyond it wait.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
+    }
+}
+
 async fn stdin_closes() {
     let (closed, wait) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -133,6 +177,7 @@ fn ready_line(ready: &Ready, folder: &Path) -> String {
         "address": ready.endpoint.address,
         "http": ready.endpoint.http,
         "domain": ready.endpoint.domain,
+        "tls": ready.endpoint.tls,
         "folder": folder,
         "new": ready.is_new,
         "recovered": ready.recovered,
@@ -148,9 +193,17 @@ fn banner(ready: &Ready, folder: &Path, is_home: bool) -> String {
     let what = if ready.is_new { "A new domain, with its first node." } else { "The node is back." };
     let _ = writeln!(text, "  {what}");
     let _ = writeln!(text, "  domain   {}", endpoint.domain);
-    let _ = writeln!(text, "  address  {}", endpoint.address);
+    let _ = writeln!(text, "  address  {}", ready.listening);
     if let Some(http) = endpoint.http {
-        let _ = writeln!(text, "  http     http://{http}");
+        let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
+        let _ = writeln!(text, "  http     {scheme}://{http}");
+    }
+    if let Some(tls) = &endpoint.tls {
+        let trust = tls.ca.as_ref().map_or_else(
+            || "with your certificate; it is read again when its file changes".to_owned(),
+            |ca| format!("development certificate; clients trust it with --ca {}", ca.display()),
+        );
+        let _ = writeln!(text, "  TLS      {trust}");
     }
     let _ = writeln!(text, "  folder   {}", folder.display());
     if ready.recovered > 0 {
@@ -166,7 +219,12 @@ fn banner(ready: &Ready, folder: &Path, is_home: bool) -> String {
     let (node, token) = if is_home {
         (String::new(), String::new())
     } else {
-        let node = format!(" --node {} --domain {}", endpoint.address, endpoint.domain);
+        let ca = endpoint.tls.as_ref().map(|tls| match &tls.ca {
+            Some(ca) => format!(" --ca {}", ca.display()),
+            None => " --ca FILE".to_owned(),
+        });
+        let ca = ca.unwrap_or_default();
+        let node = format!(" --node {} --domain {}{ca}", endpoint.address, endpoint.domain);
         (node, format!(" --token-file {}", folder.join("admin.token").display()))
     };
     let _ = writeln!(text, "\n  Next, in another terminal:");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The pages.
-const PAGES: [&str; 3] = ["README.md", "docs/first-agents.md", "docs/cli.md"];
+const PAGES: [&str; 4] = ["README.md", "docs/first-agents.md", "docs/cli.md", "docs/operating/tls.md"];
 /// Commands for the reader's shell that a test has no use for.
 const NOT_OURS: [&str; 4] = ["cargo build", "cargo xtask", "export PATH", "git clone"];
 

@@ -11,6 +11,8 @@ mod demo;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod flood;
+#[cfg(test)]
 mod hostile_node;
 #[cfg(test)]
 mod model;
@@ -24,3 +26,5 @@ mod queries;
 mod raw_agent;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(test)]
+mod tls;

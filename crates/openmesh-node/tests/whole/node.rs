@@ -1,6 +1,6 @@
 //! A node as a process of its own in a fresh folder, and agents that are let in.
 
-use openmesh_sdk::{ConnectOptions, KeyPair, Mesh, identity};
+use openmesh_sdk::{ConnectOptions, KeyPair, Mesh, Tls, identity};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,12 @@ pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     pub(crate) domain: openmesh_sdk::DomainId,
     pid: u32,
+    pub(crate) tls: Option<EndpointTls>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct EndpointTls {
+    ca: Option<PathBuf>,
 }
 
 impl Node {
@@ -91,7 +97,14 @@ impl Node {
     }
 
     pub(crate) fn options(&self, key: &Arc<KeyPair>) -> ConnectOptions {
-        ConnectOptions::new(self.endpoint.address, self.endpoint.domain, Arc::clone(key))
+        let mut options = ConnectOptions::new(self.endpoint.address, self.endpoint.domain, Arc::clone(key));
+        options.tls = self.authority().map(|authority| Tls::trusting(&authority).unwrap());
+        options
+    }
+
+    /// The development authority that signed the node's certificate, if it has one.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.endpoint.tls.clone()?.ca
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{ConnectOptions, SdkError, Sent};
 use bytes::{Buf, BytesMut};
 use openmesh_message::frame::{Delivery, FrameDecoder, SendOutcome, ServerFrame, body_length};
 use openmesh_message::{Digest, Signature, SignedReceipt};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,7 +61,11 @@ impl Reader {
                 biased;
                 _ = ended.wait_for(Option::is_some) => return Err(self.connection.closed()),
                 read = half.read_buf(&mut self.buffer) => {
-                    let bytes = read.map_err(|error| SdkError::Closed(error.to_string()))?;
+                    let bytes = match read {
+                        // TLS without its farewell: the node was killed.
+                        Err(error) if error.kind() == ErrorKind::UnexpectedEof => 0,
+                        read => read.map_err(|error| SdkError::Closed(error.to_string()))?,
+                    };
                     if bytes == 0 {
                         return Err(self.ended_by_node());
                     }

@@ -5,8 +5,9 @@ use crate::cli::context::{Context, Home};
 use crate::cli::failure::describe_chain;
 use crate::start::read_endpoint;
 use openmesh_core::record::is_committed;
+use openmesh_listeners::tls::development::{Development, RENEW_DAYS_LEFT};
 use openmesh_message::{Certificate, Timestamp};
-use openmesh_sdk::now;
+use openmesh_sdk::{SdkError, now};
 use openmesh_store::{StoredRecord, VerifyOptions, verify};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +70,15 @@ pub(super) fn node_folder(home: &Home) -> Vec<Finding> {
             "start one with `openmesh up`, or use --node ADDRESS",
         )];
     }
-    let secrets = ["admin.token", "node.key", "domain-root.key", "domain-next-root.key"];
+    let secrets = [
+        "admin.token",
+        "node.key",
+        "domain-root.key",
+        "domain-next-root.key",
+        "custodian.key",
+        "tls/ca-key.pem",
+        "tls/server-key.pem",
+    ];
     let open = secrets
         .iter()
         .map(|name| node.join(name))
@@ -119,6 +128,28 @@ pub(super) fn certificate(home: &Home) -> Vec<Finding> {
         Ok(()) => Finding::ok("certificate", format!("valid until {}", certificate.not_after)),
     };
     vec![finding, clock(time, home)]
+}
+
+/// A development certificate must last, and be signed by the authority beside it.
+pub(super) fn tls(home: &Home) -> Vec<Finding> {
+    const NAME: &str = "localhost";
+    let development = Development::new(home.node().join("tls"));
+    if !development.authority().exists() {
+        return Vec::new();
+    }
+    let authority = development.authority().display().to_string();
+    let next = "start the node again with `openmesh up --tls dev`: it makes the certificate anew";
+    vec![if development.is_good_for(NAME, RENEW_DAYS_LEFT) {
+        Finding::ok("tls", format!("development certificate, trusted with --ca {authority}"))
+    } else if development.is_good_for(NAME, 0) {
+        Finding::warn("tls", "the development certificate is about to expire", next)
+    } else {
+        Finding::fail(
+            "tls",
+            format!("the development certificate is not one of {authority}, or has expired"),
+            next,
+        )
+    }]
 }
 
 /// No second clock is at hand: the times of the node's own files must not be ahead.
@@ -185,6 +216,9 @@ fn not_connected(context: &Context, error: &anyhow::Error) -> Finding {
     let next = match endpoint {
         Some(endpoint) if !Path::new(&format!("/proc/{}", endpoint.pid)).exists() => {
             "the node was killed; start it again with `openmesh up`, what it accepted is kept"
+        }
+        Some(_) if error.downcast_ref().is_some_and(|error| matches!(error, SdkError::Tls { .. })) => {
+            "name the authority that signed the node's certificate with --ca FILE"
         }
         _ => "start one with `openmesh up`",
     };
