@@ -1,17 +1,20 @@
-//! How adapters reach the partition's owner: one bounded queue in, one published view out.
+//! How adapters reach the partition's owner: bounded queues in, one published view out.
 
+use crate::intake::Intake;
 use crate::outbox::Outbox;
 use arc_swap::ArcSwap;
 use openmesh_core::{ConnectionId, Input, View};
-use openmesh_message::AgentId;
+use openmesh_message::{AgentId, Priority};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Batches that wait for the owner.
 const EVENTS_MAX: usize = 1_024;
+/// Batches that wait for the owner in the express queue.
+const EXPRESS_MAX: usize = 1_024;
 /// How long a batch may wait for room in the queue.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,7 +35,7 @@ pub enum Event {
     /// A connection ended.
     Closed(ConnectionId),
     /// What agents sent, in order.
-    Inputs(Vec<Input>),
+    Inputs(Inputs),
     /// A connection's outbox has room again.
     Drained(ConnectionId),
     /// A subscription that reads the log has handed over everything up to this record.
@@ -52,6 +55,27 @@ pub enum Event {
     Stop,
 }
 
+/// What an agent sent, in order.
+#[derive(Debug)]
+pub struct Inputs {
+    inputs: std::vec::IntoIter<Input>,
+    _waits: Option<Waits>,
+}
+
+/// Stands for a batch of a connection until the owner has taken all of it.
+#[derive(Debug)]
+struct Waits(Arc<AtomicUsize>);
+
+/// One connection's way in: keeps what it sends in order, and takes what is urgent past others where nothing of its own
+/// waits.
+#[derive(Debug)]
+pub struct Entrance {
+    queues: Queues,
+    waiting: Arc<AtomicUsize>,
+    /// The first batch comes after what tells the owner of the connection.
+    is_known: AtomicBool,
+}
+
 /// The owner is gone: the node is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the node is stopping")]
@@ -60,17 +84,24 @@ pub struct MeshGone;
 /// The handle that every adapter holds.
 #[derive(Clone, Debug)]
 pub struct MeshHandle {
-    events: mpsc::Sender<Event>,
+    queues: Queues,
     view: Arc<ArcSwap<View>>,
     next_connection: Arc<AtomicU64>,
 }
 
-/// Makes a handle and the queue its owner reads.
-pub fn channel(view: View) -> (MeshHandle, mpsc::Receiver<Event>) {
-    let (events, queue) = mpsc::channel(EVENTS_MAX);
+/// The ways in to the owner.
+#[derive(Clone, Debug)]
+struct Queues {
+    ordinary: mpsc::Sender<Event>,
+    express: mpsc::Sender<Inputs>,
+}
+
+/// Makes a handle and the queues its owner reads.
+pub fn channel(view: View) -> (MeshHandle, Intake) {
+    let (queues, intake) = Queues::new();
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let handle = MeshHandle { events, view, next_connection: Arc::new(AtomicU64::new(1)) };
-    (handle, queue)
+    let handle = MeshHandle { queues, view, next_connection: Arc::new(AtomicU64::new(1)) };
+    (handle, intake)
 }
 
 impl MeshHandle {
@@ -89,25 +120,142 @@ impl MeshHandle {
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A way in for a connection that the owner was told of, or is told of before its first batch.
+    pub fn entrance(&self) -> Entrance {
+        Entrance::new(self.queues.clone())
+    }
+
     /// Hands in inputs; gives them back when the queue has no room in time.
     pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
-        match timeout(ROOM_WAIT, self.events.reserve()).await {
+        self.queues.queue(Inputs { inputs: inputs.into_iter(), _waits: None }).await
+    }
+
+    /// Tells the owner something that must not be lost.
+    pub async fn tell(&self, event: Event) -> Result<(), MeshGone> {
+        self.queues.ordinary.send(event).await.map_err(|_| MeshGone)
+    }
+
+    /// Tells the owner something it will be told again if there is no room.
+    pub fn hint(&self, event: Event) -> bool {
+        self.queues.ordinary.try_send(event).is_ok()
+    }
+}
+
+impl Queues {
+    fn new() -> (Self, Intake) {
+        let (ordinary, events) = mpsc::channel(EVENTS_MAX);
+        let (express, hasty) = mpsc::channel(EXPRESS_MAX);
+        (Self { ordinary, express }, Intake::new(events, hasty))
+    }
+
+    async fn queue(&self, inputs: Inputs) -> Result<(), Option<Vec<Input>>> {
+        match timeout(ROOM_WAIT, self.ordinary.reserve()).await {
             Ok(Ok(room)) => {
                 room.send(Event::Inputs(inputs));
                 Ok(())
             }
             Ok(Err(_)) => Err(None),
-            Err(_) => Err(Some(inputs)),
+            Err(_) => Err(Some(inputs.inputs.collect())),
+        }
+    }
+}
+
+impl Entrance {
+    fn new(queues: Queues) -> Self {
+        Self { queues, waiting: Arc::default(), is_known: AtomicBool::new(false) }
+    }
+
+    /// Hands in inputs; gives them back when there is no room in time.
+    pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
+        let is_first = !self.is_known.swap(true, Ordering::SeqCst);
+        let alone = self.waiting.fetch_add(1, Ordering::SeqCst) == 0;
+        let may_hurry = alone && !is_first && inputs.iter().any(is_urgent);
+        let waits = Some(Waits(Arc::clone(&self.waiting)));
+        let mut inputs = Inputs { inputs: inputs.into_iter(), _waits: waits };
+        if may_hurry {
+            match self.queues.express.try_send(inputs) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(None),
+                Err(mpsc::error::TrySendError::Full(back)) => inputs = back,
+            }
+        }
+        self.queues.queue(inputs).await
+    }
+}
+
+/// Whether something is worth hurrying for: an urgent message, or a command, such as a lease that may bring one.
+fn is_urgent(input: &Input) -> bool {
+    match input {
+        Input::Message { admitted, .. } => admitted.control.priority <= Priority::Urgent,
+        Input::Command { .. } => true,
+        _ => false,
+    }
+}
+
+impl Inputs {
+    pub(crate) fn take(&mut self) -> Option<Input> {
+        self.inputs.next()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inputs.len() == 0
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entrance, Event, Queues};
+    use crate::intake::Arrival;
+    use openmesh_core::{ConnectionId, Input, Ticket};
+    use openmesh_message::frame::Command;
+    use std::sync::atomic::Ordering;
+
+    fn command(tag: u64) -> Input {
+        let ticket = Ticket { connection: ConnectionId(1), tag };
+        Input::Command { ticket, command: Command::CountInbox }
+    }
+
+    fn tag(arrival: Option<Arrival>) -> u64 {
+        match arrival {
+            Some(Arrival::Input(Input::Command { ticket, .. })) => ticket.tag,
+            Some(Arrival::Input(Input::Tick)) => 0,
+            other => panic!("{other:?}"),
         }
     }
 
-    /// Tells the owner something that must not be lost.
-    pub async fn tell(&self, event: Event) -> Result<(), MeshGone> {
-        self.events.send(event).await.map_err(|_| MeshGone)
+    #[tokio::test]
+    async fn what_is_urgent_goes_past_others_but_not_past_its_own() {
+        let (queues, mut intake) = Queues::new();
+        let (flooding, calm) = (Entrance::new(queues.clone()), Entrance::new(queues));
+        calm.submit(vec![command(1)]).await.unwrap();
+        assert_eq!(tag(intake.take()), 1, "the first comes after what tells of the connection");
+        flooding.submit(vec![Input::Tick, Input::Tick]).await.unwrap();
+        flooding.submit(vec![command(2)]).await.unwrap();
+        calm.submit(vec![command(3)]).await.unwrap();
+        calm.submit(vec![command(4)]).await.unwrap();
+        let order: Vec<_> = (0..5).map(|_| tag(intake.take())).collect();
+        assert_eq!(order, [3, 0, 0, 2, 4]);
+        assert!(!intake.has_more());
     }
 
-    /// Tells the owner something it will be told again if there is no room.
-    pub fn hint(&self, event: Event) -> bool {
-        self.events.try_send(event).is_ok()
+    #[tokio::test]
+    async fn the_ordinary_queue_is_passed_over_only_so_often() {
+        let (queues, mut intake) = Queues::new();
+        queues.ordinary.send(Event::Stop).await.unwrap();
+        let mut entrances = Vec::new();
+        for number in 1..=100 {
+            let entrance = Entrance::new(queues.clone());
+            entrance.is_known.store(true, Ordering::SeqCst);
+            entrance.submit(vec![command(number)]).await.unwrap();
+            entrances.push(entrance);
+        }
+        let place = std::iter::from_fn(|| intake.take()).position(|next| matches!(next, Arrival::Event(_)));
+        assert_eq!(place, Some(64));
     }
 }

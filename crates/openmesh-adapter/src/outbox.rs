@@ -1,17 +1,25 @@
-//! The bounded way out to one connection: answers always fit, deliveries only while there is room.
+//! The bounded way out to one connection, in lanes: answers first, then deliveries by their priority.
+//!
+//! Answers always fit; each lane of deliveries has room of its own, so that a full one takes none from the others. A lane
+//! that waits is passed over at most [`PATIENCE`] times in a row by more urgent things.
 
-use openmesh_message::Problem;
+mod lanes;
+
+use lanes::{Lanes, Taken};
 use openmesh_message::frame::{Delivery, Reply, SendOutcome};
-use std::sync::Arc;
+use openmesh_message::{Priority, Problem};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
-/// Deliveries that wait for a connection.
-const DELIVERIES_MAX: usize = 4_096;
-/// Bytes of deliveries that wait for a connection.
-const DELIVERY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Batches that wait for a connection; more than its agent's unanswered sends and commands can make.
-const BATCHES_MAX: usize = 16_384;
+/// How often a lane that waits is passed over before one thing of it goes first.
+const PATIENCE: u32 = 64;
+/// Answers that wait for a connection; more than its agent's unanswered sends and commands can make.
+const ANSWERS_MAX: usize = 16_384;
+/// Things taken out at once, so that what is more urgent and comes later does not wait for long.
+const TAKEN_MAX: usize = 256;
+/// Bytes of deliveries taken out at once, but always one.
+const TAKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// One thing for an agent.
 #[derive(Debug)]
@@ -20,40 +28,54 @@ pub enum Outgoing {
     Outcome(u64, SendOutcome),
     /// How a command ended.
     Reply(u64, Result<Reply, Problem>),
-    /// A message, or a gap.
-    Deliver(Delivery),
+    /// A message, or a gap, and the lane it takes.
+    Deliver(Priority, Delivery),
     /// The answer to a ping.
     Pong(u64),
     /// The end of the connection.
     Goodbye(Problem),
 }
 
-/// Things for an agent, in order.
+/// Things for an agent; those of one lane stay in this order.
 pub type Batch = Vec<Outgoing>;
 
 /// The owner's side.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    batches: mpsc::Sender<Batch>,
-    level: Arc<Level>,
+    shared: Arc<Shared>,
+    _held: Arc<Held>,
 }
 
 /// The connection's side.
 #[derive(Debug)]
 pub struct OutboxReader {
-    batches: mpsc::Receiver<Batch>,
-    level: Arc<Level>,
+    shared: Arc<Shared>,
+    taken: Taken,
 }
 
 /// Why a batch was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No room for deliveries.
+    /// No room for answers.
     Full,
     /// The connection has ended.
     Closed,
 }
 
+#[derive(Debug, Default)]
+struct Shared {
+    lanes: Mutex<Lanes>,
+    levels: [Level; Priority::ALL.len()],
+    filled: Notify,
+    reader_left: AtomicBool,
+    owners_left: AtomicBool,
+}
+
+/// Tells the reader when the last outbox is dropped.
+#[derive(Debug)]
+struct Held(Arc<Shared>);
+
+/// What waits in one lane of deliveries.
 #[derive(Debug, Default)]
 struct Level {
     deliveries: AtomicUsize,
@@ -61,79 +83,146 @@ struct Level {
     wants_to_know: AtomicBool,
 }
 
+/// Deliveries and bytes that one lane holds.
+const fn room_of(lane: Priority) -> (usize, usize) {
+    match lane {
+        Priority::Critical | Priority::Urgent | Priority::Bulk => (1_024, 1024 * 1024),
+        Priority::Normal => (4_096, 4 * 1024 * 1024),
+    }
+}
+
 impl Level {
-    fn has_room(&self, bytes: usize) -> bool {
+    /// One delivery is taken whatever its size.
+    fn has_room(&self, lane: Priority, bytes: usize) -> bool {
+        let (deliveries_max, bytes_max) = room_of(lane);
         let deliveries = self.deliveries.load(Ordering::SeqCst);
-        let waiting = self.bytes.load(Ordering::SeqCst);
-        deliveries == 0 || (deliveries < DELIVERIES_MAX && waiting + bytes <= DELIVERY_BYTES_MAX)
+        deliveries == 0
+            || (deliveries < deliveries_max && self.bytes.load(Ordering::SeqCst) + bytes <= bytes_max)
+    }
+
+    /// Takes away what is gone; `true` if someone who found the lane full should be told of the room.
+    fn sink(&self, lane: Priority, deliveries: usize, bytes: usize) -> bool {
+        let (deliveries_max, bytes_max) = room_of(lane);
+        let deliveries = self.deliveries.fetch_sub(deliveries, Ordering::SeqCst) - deliveries;
+        let bytes = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        let low = deliveries <= deliveries_max / 2 && bytes <= bytes_max / 2;
+        low && self.wants_to_know.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn level(&self, lane: Priority) -> &Level {
+        let [critical, urgent, normal, bulk] = &self.levels;
+        match lane {
+            Priority::Critical => critical,
+            Priority::Urgent => urgent,
+            Priority::Normal => normal,
+            Priority::Bulk => bulk,
+        }
+    }
+
+    fn sink(&self, gone: Taken) -> bool {
+        let mut tells = false;
+        for (lane, (deliveries, bytes)) in Priority::ALL.into_iter().zip(gone) {
+            tells |= self.level(lane).sink(lane, deliveries, bytes);
+        }
+        tells
     }
 }
 
 impl Outbox {
     /// An outbox and its reader.
     pub fn new() -> (Self, OutboxReader) {
-        let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-        let level = Arc::new(Level::default());
-        (Self { batches: sender, level: Arc::clone(&level) }, OutboxReader { batches: receiver, level })
+        let shared = Arc::new(Shared::default());
+        let held = Arc::new(Held(Arc::clone(&shared)));
+        let reader = OutboxReader { shared: Arc::clone(&shared), taken: Taken::default() };
+        (Self { shared, _held: held }, reader)
     }
 
     /// Whether a delivery of this size would be taken; if not, the reader will tell when there is room again.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        if self.level.has_room(bytes) {
+    pub fn has_room(&self, lane: Priority, bytes: usize) -> bool {
+        let level = self.shared.level(lane);
+        if level.has_room(lane, bytes) {
             return true;
         }
-        self.level.wants_to_know.store(true, Ordering::SeqCst);
-        // The reader may have emptied the outbox before it could see the flag.
-        self.level.has_room(bytes)
+        level.wants_to_know.store(true, Ordering::SeqCst);
+        // The reader may have emptied the lane before it could see the flag.
+        level.has_room(lane, bytes)
     }
 
     /// Notes that a delivery of this size is in a batch about to be sent.
-    pub fn count(&self, bytes: usize) {
-        self.level.deliveries.fetch_add(1, Ordering::SeqCst);
-        self.level.bytes.fetch_add(bytes, Ordering::SeqCst);
+    pub fn count(&self, lane: Priority, bytes: usize) {
+        let level = self.shared.level(lane);
+        level.deliveries.fetch_add(1, Ordering::SeqCst);
+        level.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
     /// Hands over a batch, whose deliveries were counted.
     pub fn send(&self, batch: Batch) -> Result<(), Refusal> {
-        self.batches.try_send(batch).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::Full,
-            mpsc::error::TrySendError::Closed(_) => Refusal::Closed,
-        })
+        if self.is_closed() {
+            return Err(Refusal::Closed);
+        }
+        let refused = {
+            let mut lanes = self.shared.lanes();
+            batch.into_iter().map(|outgoing| lanes.push(outgoing)).filter(|taken| !taken).count()
+        };
+        self.shared.filled.notify_one();
+        if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
+    }
+
+    /// Drops what waits for a subscription that ended; `true` if there is room again where there was none.
+    pub fn forget(&self, subscription: u64) -> bool {
+        let gone = self.shared.lanes().forget(subscription);
+        self.shared.sink(gone)
     }
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.batches.is_closed()
+        self.shared.reader_left.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.owners_left.store(true, Ordering::SeqCst);
+        self.0.filled.notify_one();
     }
 }
 
 impl OutboxReader {
-    /// The next batch; `None` when the owner let go of the connection.
+    /// What is to be written next; `None` when the owner let go of the connection and all is taken.
     pub async fn next(&mut self) -> Option<Batch> {
-        self.batches.recv().await
+        loop {
+            let owners_left = self.shared.owners_left.load(Ordering::SeqCst);
+            if let Some(batch) = self.waiting() {
+                return Some(batch);
+            }
+            if owners_left {
+                return None;
+            }
+            self.shared.filled.notified().await;
+        }
     }
 
-    /// A further batch, if one is waiting.
+    /// What is to be written next, if anything waits.
     pub fn waiting(&mut self) -> Option<Batch> {
-        self.batches.try_recv().ok()
+        let batch = self.shared.lanes().take(&mut self.taken);
+        Some(batch).filter(|batch| !batch.is_empty())
     }
 
-    /// Notes that a delivery was written; `true` if someone who found the outbox full should be told of the room.
-    pub fn written(&self, bytes: usize) -> bool {
-        let deliveries = self.level.deliveries.fetch_sub(1, Ordering::SeqCst) - 1;
-        let waiting = self.level.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        let low = deliveries <= DELIVERIES_MAX / 2 && waiting <= DELIVERY_BYTES_MAX / 2;
-        low && self.level.wants_to_know.swap(false, Ordering::SeqCst)
+    /// Notes that what was taken is written; `true` if someone who found a lane full should be told of the room.
+    pub fn written(&mut self) -> bool {
+        self.shared.sink(std::mem::take(&mut self.taken))
     }
 }
 
-impl Outgoing {
-    /// Bytes that a delivery takes up, roughly; 0 for anything else.
-    pub fn delivery_bytes(&self) -> usize {
-        match self {
-            Self::Deliver(delivery) => delivery_bytes(delivery),
-            _ => 0,
-        }
+impl Drop for OutboxReader {
+    fn drop(&mut self) {
+        self.shared.reader_left.store(true, Ordering::SeqCst);
     }
 }
 
@@ -141,10 +230,107 @@ impl Outgoing {
 pub fn delivery_bytes(delivery: &Delivery) -> usize {
     // Proof and transit part, at their longest.
     const OVERHEAD_BYTES: usize = 2 * 1024;
+    const GAP_BYTES: usize = 64;
     match delivery {
         Delivery::Message { envelope, .. } => {
             envelope.payload.len() + envelope.attributes.bytes() + OVERHEAD_BYTES
         }
-        Delivery::Gap { .. } => OVERHEAD_BYTES,
+        Delivery::Gap { .. } => GAP_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outbox, Outgoing, PATIENCE, delivery_bytes, room_of};
+    use openmesh_message::Priority;
+    use openmesh_message::frame::Delivery;
+
+    /// Gaps stand for messages: a number tells them apart.
+    fn delivery(subscription: u64, number: u64) -> Delivery {
+        Delivery::Gap { subscription, first: number, last: number }
+    }
+
+    fn put(outbox: &Outbox, lane: Priority, number: u64) -> bool {
+        let delivery = delivery(u64::from(lane == Priority::Bulk), number);
+        let bytes = delivery_bytes(&delivery);
+        let fits = outbox.has_room(lane, bytes);
+        if fits {
+            outbox.count(lane, bytes);
+            outbox.send(vec![Outgoing::Deliver(lane, delivery)]).unwrap();
+        }
+        fits
+    }
+
+    fn numbers(batch: Vec<Outgoing>) -> Vec<u64> {
+        let number = |outgoing| match outgoing {
+            Outgoing::Deliver(_, Delivery::Gap { first, .. }) => first,
+            Outgoing::Pong(number) => number,
+            other => panic!("{other:?}"),
+        };
+        batch.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn answers_go_first_then_what_is_more_urgent_and_each_lane_keeps_its_order() {
+        let (outbox, mut reader) = Outbox::new();
+        let lanes =
+            [Priority::Bulk, Priority::Normal, Priority::Critical, Priority::Urgent, Priority::Normal];
+        for (lane, number) in lanes.into_iter().zip(1..) {
+            assert!(put(&outbox, lane, number));
+        }
+        outbox.send(vec![Outgoing::Pong(6)]).unwrap();
+        assert_eq!(numbers(reader.waiting().unwrap()), [6, 3, 4, 2, 5, 1]);
+        assert!(reader.waiting().is_none());
+    }
+
+    #[test]
+    fn what_waits_is_passed_over_only_so_often() {
+        let (outbox, mut reader) = Outbox::new();
+        assert!(put(&outbox, Priority::Bulk, 1_000) && put(&outbox, Priority::Bulk, 1_001));
+        assert!((1..=200).all(|number| put(&outbox, Priority::Critical, number)));
+        let order = numbers(reader.waiting().unwrap());
+        let place = |number| order.iter().position(|other| *other == number).unwrap();
+        assert_eq!(place(1_000), PATIENCE as usize);
+        assert_eq!(place(1_001), 2 * PATIENCE as usize + 1);
+    }
+
+    #[test]
+    fn a_full_lane_takes_no_room_from_others_and_tells_when_it_is_half_empty() {
+        let (outbox, mut reader) = Outbox::new();
+        let (deliveries_max, _) = room_of(Priority::Bulk);
+        let taken = (1..).take_while(|number| put(&outbox, Priority::Bulk, *number)).count();
+        assert_eq!(taken, deliveries_max);
+        assert!(put(&outbox, Priority::Critical, 9_000_000));
+        assert_eq!(numbers(reader.waiting().unwrap())[0], 9_000_000);
+        let mut told = vec![reader.written()];
+        while reader.waiting().is_some() {
+            told.push(reader.written());
+        }
+        assert_eq!(told.iter().filter(|told| **told).count(), 1, "{told:?}");
+        assert!(put(&outbox, Priority::Bulk, 1));
+    }
+
+    #[test]
+    fn what_waits_for_an_ended_subscription_is_dropped_and_its_room_is_free() {
+        let (outbox, mut reader) = Outbox::new();
+        while put(&outbox, Priority::Bulk, 1) {}
+        assert!(put(&outbox, Priority::Normal, 2));
+        assert!(outbox.forget(1), "there is room where there was none");
+        assert!(put(&outbox, Priority::Bulk, 3));
+        assert_eq!(numbers(reader.waiting().unwrap()), [2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_ends_with_its_owners_and_an_owner_learns_of_its_readers_end() {
+        let (outbox, mut reader) = Outbox::new();
+        let other = outbox.clone();
+        drop(outbox);
+        other.send(vec![Outgoing::Pong(1)]).unwrap();
+        drop(other);
+        assert_eq!(numbers(reader.next().await.unwrap()), [1]);
+        assert!(reader.next().await.is_none());
+        let (outbox, reader) = Outbox::new();
+        drop(reader);
+        assert!(outbox.is_closed() && outbox.send(vec![Outgoing::Pong(1)]).is_err());
     }
 }

@@ -19,7 +19,7 @@ use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
 use openmesh_message::limits::TIME_AHEAD_MS_MAX;
 use openmesh_message::{
-    AgentId, AgentName, ConversationId, Digest, Target, Timestamp, TopicPath, TopicPattern,
+    AgentId, AgentName, ConversationId, Digest, Priority, Target, Timestamp, TopicPath, TopicPattern,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, Standing, StaticContext};
 use openmesh_policy::{StatefulContext, StaticDecision};
@@ -58,18 +58,14 @@ impl Partition {
             Command::Unsubscribe { subscription } => self.unsubscribe(caller, subscription, plan),
             Command::Register { name, token } => self.register(caller, &name, token.as_deref(), plan),
             Command::ListAgents => self.list_agents(caller),
-            Command::Lease { messages_max, visibility_ms, wait_ms } => {
-                let waiting = Waiting::asked(caller, messages_max, visibility_ms, wait_ms);
-                self.lease(caller, waiting, plan)
+            Command::Lease { messages_max, visibility_ms, wait_ms, least } => {
+                let asked = (messages_max, least.unwrap_or(Priority::Bulk));
+                self.lease(caller, Waiting::asked(caller, asked, visibility_ms, wait_ms), plan)
             }
             Command::Extend { token, visibility_ms } => self.extend(caller, token, visibility_ms, plan),
-            Command::Ack { token, numbers } => {
-                let held = Held { token, numbers: &numbers };
-                self.acknowledge(caller, held, plan)
-            }
+            Command::Ack { token, numbers } => self.acknowledge(caller, Held::new(token, &numbers), plan),
             Command::Nack { token, numbers, delay_ms } => {
-                let held = Held { token, numbers: &numbers };
-                self.give_back(caller, held, delay_ms, plan)
+                self.give_back(caller, Held::new(token, &numbers), delay_ms, plan)
             }
             Command::CountInbox => self.count_inbox(caller),
             Command::PublishSchema { name, definition } => {
@@ -109,8 +105,8 @@ impl Partition {
                 self.list_tokens(caller, agent, admin_token.as_deref())
             }
             Command::GetAgent { agent } => self.get_agent(caller, &agent),
-            Command::Peek { after_number, messages_max } => {
-                self.peek(caller, after_number, messages_max, plan)
+            Command::Peek { after_number: after, messages_max } => {
+                self.peek(caller, after, messages_max, plan)
             }
             Command::Recall { recipient, number, message, id } => {
                 self.recall(caller, (recipient, number), (&message, &id), plan)

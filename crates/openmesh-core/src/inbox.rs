@@ -17,6 +17,7 @@ const LEASE_BYTES_MAX: u32 = (FRAME_BYTES_MAX / 2) as u32;
 
 /// One agent's inbox. Changed only by applying records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredInbox")]
 pub struct Inbox {
     counts: InboxCounts,
     last_token: u64,
@@ -24,8 +25,37 @@ pub struct Inbox {
     ready: BTreeSet<(Priority, u64)>,
     timers: BTreeSet<(Timestamp, u64)>,
     /// How many of each sender's messages have not ended.
-    #[serde(default)]
+    #[serde(skip_serializing)]
     by_sender: BTreeMap<AgentId, u64>,
+    /// What is leased under each token.
+    #[serde(skip_serializing)]
+    leases: BTreeMap<u64, BTreeSet<u64>>,
+}
+
+/// An inbox as snapshots have it.
+#[derive(Deserialize)]
+struct StoredInbox {
+    counts: InboxCounts,
+    last_token: u64,
+    entries: BTreeMap<u64, Entry>,
+    ready: BTreeSet<(Priority, u64)>,
+    timers: BTreeSet<(Timestamp, u64)>,
+}
+
+impl From<StoredInbox> for Inbox {
+    fn from(stored: StoredInbox) -> Self {
+        let StoredInbox { counts, last_token, entries, ready, timers } = stored;
+        let (mut by_sender, mut leases) = (BTreeMap::new(), BTreeMap::<u64, BTreeSet<u64>>::new());
+        for (number, entry) in &entries {
+            if let Some(sender) = entry.sender {
+                *by_sender.entry(sender).or_default() += 1;
+            }
+            if let EntryState::Leased(token, _) = entry.state {
+                leases.entry(token).or_default().insert(*number);
+            }
+        }
+        Self { counts, last_token, entries, ready, timers, by_sender, leases }
+    }
 }
 
 /// One message in an inbox.
@@ -109,9 +139,14 @@ impl Inbox {
         settlement
     }
 
-    /// The numbers of messages that can be leased, the most urgent and oldest first: at least one, if there is
-    /// one, then up to `messages_max` and [`LEASE_BYTES_MAX`].
-    pub(crate) fn leasable(&self, messages_max: usize) -> Vec<u64> {
+    /// How urgent the most urgent message is that can be leased.
+    pub(crate) fn most_urgent(&self) -> Option<Priority> {
+        self.ready.first().map(|(priority, _)| *priority)
+    }
+
+    /// The numbers of messages that can be leased and are at least so urgent, the most urgent and oldest first: at least
+    /// one, if there is one, then up to `messages_max` and [`LEASE_BYTES_MAX`].
+    pub(crate) fn leasable(&self, messages_max: usize, least: Priority) -> Vec<u64> {
         let mut bytes = 0;
         let fits = |number: &u64| {
             let entry_bytes = self.entries.get(number).map_or(0, |entry| entry.bytes);
@@ -119,7 +154,8 @@ impl Inbox {
             bytes += entry_bytes + ATTRIBUTES_BYTES_MAX as u32;
             is_first || bytes <= LEASE_BYTES_MAX
         };
-        self.ready.iter().take(messages_max).map(|(_, number)| *number).take_while(fits).collect()
+        let ready = self.ready.iter().take_while(|(priority, _)| *priority <= least);
+        ready.take(messages_max).map(|(_, number)| *number).take_while(fits).collect()
     }
 
     /// The numbers after `after` of what is of use at `now`, up to `messages_max` and [`LEASE_BYTES_MAX`]; and whether more
@@ -143,6 +179,9 @@ impl Inbox {
 
     /// Which of `numbers` (all, if empty) are leased under `token`; `None` if any is not.
     pub(crate) fn leased_under(&self, token: u64, numbers: &[u64]) -> Option<Vec<u64>> {
+        if numbers.is_empty() && !planted::has(Planted::IgnoreToken) {
+            return self.leases.get(&token).map(|leased| leased.iter().copied().collect());
+        }
         let under = |entry: &Entry| matches!(entry.state, EntryState::Leased(held, _) if held == token || planted::has(Planted::IgnoreToken));
         if numbers.is_empty() {
             let leased = self.entries.iter().filter(|(_, entry)| under(entry));
@@ -252,6 +291,17 @@ impl Inbox {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
+        if let EntryState::Leased(token, _) = entry.state
+            && let Some(leased) = self.leases.get_mut(&token)
+        {
+            leased.remove(&number);
+            if leased.is_empty() {
+                self.leases.remove(&token);
+            }
+        }
+        if let EntryState::Leased(token, _) = state {
+            self.leases.entry(token).or_default().insert(number);
+        }
         match entry.state {
             EntryState::Ready => self.ready.remove(&(entry.priority, number)),
             EntryState::Delayed(time) | EntryState::Leased(_, time) if entry.expiry != Some(time) => {
@@ -292,7 +342,7 @@ mod tests {
         let sender = delayed.sender.unwrap();
         inbox.put(1, delayed);
         inbox.put(2, entry(Priority::Normal, Some(at(30))));
-        assert_eq!((inbox.leasable(9), inbox.pending_of(&sender)), (vec![2], 2));
+        assert_eq!((inbox.leasable(9, Priority::Bulk), inbox.pending_of(&sender)), (vec![2], 2));
         assert_eq!(inbox.seen(0, 9, at(20)), (vec![1, 2], false));
         assert_eq!(inbox.seen(0, 1, at(20)), (vec![1], true));
         assert_eq!(inbox.seen(1, 9, at(30)), (vec![], false));
@@ -300,7 +350,7 @@ mod tests {
         assert_eq!((inbox.counts().recalled, inbox.pending_of(&sender)), (1, 1));
         let due = inbox.due(at(50), DELIVERIES_MAX);
         inbox.settle(&due, at(50));
-        assert_eq!(inbox.leasable(9), [1]);
+        assert_eq!(inbox.leasable(9, Priority::Bulk), [1]);
         inbox.recall(1);
         assert!(inbox.counts().is_conserved());
         assert_eq!((inbox.counts().pending, inbox.next_deadline()), (0, None));
@@ -312,14 +362,15 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.put(1, entry(Priority::Bulk, None));
         inbox.put(2, entry(Priority::Critical, None));
-        assert_eq!(inbox.leasable(1), [2]);
+        assert_eq!(inbox.leasable(1, Priority::Bulk), [2]);
+        assert_eq!(inbox.leasable(9, Priority::Urgent), [2]);
         inbox.lease(1, at(100), &[2]);
-        assert_eq!(inbox.leasable(9), [1]);
+        assert_eq!(inbox.leasable(9, Priority::Bulk), [1]);
         assert_eq!(inbox.next_deadline(), Some(at(100)));
         let due = inbox.due(at(100), DELIVERIES_MAX);
         assert_eq!(due.returned, [(2, at(100))]);
         inbox.settle(&due, at(100));
-        assert_eq!(inbox.leasable(9), [2, 1]);
+        assert_eq!(inbox.leasable(9, Priority::Bulk), [2, 1]);
         assert!(inbox.leased_under(1, &[2]).is_none());
     }
 

@@ -21,7 +21,7 @@ use crate::view::View;
 use openmesh_message::frame::Retention;
 use openmesh_message::{
     AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
-    Timestamp, TopicPattern,
+    Priority, Timestamp, TopicPattern,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -83,6 +83,8 @@ pub(crate) struct Waiting {
     pub(crate) messages_max: u32,
     pub(crate) visibility_ms: u64,
     pub(crate) until: Timestamp,
+    /// Only mail at least so urgent.
+    pub(crate) least: Priority,
 }
 
 /// Why a snapshot cannot be restored.

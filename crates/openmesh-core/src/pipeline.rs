@@ -14,7 +14,7 @@ use crate::request::ReplyFit;
 use crate::route::OWN_ADDRESS;
 use crate::state::{Facts, conversation_log, inbox_log, refusals_log, topic_log};
 use openmesh_message::{
-    AckLevel, AgentId, ConversationId, Level, LogSeq, Receipt, Target, Timestamp, TopicPath,
+    AckLevel, AgentId, ConversationId, Level, LogSeq, Priority, Receipt, Target, Timestamp, TopicPath,
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use openmesh_policy::{Destination, Party, StaticContext};
@@ -320,6 +320,7 @@ impl Partition {
                     pattern: None,
                     seq: None,
                     envelope,
+                    lane: admitted.control.priority,
                 };
                 plan.effects.push(Effect::Deliver(deliver));
             }
@@ -360,6 +361,7 @@ impl Partition {
             None => Arc::clone(&admitted.envelope),
         };
         let seq = kept.map(|header| header.position.seq);
+        let lane = if kept.is_some() { Priority::Normal } else { admitted.control.priority };
         for (key, agent) in readers {
             let (envelope, pattern) = (Arc::clone(&envelope), self.routes.pattern(key));
             let (connection, subscription) = key;
@@ -370,6 +372,7 @@ impl Partition {
                 pattern,
                 seq,
                 envelope,
+                lane,
             }));
         }
     }

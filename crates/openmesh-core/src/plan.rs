@@ -140,6 +140,8 @@ pub struct Deliver {
     pub seq: Option<u64>,
     /// The message.
     pub envelope: Arc<Envelope>,
+    /// What it goes before on its way out: a kept message's topic keeps its order, so it is as any other.
+    pub lane: Priority,
 }
 
 /// Where a subscription begins to read the log.

@@ -101,10 +101,8 @@ pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
 
 /// Whether the retention of its topic still hands a message out.
 fn is_handed_out(view: &View, topic: &TopicPath, record: &Record, now: Timestamp) -> bool {
-    let retention = view.topics.of(topic).map(|(_, setting)| setting.retention);
-    let Some(retention) = retention.filter(|retention| !retention.is_unlimited()) else {
-        return true;
-    };
+    // Without a limit, too: what was let go under an earlier one stays away.
+    let retention = view.topics.of(topic).map(|(_, setting)| setting.retention).unwrap_or_default();
     let number = record.header.logs.first().map_or(0, |in_topic| in_topic.seq);
     view.shelves.keeps(topic, (number, record.header.at), &retention, now)
 }

@@ -178,11 +178,8 @@ impl Rejection {
             | Self::MalformedAttribute(error)
             | Self::UnsupportedAttribute(error)
             | Self::RelativeAddress(error) => return error.to_string(),
-            Self::UnknownSchema(name) => {
-                return format!("no schema {name} is known here; publish it first");
-            }
-            Self::UnknownProtocol(name) => {
-                return format!("no protocol {name} is known here; publish it first");
+            Self::UnknownSchema(name) | Self::UnknownProtocol(name) => {
+                return format!("no {name} is known here; publish it first");
             }
             Self::OtherProtocol(name) => return format!("the conversation follows {name}"),
             Self::InvalidPayload(violations) => return describe(violations),
@@ -216,8 +213,9 @@ impl Rejection {
             Self::AgentAway => {
                 "the agent is not connected; send with acklevel=durable to leave it in its inbox"
             }
-            Self::OtherVersion(0) => return "there is nothing of that name to replace".to_owned(),
-            Self::OtherVersion(version) => return format!("what is in force has version {version}"),
+            Self::OtherVersion(version) => {
+                return format!("what is in force has version {version} (0: there is none)");
+            }
             Self::InboxFull => "the inbox is full",
             Self::InboxQuota => "the inbox holds as many messages of this sender as it may",
             Self::TooLateToRecall => "the message was taken or has ended: it cannot be called back",

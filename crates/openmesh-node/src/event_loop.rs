@@ -5,17 +5,16 @@
 
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
-use openmesh_adapter::{Event, now};
+use openmesh_adapter::{Arrival, Event, Intake, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::{Position, Timestamp};
 use openmesh_store::Fault;
-use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
-/// Events taken from the queue at once.
-const EVENTS_AT_ONCE: usize = 256;
+/// Inputs planned before the loop looks whether a sync has ended.
+const INPUTS_AT_ONCE: usize = 64;
 /// Bytes of records that may wait for the sync under way; beyond it no more events are taken.
 const WAITING_BYTES_MAX: u64 = HEADROOM_BYTES / 4;
 /// Quiet after which the log notes that all of it is synced.
@@ -54,8 +53,8 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     /// Runs until told to stop or until the log fails.
-    pub(crate) async fn run(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
-        let ended = self.drive(events).await;
+    pub(crate) async fn run(&mut self, intake: &mut Intake) -> Ended {
+        let ended = self.drive(intake).await;
         if let Ended::Failed(_) = ended {
             let waiting = std::mem::take(&mut self.waiting);
             for plan in self.writer.unconfirmed().into_iter().chain(waiting) {
@@ -65,24 +64,19 @@ impl EventLoop {
         ended
     }
 
-    async fn drive(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
-        let mut taken = Vec::with_capacity(EVENTS_AT_ONCE);
-        let mut pending = VecDeque::new();
+    async fn drive(&mut self, intake: &mut Intake) -> Ended {
         let mut stopping = false;
         loop {
-            while self.has_room()
-                && let Some(event) = pending.pop_front()
-            {
-                stopping |= self.take(event);
-            }
+            stopping |= self.take_some(intake, stopping);
             if let Err(WriterGone(fault)) = self.submit() {
                 return Ended::Failed(fault);
             }
-            if stopping && pending.is_empty() && self.waiting.is_empty() && !self.writer.is_busy() {
+            if stopping && self.waiting.is_empty() && !self.writer.is_busy() {
                 return Ended::Stopped;
             }
             let (is_busy, until_deadline) = (self.writer.is_busy(), self.until_deadline());
-            let may_receive = pending.is_empty() && self.has_room() && !stopping;
+            let may_receive = self.has_room() && !stopping;
+            let has_more = may_receive && intake.has_more();
             let wants_quiet = self.writer.wants_quiet_marker() || self.writer.is_full();
             tokio::select! {
                 biased;
@@ -90,14 +84,28 @@ impl EventLoop {
                     Ok(commit) => self.confirm(commit),
                     Err(WriterGone(fault)) => return Ended::Failed(fault),
                 },
-                count = events.recv_many(&mut taken, EVENTS_AT_ONCE), if may_receive => {
-                    stopping |= count == 0;
-                    pending.extend(taken.drain(..));
-                }
                 () = sleep(until_deadline), if !stopping => self.handle(Input::Tick),
+                () = yield_now(), if has_more => {}
+                goes_on = intake.arrive(), if may_receive && !has_more => stopping |= !goes_on,
                 () = sleep(QUIET), if wants_quiet && !is_busy => self.writer.note_quiet(),
             }
         }
+    }
+
+    /// Takes what waits, up to a bound; `true` if the node is to stop.
+    fn take_some(&mut self, intake: &mut Intake, stopping: bool) -> bool {
+        let mut stopping = stopping;
+        for _ in 0..INPUTS_AT_ONCE {
+            if stopping || !self.has_room() {
+                break;
+            }
+            match intake.take() {
+                Some(Arrival::Input(input)) => self.handle(input),
+                Some(Arrival::Event(event)) => stopping |= self.take(event),
+                None => break,
+            }
+        }
+        stopping
     }
 
     const fn has_room(&self) -> bool {
@@ -115,7 +123,8 @@ impl EventLoop {
                 self.performer.close(connection);
                 self.handle(Input::Disconnected { connection });
             }
-            Event::Inputs(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
+            // The intake hands out inputs one by one.
+            Event::Inputs(_) => {}
             Event::Drained(connection) => self.performer.resume(connection),
             Event::ReadOn { connection, subscription, generation, through_seq, to_the_end } => {
                 let progress = Progress { generation, through_seq, to_the_end };

@@ -175,7 +175,7 @@ impl Performer {
             }
             Effect::Unsubscribe(connection, subscription) => {
                 if let Some(channel) = self.channels.get_mut(&connection) {
-                    channel.end(subscription);
+                    channel.end(subscription, &self.reading);
                 }
             }
             Effect::ReloadPolicy(ticket) => {

@@ -2,6 +2,7 @@
 
 use crate::subscription::ProofMemory;
 use crate::{Mesh, SdkError};
+use openmesh_message::Priority;
 use openmesh_message::frame::{Command, InboxCounts, Leased, PeekPage, Reply};
 use std::fmt::Display;
 use std::future::Future;
@@ -53,8 +54,20 @@ impl Inbox {
         visibility: Duration,
         wait: Duration,
     ) -> Result<Vec<Leased>, SdkError> {
-        let command =
-            Command::Lease { messages_max, visibility_ms: millis(visibility), wait_ms: millis(wait) };
+        self.lease_from(Priority::Bulk, messages_max, visibility, wait).await
+    }
+
+    /// As [`Inbox::lease`], but only messages at least so urgent: they come at once, whatever else is there.
+    pub async fn lease_from(
+        &self,
+        least: Priority,
+        messages_max: u32,
+        visibility: Duration,
+        wait: Duration,
+    ) -> Result<Vec<Leased>, SdkError> {
+        let least = Some(least).filter(|least| *least != Priority::Bulk);
+        let (visibility_ms, wait_ms) = (millis(visibility), millis(wait));
+        let command = Command::Lease { messages_max, visibility_ms, wait_ms, least };
         let leased = match self.ask("a lease", command, wait).await? {
             Reply::Leased(leased) => leased,
             _ => return Err(SdkError::UnexpectedReply("a lease")),

@@ -51,7 +51,7 @@ pub use openmesh_message::frame::{
     HeldState, InboxCounts, Leased, LogFilter, PeekPage, Peeked, Retention, Start, Verdict,
 };
 pub use openmesh_message::{
-    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Problem, SignedReceipt, Timestamp,
+    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, SignedReceipt, Timestamp,
 };
 pub use request::{Exchange, Reply};
 pub use send::{Pending, Sent};

@@ -8,8 +8,8 @@ use crate::plan::{Effect, LeasedItem, Plan};
 use crate::record::{Body, Outcome, Put, Settlement};
 use crate::rejection::Rejection;
 use crate::state::inbox_events_log;
-use openmesh_message::AgentId;
 use openmesh_message::frame::Reply;
+use openmesh_message::{AgentId, Priority};
 use openmesh_policy::{Action, Destination, Party};
 
 /// Messages of one lease.
@@ -23,12 +23,18 @@ const WAITING_MAX: usize = 64;
 
 impl Waiting {
     /// A lease as it was asked for, within limits.
-    pub(super) fn asked(caller: Caller, messages_max: u32, visibility_ms: u64, wait_ms: u64) -> Self {
+    pub(super) fn asked(
+        caller: Caller,
+        (messages_max, least): (u32, Priority),
+        visibility_ms: u64,
+        wait_ms: u64,
+    ) -> Self {
         Self {
             ticket: caller.ticket,
             messages_max: messages_max.clamp(1, LEASE_MESSAGES_MAX),
             visibility_ms,
             until: caller.now.plus_ms(clamp_ms(wait_ms, WAIT_MS_MAX)),
+            least,
         }
     }
 }
@@ -38,6 +44,12 @@ impl Waiting {
 pub(super) struct Held<'a> {
     pub(super) token: u64,
     pub(super) numbers: &'a [u64],
+}
+
+impl<'a> Held<'a> {
+    pub(super) const fn new(token: u64, numbers: &'a [u64]) -> Self {
+        Self { token, numbers }
+    }
 }
 
 impl Partition {
@@ -115,16 +127,23 @@ impl Partition {
 
     /// Leases to agents that wait, while there is mail for them.
     pub(crate) fn serve_waiting(&mut self, agent: &AgentId, plan: &mut Plan) {
-        while let Some(waiting) = self.waiting.get(agent).and_then(|queue| queue.front()).copied() {
+        while let Some((place, waiting)) = self.next_served(agent) {
             if !self.lease_for(agent, waiting, plan) {
                 return;
             }
             if let Some(queue) = self.waiting.get_mut(agent) {
-                queue.pop_front();
+                queue.remove(place);
             }
             self.set_waiting_deadline(agent);
         }
         self.set_waiting_deadline(agent);
+    }
+
+    /// The first of an agent's waiting leases for which there is mail.
+    fn next_served(&self, agent: &AgentId) -> Option<(usize, Waiting)> {
+        let most_urgent = self.state.inboxes.get(agent)?.most_urgent()?;
+        let mut waiting = self.waiting.get(agent)?.iter().copied().enumerate();
+        waiting.find(|(_, waiting)| most_urgent <= waiting.least)
     }
 
     /// Tells agents whose wait is over that there was no mail.
@@ -142,7 +161,7 @@ impl Partition {
         let Some(inbox) = self.state.inboxes.get(agent) else {
             return false;
         };
-        let numbers = inbox.leasable(waiting.messages_max as usize);
+        let numbers = inbox.leasable(waiting.messages_max as usize, waiting.least);
         if numbers.is_empty() {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Whether a record is what a filter looks for.
 
-use crate::record::{Body, Record, RefusedMessage};
+use crate::record::{Body, Outcome, Record, RefusedMessage};
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{AgentId, TopicPath, TopicPattern};
 
@@ -79,9 +79,14 @@ impl Topic {
     }
 }
 
-/// Whoever caused a record, and those into whose inboxes something was put by it.
+/// Whoever caused a record, and those into whose inboxes something was put by it or out of whose it was called back.
 pub(super) fn agents_of(record: &Record) -> impl Iterator<Item = &AgentId> {
-    record.header.sender.iter().chain(record.puts().iter().map(|put| &put.agent))
+    let recalled_from = match &record.header.outcome {
+        Outcome::Recalled { agent, .. } => Some(agent),
+        _ => None,
+    };
+    let put_for = record.puts().iter().map(|put| &put.agent);
+    record.header.sender.iter().chain(put_for).chain(recalled_from)
 }
 
 pub(super) fn refused(record: &Record) -> Option<&RefusedMessage> {

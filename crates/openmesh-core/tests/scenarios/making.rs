@@ -204,6 +204,7 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
             messages_max: number("lease") as u32,
             visibility_ms: number("visible"),
             wait_ms: number("wait"),
+            least: text(json, "least").map(|least| least.parse().unwrap()),
         },
         "extend" => Command::Extend { token: number("extend"), visibility_ms: number("visible") },
         "ack" => Command::Ack { token: number("ack"), numbers: numbers() },
@@ -225,6 +226,20 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
             wait_ms: 0,
             newest_first: false,
         },
+        "receipt" => {
+            let sent = &stage.sent[&word("receipt")].envelope;
+            let id = sent.attributes.get("id").unwrap().to_owned();
+            Command::GetReceipt { message: sent.digest(), id }
+        }
+        other => of_what_is_kept(stage, json, other),
+    }
+}
+
+/// Commands about mail that waits and topics that are kept.
+fn of_what_is_kept(stage: &Stage, json: &Value, verb: &str) -> Command {
+    let number = |key: &str| json.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let word = |key: &str| text(json, key).unwrap_or_default();
+    match verb {
         "peek" => Command::Peek { after_number: number("peek"), messages_max: number("most") as u32 },
         "recall" => {
             let sent = &stage.sent[&word("recall")].envelope;
@@ -248,11 +263,6 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
         }
         "topics" => Command::ListTopics,
         "topic" => Command::GetTopic { topic: word("topic"), after: text(json, "after"), topics_max: 10 },
-        "receipt" => {
-            let sent = &stage.sent[&word("receipt")].envelope;
-            let id = sent.attributes.get("id").unwrap().to_owned();
-            Command::GetReceipt { message: sent.digest(), id }
-        }
         other => panic!("no such command: {other}"),
     }
 }

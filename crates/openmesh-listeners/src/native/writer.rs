@@ -1,6 +1,6 @@
 //! The way out: batches from the owner, coalesced into frames and one write.
 
-use openmesh_adapter::{Event, MeshHandle, OutboxReader, Outgoing};
+use openmesh_adapter::{Event, MeshHandle, OutboxReader, Outgoing, delivery_bytes};
 use openmesh_core::ConnectionId;
 use openmesh_message::Problem;
 use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 /// Bytes gathered before a write.
-const WRITE_BYTES: usize = 256 * 1024;
+const WRITE_BYTES: usize = 64 * 1024;
 /// Bytes of deliveries in one frame; one message fits whatever its size.
 const DELIVER_BYTES: usize = FRAME_BYTES_MAX / 4;
 /// Outcomes in one frame; each may bear a problem of some length.
@@ -54,11 +54,9 @@ pub(super) async fn say_goodbye<W: AsyncWrite + Unpin>(mut half: W, problem: Pro
 async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader, writing: Writing) {
     let mut frames = Frames::default();
     while let Some(mut batch) = outbox.next().await {
-        let mut written = Vec::new();
         let mut goodbye = false;
         loop {
             for outgoing in batch {
-                written.extend(Some(outgoing.delivery_bytes()).filter(|bytes| *bytes > 0));
                 goodbye |= matches!(outgoing, Outgoing::Goodbye(_));
                 if frames.add(outgoing).is_err() {
                     return;
@@ -81,11 +79,7 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
         }
         frames.buffer.clear();
         writing.in_flight.add_permits(std::mem::take(&mut frames.answers));
-        let mut room = false;
-        for bytes in written {
-            room |= outbox.written(bytes);
-        }
-        if room && writing.mesh.tell(Event::Drained(writing.connection)).await.is_err() {
+        if outbox.written() && writing.mesh.tell(Event::Drained(writing.connection)).await.is_err() {
             return;
         }
     }
@@ -103,7 +97,7 @@ impl Frames {
                 }
                 Ok(())
             }
-            Outgoing::Deliver(delivery) => self.add_delivery(delivery),
+            Outgoing::Deliver(_, delivery) => self.add_delivery(delivery),
             Outgoing::Reply(tag, reply) => {
                 self.finish()?;
                 self.answers += 1;
@@ -122,15 +116,12 @@ impl Frames {
 
     fn add_delivery(&mut self, delivery: Delivery) -> Result<(), FrameError> {
         self.flush_outcomes()?;
-        let outgoing = Outgoing::Deliver(delivery);
-        let bytes = outgoing.delivery_bytes();
+        let bytes = delivery_bytes(&delivery);
         if self.delivery_bytes + bytes > DELIVER_BYTES || self.deliveries.len() >= FRAME_MESSAGES_MAX {
             self.flush_deliveries()?;
         }
         self.delivery_bytes += bytes;
-        if let Outgoing::Deliver(delivery) = outgoing {
-            self.deliveries.push(delivery);
-        }
+        self.deliveries.push(delivery);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::held::{InboxCounts, PeekPage};
 use super::query::{LogFilter, LogPage};
 use super::retention::Retention;
-use crate::{AgentId, Digest, Envelope, Grant, Timestamp};
+use crate::{AgentId, Digest, Envelope, Grant, Priority, Timestamp};
 use minicbor::{Decode, Encode};
 
 /// What an agent asks of its node besides carrying messages.
@@ -54,6 +54,9 @@ pub enum Command {
         /// How long to wait when there is none.
         #[n(2)]
         wait_ms: u64,
+        /// Only messages at least so urgent.
+        #[n(3)]
+        least: Option<Priority>,
     },
     /// Keeps leased messages longer.
     #[n(5)]

@@ -79,7 +79,7 @@ fn commands() -> Vec<Command> {
         Command::Unsubscribe { subscription: 1 },
         Command::Register { name: text("buyer"), token: None },
         Command::ListAgents,
-        Command::Lease { messages_max: 10, visibility_ms: 30_000, wait_ms: 20_000 },
+        Command::Lease { messages_max: 10, visibility_ms: 30_000, wait_ms: 20_000, least: None },
         Command::Extend { token: 3, visibility_ms: 30_000 },
         Command::Ack { token: 3, numbers: vec![1, 2] },
         Command::Nack { token: 3, numbers: Vec::new(), delay_ms: 1_000 },
@@ -116,6 +116,7 @@ fn commands() -> Vec<Command> {
             token: None,
         },
         Command::ListTopics,
+        Command::Lease { messages_max: 1, visibility_ms: 5, wait_ms: 6, least: Some(Priority::Urgent) },
         Command::GetTopic { topic: text("topic:news/**"), after: Some(text("news/a")), topics_max: 100 },
         Command::Subscribe { subscription: 2, pattern: topic("a").to_string(), start: Start::Since(TIME) },
     ]

@@ -7,7 +7,7 @@ use super::context::{Context, Names};
 use super::failure::Failure;
 use super::talk::{message_line, message_row};
 use anyhow::Result;
-use openmesh_sdk::Leased;
+use openmesh_sdk::{Leased, Priority};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub(crate) enum Command {
 Examples:
   $ openmesh inbox pull                          up to ten messages, for 30 seconds
   $ openmesh inbox pull --count 1 --wait 20      wait for one
+  $ openmesh inbox pull --least urgent --wait 20  wait for what is urgent, whatever else is there
   $ openmesh inbox pull --ack -o jsonl           take and be done with them")]
 pub(crate) struct PullArgs {
     /// At most so many messages.
@@ -53,6 +54,9 @@ pub(crate) struct PullArgs {
     /// Seconds to wait for a message.
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     wait: u64,
+    /// Only messages at least so urgent: critical, urgent, normal or bulk.
+    #[arg(long, default_value = "bulk", value_name = "PRIORITY")]
+    least: Priority,
     /// Ack all of them at once.
     #[arg(long)]
     ack: bool,
@@ -121,7 +125,7 @@ fn row(leased: &Leased) -> Value {
 async fn pull(args: &PullArgs, context: &Context) -> Result<()> {
     let mesh = context.connect().await?;
     let (visibility, wait) = (Duration::from_secs(args.visibility), Duration::from_secs(args.wait));
-    let leased = mesh.inbox().lease(args.count, visibility, wait).await?;
+    let leased = mesh.inbox().lease_from(args.least, args.count, visibility, wait).await?;
     let names = Names::ask(&mesh).await;
     let rows: Vec<Value> = leased.iter().map(row).collect();
     context.format().listing(&["token", "number", "attempt", "from", "act", "payload"], &rows, |row| {

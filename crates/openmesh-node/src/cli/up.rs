@@ -19,6 +19,9 @@ use tokio::sync::watch;
 
 /// Files that a node has open at most: twice what its connections need.
 const OPEN_FILES: u64 = 32_768;
+/// Tasks that a thread runs before it looks which connections have sent something: few, since admitting a batch takes
+/// long, and what is urgent comes on other connections.
+const TASKS_BETWEEN_LOOKS: u32 = 4;
 
 /// Starts a node.
 #[derive(Debug, clap::Args)]
@@ -122,7 +125,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         // A node whose starter went away serves all the same.
         drop(said);
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(TASKS_BETWEEN_LOOKS)
+        .build()?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate())?;

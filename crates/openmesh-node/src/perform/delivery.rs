@@ -9,7 +9,7 @@ use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
 use openmesh_core::{Begin, ConnectionId, Deliver};
 use openmesh_message::frame::Delivery;
 use openmesh_message::limits::FRAME_BYTES_MAX;
-use openmesh_message::{AgentId, Timestamp, TopicPattern};
+use openmesh_message::{AgentId, Priority, Timestamp, TopicPattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,7 +52,8 @@ struct Subscription {
     ended: Arc<AtomicBool>,
     /// Counts what matched; shared with the task that reads the log.
     numbers: Arc<AtomicU64>,
-    missed: Option<(u64, u64)>,
+    /// Ranges of numbers that were missed and not reported: more than one if the log was read in between.
+    missed: Vec<(u64, u64)>,
     behind: Option<Behind>,
     /// The last kept message that matched.
     matched_seq: u64,
@@ -101,7 +102,7 @@ impl Channel {
 
     /// Hands over a message now, or notes that the subscription missed it or fell behind.
     pub(super) fn deliver(&mut self, deliver: Deliver, batch: &mut Batch) {
-        let Deliver { subscription: id, seq, envelope, agent, pattern, .. } = deliver;
+        let Deliver { subscription: id, seq, envelope, agent, pattern, lane, .. } = deliver;
         let (connection, outbox) = (self.connection, self.outbox.clone());
         let subscription = self.subscription(id);
         subscription.matched_seq = seq.unwrap_or(subscription.matched_seq);
@@ -110,7 +111,7 @@ impl Channel {
             return;
         }
         let mut message = Delivery::Message { subscription: id, number: 0, envelope };
-        if !outbox.has_room(delivery_bytes(&message)) {
+        if !outbox.has_room(lane, delivery_bytes(&message)) {
             match (seq, pattern) {
                 (Some(seq), Some(pattern)) => {
                     let to = subscription.deliver_to(connection, (id, agent, pattern));
@@ -120,17 +121,20 @@ impl Channel {
             }
             return;
         }
-        batch.extend(subscription.take_gap(id).map(|gap| counted(&outbox, gap)));
+        batch.extend(subscription.take_gaps(id).map(|gap| counted(&outbox, lane, gap)));
         if let Delivery::Message { number, .. } = &mut message {
             *number = subscription.next_number();
         }
-        batch.push(counted(&outbox, message));
+        batch.push(counted(&outbox, lane, message));
     }
 
-    /// A subscription ended: a task that reads for it stops.
-    pub(super) fn end(&mut self, id: u64) {
+    /// A subscription ended: a task that reads for it stops, and what waits for it is dropped.
+    pub(super) fn end(&mut self, id: u64, reading: &Reading) {
         if let Some(subscription) = self.subscriptions.remove(&id) {
             subscription.ended.store(true, Ordering::Relaxed);
+        }
+        if self.outbox.forget(id) {
+            self.resume(reading);
         }
     }
 
@@ -161,8 +165,10 @@ impl Channel {
     pub(super) fn resume(&mut self, reading: &Reading) {
         let mut batch = Batch::new();
         for (id, subscription) in &mut self.subscriptions {
-            if self.outbox.has_room(0) {
-                batch.extend(subscription.take_gap(*id).map(|gap| counted(&self.outbox, gap)));
+            if self.outbox.has_room(Priority::Normal, 0) {
+                batch.extend(
+                    subscription.take_gaps(*id).map(|gap| counted(&self.outbox, Priority::Normal, gap)),
+                );
             }
         }
         self.send(batch);
@@ -189,7 +195,7 @@ impl Channel {
     fn read_on(&mut self, reading: &Reading) {
         for subscription in self.subscriptions.values_mut() {
             let Some(behind) = &mut subscription.behind else { continue };
-            if !behind.reading && self.outbox.has_room(FRAME_BYTES_MAX) {
+            if !behind.reading && self.outbox.has_room(Priority::Normal, FRAME_BYTES_MAX) {
                 behind.reading = true;
                 let numbers = Arc::clone(&subscription.numbers);
                 reading.catch_up(behind.to.clone(), behind.after_seq, numbers, &self.outbox);
@@ -220,18 +226,20 @@ impl Subscription {
 
     fn miss(&mut self) {
         let number = self.next_number();
-        self.missed = Some(self.missed.map_or((number, number), |(first, _)| (first, number)));
+        match self.missed.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => self.missed.push((number, number)),
+        }
     }
 
-    fn take_gap(&mut self, subscription: u64) -> Option<Delivery> {
-        let (first, last) = self.missed.take()?;
-        Some(Delivery::Gap { subscription, first, last })
+    fn take_gaps(&mut self, subscription: u64) -> impl Iterator<Item = Delivery> {
+        let missed = std::mem::take(&mut self.missed).into_iter();
+        missed.map(move |(first, last)| Delivery::Gap { subscription, first, last })
     }
 }
 
 /// A delivery whose room in the outbox is taken.
-pub(super) fn counted(outbox: &Outbox, delivery: Delivery) -> Outgoing {
-    let outgoing = Outgoing::Deliver(delivery);
-    outbox.count(outgoing.delivery_bytes());
-    outgoing
+pub(super) fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing {
+    outbox.count(lane, delivery_bytes(&delivery));
+    Outgoing::Deliver(lane, delivery)
 }

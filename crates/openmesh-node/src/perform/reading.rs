@@ -11,7 +11,7 @@ use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now}
 use openmesh_core::record::{Put, Record};
 use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Ticket, may_read};
 use openmesh_message::frame::{Delivery, Leased, PeekPage, Peeked, Reply, SendOutcome};
-use openmesh_message::{Envelope, KeyPair, Level, Problem, Receipt, SignedReceipt};
+use openmesh_message::{Envelope, KeyPair, Level, Priority, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,13 +138,15 @@ impl Reading {
                     envelope: Arc::new(envelope),
                 };
                 let through_seq = stored.position.seq - 1;
-                if to.ended.load(Ordering::Relaxed) || !outbox.has_room(delivery_bytes(&delivery)) {
+                if to.ended.load(Ordering::Relaxed)
+                    || !outbox.has_room(Priority::Normal, delivery_bytes(&delivery))
+                {
                     return Progress { generation, through_seq, to_the_end: false };
                 }
                 if let Delivery::Message { number, .. } = &mut delivery {
                     *number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
                 }
-                let _ = outbox.send(vec![counted(outbox, delivery)]);
+                let _ = outbox.send(vec![counted(outbox, Priority::Normal, delivery)]);
             }
             next_seq = page.next_seq;
         }

@@ -13,7 +13,13 @@ mod documents;
 #[cfg(test)]
 mod flood;
 #[cfg(test)]
+mod gathering;
+#[cfg(test)]
 mod hostile_node;
+#[cfg(test)]
+mod keeping;
+#[cfg(test)]
+mod mail;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -25,6 +31,10 @@ mod queries;
 #[cfg(test)]
 mod raw_agent;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod urgent;

@@ -131,7 +131,7 @@ pub(super) fn too_many_subscriptions(world: &mut World) -> Option<()> {
 pub(super) fn too_many_waiting(world: &mut World) -> Option<()> {
     let agent = world.anyone();
     for _ in 0..70 {
-        let command = Command::Lease { messages_max: 1, visibility_ms: 1_000, wait_ms: 50_000 };
+        let command = Command::Lease { messages_max: 1, visibility_ms: 1_000, wait_ms: 50_000, least: None };
         world.command(agent, command)?;
     }
     Some(())

@@ -2,8 +2,8 @@
 
 use super::{Asked, World};
 use openmesh_core::{Entry, EntryState, Ticket};
-use openmesh_message::Performative;
 use openmesh_message::frame::{Command, LogFilter, Start};
+use openmesh_message::{Performative, Priority};
 
 const TOPICS: [&str; 5] =
     ["topic:market/prices", "topic:news/local", "topic:market/calls", "topic:chat/room", "topic:chat/side"];
@@ -95,6 +95,7 @@ impl World {
                 messages_max: 1 + self.random.below(6) as u32,
                 visibility_ms: 100 + self.random.below(60_000),
                 wait_ms: self.random.below(3) * 400,
+                least: if self.random.chance(1, 5) { Some(Priority::Urgent) } else { None },
             };
             return self.command(agent, command);
         };

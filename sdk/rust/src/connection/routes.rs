@@ -1,6 +1,7 @@
 //! Where deliveries go: a bounded queue for each subscription and for each message whose replies are awaited.
 //!
-//! A full queue never holds up the reader: what does not fit becomes a gap with its range.
+//! A full queue never holds up the reader: what does not fit becomes a gap with its ranges. Numbers may come out of order,
+//! since what is urgent overtakes.
 
 use openmesh_message::Envelope;
 use openmesh_message::frame::Delivery;
@@ -10,6 +11,8 @@ use tokio::sync::Notify;
 
 /// The subscription that every agent has to its own address.
 const OWN_SUBSCRIPTION: u64 = 0;
+/// Ranges of one gap; beyond it the last one is taken to reach up to what is missed. No honest node gets there.
+const RANGES_MAX: usize = 8_192;
 /// Unread replies to one message.
 const REPLIES_MAX: usize = 1_024;
 
@@ -37,8 +40,14 @@ pub(crate) enum Arrived {
 
 #[derive(Default)]
 struct Unread {
-    arrived: VecDeque<Arrived>,
+    places: VecDeque<Place>,
     ended: bool,
+}
+
+/// A message, or all that was missed between two messages, as ranges by their first number.
+enum Place {
+    Message { number: u64, envelope: Arc<Envelope> },
+    Missed(BTreeMap<u64, u64>),
 }
 
 impl Routes {
@@ -135,7 +144,7 @@ impl ArrivalQueue {
     /// `None`: nothing yet.
     pub(crate) fn try_next(&self) -> Option<Option<Arrived>> {
         let mut state = self.state();
-        match state.arrived.pop_front() {
+        match state.next() {
             Some(next) => Some(Some(next)),
             None => state.ended.then_some(None),
         }
@@ -144,10 +153,11 @@ impl ArrivalQueue {
     fn push(&self, next: Arrived) {
         {
             let mut state = self.state();
-            if state.arrived.len() < self.messages_max {
-                state.arrived.push_back(next);
-            } else {
-                state.miss(next.numbers());
+            match next {
+                Arrived::Message { number, envelope } if state.places.len() < self.messages_max => {
+                    state.places.push_back(Place::Message { number, envelope });
+                }
+                missed => state.miss(missed.numbers()),
             }
         }
         self.changed.notify_one();
@@ -164,14 +174,48 @@ impl ArrivalQueue {
 }
 
 impl Unread {
-    /// A full queue grows by one gap at most, which takes in all that follows.
-    fn miss(&mut self, (first, last): (u64, u64)) {
-        if let Some(Arrived::Gap { last: end, .. }) = self.arrived.back_mut() {
-            *end = last.max(*end);
-            return;
+    fn next(&mut self) -> Option<Arrived> {
+        loop {
+            match self.places.front_mut()? {
+                Place::Missed(ranges) => {
+                    if let Some((first, last)) = ranges.pop_first() {
+                        return Some(Arrived::Gap { first, last });
+                    }
+                    self.places.pop_front();
+                }
+                Place::Message { .. } => {
+                    let Some(Place::Message { number, envelope }) = self.places.pop_front() else {
+                        continue;
+                    };
+                    return Some(Arrived::Message { number, envelope });
+                }
+            }
         }
-        self.arrived.push_back(Arrived::Gap { first, last });
     }
+
+    /// A full queue grows by one place at most, which takes in all that is missed until it is read from.
+    fn miss(&mut self, missed: (u64, u64)) {
+        if let Some(Place::Missed(ranges)) = self.places.back_mut() {
+            return join(ranges, missed);
+        }
+        self.places.push_back(Place::Missed(BTreeMap::from([missed])));
+    }
+}
+
+/// Adds a range, joined with those it touches.
+fn join(ranges: &mut BTreeMap<u64, u64>, (mut first, mut last): (u64, u64)) {
+    let before = ranges.range(..=first).next_back().map(|(begin, end)| (*begin, *end));
+    if let Some((begin, end)) = before
+        && (end.saturating_add(1) >= first || ranges.len() >= RANGES_MAX)
+    {
+        (first, last) = (begin, last.max(end));
+    }
+    while let Some((begin, end)) = ranges.range(first..=last.saturating_add(1)).next().map(|(b, e)| (*b, *e))
+    {
+        ranges.remove(&begin);
+        last = last.max(end);
+    }
+    ranges.insert(first, last);
 }
 
 impl Arrived {
@@ -215,5 +259,22 @@ mod tests {
         assert_eq!(rest, [(3, 3), (4, 11), (12, 12), (13, 21)]);
         queue.end();
         assert_eq!(queue.try_next(), Some(None));
+    }
+
+    #[test]
+    fn what_overtakes_is_neither_lost_nor_told_twice() {
+        let queue = ArrivalQueue::new(2);
+        // 4 and 8 overtake; 6 is delivered where there is room for it, and is no part of the gap around it.
+        for number in [4, 1, 8, 2, 3] {
+            queue.push(message(number));
+        }
+        let numbers = |queue: &ArrivalQueue| queue.try_next().flatten().map(|next| next.numbers());
+        assert_eq!((numbers(&queue), numbers(&queue)), (Some((4, 4)), Some((1, 1))));
+        queue.push(message(6));
+        queue.push(message(5));
+        queue.push(Arrived::Gap { first: 9, last: 12 });
+        queue.push(message(7));
+        let rest: Vec<_> = std::iter::from_fn(|| numbers(&queue)).collect();
+        assert_eq!(rest, [(2, 3), (8, 8), (6, 6), (5, 5), (7, 7), (9, 12)]);
     }
 }

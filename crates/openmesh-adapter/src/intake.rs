@@ -1,0 +1,101 @@
+//! What waits for the owner: an ordinary queue, and an express one for what is urgent of connections that have
+//! nothing else waiting.
+
+use crate::mesh_handle::{Event, Inputs};
+use openmesh_core::Input;
+use tokio::sync::mpsc;
+
+/// How often in a row express inputs go before one of the ordinary queue.
+const PATIENCE: u32 = 64;
+
+/// The owner's side of the queues.
+#[derive(Debug)]
+pub struct Intake {
+    ordinary: mpsc::Receiver<Event>,
+    express: mpsc::Receiver<Inputs>,
+    event: Option<Event>,
+    inputs: Option<Inputs>,
+    hasty: Option<Inputs>,
+    passed: u32,
+}
+
+/// One thing for the owner.
+#[derive(Debug)]
+pub enum Arrival {
+    /// What an agent sent.
+    Input(Input),
+    /// Anything else, inputs never.
+    Event(Event),
+}
+
+impl Intake {
+    pub(crate) const fn new(ordinary: mpsc::Receiver<Event>, express: mpsc::Receiver<Inputs>) -> Self {
+        Self { ordinary, express, event: None, inputs: None, hasty: None, passed: 0 }
+    }
+
+    /// What goes next, if anything waits.
+    pub fn take(&mut self) -> Option<Arrival> {
+        self.look();
+        let waits = self.inputs.is_some() || self.event.is_some();
+        if self.passed < PATIENCE || !waits {
+            self.passed += u32::from(waits);
+            if let Some(input) = take_one(&mut self.hasty) {
+                return Some(Arrival::Input(input));
+            }
+        }
+        self.passed = 0;
+        if let Some(input) = take_one(&mut self.inputs) {
+            return Some(Arrival::Input(input));
+        }
+        self.event.take().map(Arrival::Event)
+    }
+
+    /// Whether anything waits.
+    pub fn has_more(&mut self) -> bool {
+        self.look();
+        self.hasty.is_some() || self.inputs.is_some() || self.event.is_some()
+    }
+
+    /// Waits until something has come; `false` when nothing can come any more. Cancel-safe.
+    pub async fn arrive(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            Some(inputs) = self.express.recv(), if self.hasty.is_none() => self.hasty = Some(inputs),
+            event = self.ordinary.recv(), if self.event.is_none() && self.inputs.is_none() => match event {
+                Some(event) => self.sort(event),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    fn look(&mut self) {
+        while self.hasty.as_ref().is_none_or(Inputs::is_empty)
+            && let Ok(inputs) = self.express.try_recv()
+        {
+            self.hasty = Some(inputs);
+        }
+        while self.inputs.as_ref().is_none_or(Inputs::is_empty)
+            && self.event.is_none()
+            && let Ok(event) = self.ordinary.try_recv()
+        {
+            self.sort(event);
+        }
+    }
+
+    fn sort(&mut self, event: Event) {
+        match event {
+            Event::Inputs(inputs) => self.inputs = Some(inputs),
+            other => self.event = Some(other),
+        }
+    }
+}
+
+/// The next of these inputs; they are let go of with the last.
+fn take_one(inputs: &mut Option<Inputs>) -> Option<Input> {
+    let next = inputs.as_mut().and_then(Inputs::take);
+    if inputs.as_ref().is_some_and(Inputs::is_empty) {
+        *inputs = None;
+    }
+    next
+}
