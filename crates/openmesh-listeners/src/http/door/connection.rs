@@ -2,7 +2,7 @@
 
 use super::{busy, unknown};
 use crate::http::problem::Failure;
-use openmesh_adapter::{Event, MeshHandle, Outbox, OutboxReader, Outgoing, now};
+use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, OutboxReader, Outgoing, now};
 use openmesh_core::admit::{VerifiedRoots, admit};
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{Command, Delivery, Reply, SendOutcome};
@@ -22,6 +22,7 @@ pub(crate) struct Line {
     id: ConnectionId,
     agent: AgentId,
     mesh: MeshHandle,
+    entrance: Entrance,
     tags: AtomicU64,
     waiting: Arc<Waiting>,
     roots: Mutex<VerifiedRoots>,
@@ -77,6 +78,7 @@ impl Line {
             id,
             agent,
             mesh: mesh.clone(),
+            entrance: mesh.entrance(),
             tags: AtomicU64::new(1),
             waiting: Arc::default(),
             roots: Mutex::default(),
@@ -147,7 +149,7 @@ impl Line {
     }
 
     async fn submit(&self, inputs: Vec<Input>) -> Result<(), Failure> {
-        self.mesh.submit(inputs).await.map_err(|_| Rejection::Busy.into())
+        self.entrance.submit(inputs).await.map_err(|_| Rejection::Busy.into())
     }
 
     fn roots(&self) -> MutexGuard<'_, VerifiedRoots> {
@@ -219,22 +221,21 @@ async fn answer_all(
 ) {
     while let Some(batch) = outbox.next().await {
         for outgoing in batch {
-            let bytes = outgoing.delivery_bytes();
             match outgoing {
                 Outgoing::Outcome(tag, _) | Outgoing::Reply(tag, _) => waiting.end(tag, outgoing),
-                Outgoing::Deliver(delivery) => {
+                Outgoing::Deliver(_, delivery) => {
                     if let Some(handed_on) = &handed_on
                         && handed_on.send(delivery).await.is_err()
                     {
                         let _ = mesh.tell(Event::Closed(id)).await;
                         return;
                     }
-                    if outbox.written(bytes) && mesh.tell(Event::Drained(id)).await.is_err() {
-                        return;
-                    }
                 }
                 Outgoing::Pong(_) | Outgoing::Goodbye(_) => {}
             }
+        }
+        if outbox.written() && mesh.tell(Event::Drained(id)).await.is_err() {
+            return;
         }
     }
     // Whoever still waits will get no answer.

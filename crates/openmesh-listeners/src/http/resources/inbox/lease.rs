@@ -2,9 +2,9 @@
 
 use super::{LEASE_MESSAGES_MAX, VISIBILITY_MS_MAX, fencing_token};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
-use crate::http::shape::{Shape, optional, required};
+use crate::http::shape::{Shape, optional, required, word};
 use axum::http::{Method, StatusCode};
-use openmesh_message::Scope;
+use openmesh_message::{Priority, Scope};
 use openmesh_message::cloudevents::to_value;
 use openmesh_message::frame::{Command, Leased, Reply};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ struct Asked {
     visibility_ms: u64,
     #[serde(default)]
     wait_ms: u64,
+    least: Option<Priority>,
 }
 
 const fn one() -> u32 {
@@ -36,6 +37,7 @@ pub(super) fn operation() -> Operation {
     let asked = Shape::Object(vec![
         optional("messages_max", Shape::Integer(1, LEASE_MESSAGES_MAX), "at most this many; 1 if not said"),
         optional("visibility_ms", Shape::Integer(1, VISIBILITY_MS_MAX), "for how long; 30,000 if not said"),
+        optional("least", word(&["critical", "urgent", "normal", "bulk"]), "only messages at least so urgent"),
         optional("wait_ms", Shape::Integer(0, WAIT_MS_MAX), "how long to wait when there is none"),
     ]);
     let leased = Shape::Object(vec![
@@ -55,8 +57,8 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn run(call: Call) -> Answer {
-    let Asked { messages_max, visibility_ms, wait_ms } = call.json()?;
-    let command = Command::Lease { messages_max, visibility_ms, wait_ms };
+    let Asked { messages_max, visibility_ms, wait_ms, least } = call.json()?;
+    let command = Command::Lease { messages_max, visibility_ms, wait_ms, least };
     let wait = Duration::from_millis(wait_ms);
     let leased = match call.door.ask_within(call.caller.agent, command, wait).await? {
         Reply::Leased(leased) => leased,
