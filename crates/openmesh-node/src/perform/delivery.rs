@@ -52,8 +52,8 @@ struct Subscription {
     ended: Arc<AtomicBool>,
     /// Counts what matched; shared with the task that reads the log.
     numbers: Arc<AtomicU64>,
-    /// Ranges of numbers that were missed and not reported: more than one if the log was read in between.
-    missed: Vec<(u64, u64)>,
+    /// Numbers in a row that were missed and not reported.
+    missed: Option<(u64, u64)>,
     behind: Option<Behind>,
     /// The last kept message that matched.
     matched_seq: u64,
@@ -117,11 +117,12 @@ impl Channel {
                     let to = subscription.deliver_to(connection, (id, agent, pattern));
                     subscription.behind = Some(Behind { to, after_seq: Some(seq - 1), reading: false });
                 }
-                _ => subscription.miss(),
+                // Reported without a look at the room: something was handed over between this run and the one before.
+                _ => batch.extend(subscription.miss(id).map(|gap| counted(&outbox, lane, gap))),
             }
             return;
         }
-        batch.extend(subscription.take_gaps(id).map(|gap| counted(&outbox, lane, gap)));
+        batch.extend(subscription.take_gap(id).map(|gap| counted(&outbox, lane, gap)));
         if let Delivery::Message { number, .. } = &mut message {
             *number = subscription.next_number();
         }
@@ -166,9 +167,8 @@ impl Channel {
         let mut batch = Batch::new();
         for (id, subscription) in &mut self.subscriptions {
             if self.outbox.has_room(Priority::Normal, 0) {
-                batch.extend(
-                    subscription.take_gaps(*id).map(|gap| counted(&self.outbox, Priority::Normal, gap)),
-                );
+                let gap = subscription.take_gap(*id);
+                batch.extend(gap.map(|gap| counted(&self.outbox, Priority::Normal, gap)));
             }
         }
         self.send(batch);
@@ -224,17 +224,23 @@ impl Subscription {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn miss(&mut self) {
+    /// Counts a missed message; returns the run before, if others were handed over since.
+    fn miss(&mut self, subscription: u64) -> Option<Delivery> {
         let number = self.next_number();
-        match self.missed.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => self.missed.push((number, number)),
+        if let Some((_, last)) = &mut self.missed
+            && *last + 1 == number
+        {
+            *last = number;
+            return None;
         }
+        let gap = self.take_gap(subscription);
+        self.missed = Some((number, number));
+        gap
     }
 
-    fn take_gaps(&mut self, subscription: u64) -> impl Iterator<Item = Delivery> {
-        let missed = std::mem::take(&mut self.missed).into_iter();
-        missed.map(move |(first, last)| Delivery::Gap { subscription, first, last })
+    fn take_gap(&mut self, subscription: u64) -> Option<Delivery> {
+        let (first, last) = self.missed.take()?;
+        Some(Delivery::Gap { subscription, first, last })
     }
 }
 

@@ -36,5 +36,3 @@ mod rules;
 mod slow_reader;
 #[cfg(test)]
 mod tls;
-#[cfg(test)]
-mod urgent;

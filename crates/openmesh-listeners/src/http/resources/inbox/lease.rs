@@ -4,9 +4,9 @@ use super::{LEASE_MESSAGES_MAX, VISIBILITY_MS_MAX, fencing_token};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
 use crate::http::shape::{Shape, optional, required, word};
 use axum::http::{Method, StatusCode};
-use openmesh_message::{Priority, Scope};
 use openmesh_message::cloudevents::to_value;
 use openmesh_message::frame::{Command, Leased, Reply};
+use openmesh_message::{Priority, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -37,7 +37,11 @@ pub(super) fn operation() -> Operation {
     let asked = Shape::Object(vec![
         optional("messages_max", Shape::Integer(1, LEASE_MESSAGES_MAX), "at most this many; 1 if not said"),
         optional("visibility_ms", Shape::Integer(1, VISIBILITY_MS_MAX), "for how long; 30,000 if not said"),
-        optional("least", word(&["critical", "urgent", "normal", "bulk"]), "only messages at least so urgent"),
+        optional(
+            "least",
+            word(&["critical", "urgent", "normal", "bulk"]),
+            "only messages at least so urgent",
+        ),
         optional("wait_ms", Shape::Integer(0, WAIT_MS_MAX), "how long to wait when there is none"),
     ]);
     let leased = Shape::Object(vec![
