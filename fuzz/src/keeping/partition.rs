@@ -153,7 +153,7 @@ fn topics() -> Writer {
 }
 
 fn mail() -> Writer {
-    let lease = Command::Lease { messages_max: 5, visibility_ms: 20_000, wait_ms: 0 };
+    let lease = Command::Lease { messages_max: 5, visibility_ms: 20_000, wait_ms: 0, least: None };
     Writer::new()
         .send(0, bare(draft(&named("seller"), Performative::Inform).ack_level("durable")))
         .send(
