@@ -79,6 +79,7 @@ where
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
     let writing = writer::Writing { connection: id, mesh: mesh.clone(), in_flight: Arc::clone(&in_flight) };
     let mut writer = tokio::spawn(writer::write(halves.writing, reader, writing));
+    let mut wrote_all = false;
     let opened = Event::Opened { connection: id, agent, receives: true, outbox: outbox.clone() };
     if mesh.tell(opened).await.is_ok() {
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
@@ -90,7 +91,10 @@ where
             Connection { id, agent, mesh: held, entrance, outbox, in_flight, decoder, roots };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
-            _ = &mut writer => None,
+            _ = &mut writer => {
+                wrote_all = true;
+                None
+            }
         };
         if let Some(Ended::Frame(error)) = &ended {
             let goodbye = Outgoing::Goodbye(Problem::new("frame.malformed", error.to_string()));
@@ -99,9 +103,11 @@ where
         drop(connection);
         let _ = mesh.tell(Event::Closed(id)).await;
     }
-    // The owner lets go of its half of the outbox when it reads `Closed`; then the writer ends.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), &mut writer).await;
-    writer.abort();
+    if !wrote_all {
+        // The owner lets go of its half of the outbox when it reads `Closed`; then the writer ends.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), &mut writer).await;
+        writer.abort();
+    }
 }
 
 impl Connection {
