@@ -1,6 +1,7 @@
 //! Who is registered under which name, with which keys and tokens.
 
 pub(crate) mod tokens;
+pub(crate) mod topics;
 
 pub use tokens::{IssuedToken, Tokens};
 

@@ -20,11 +20,11 @@ pub mod replay;
 mod request;
 mod route;
 mod state;
-mod topics;
 mod view;
 
 pub use admit::{Admitted, Refused};
 pub use conversation::Conversation;
+pub use directory::topics::{OnShelf, Shelves, TopicSetting, Topics};
 pub use directory::{Agent, CustodialKey, Directory, IssuedToken, Tokens};
 pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
@@ -34,5 +34,4 @@ pub use plan::{Begin, Deliver, Effect, LeasedItem, Plan, Question, Sealed, SeenI
 pub use reading::{Matcher, Sought, Term, Terms, as_seen_by, may_ask_for, may_read};
 pub use rejection::Rejection;
 pub use state::State;
-pub use topics::{OnShelf, Shelves, TopicSetting, Topics};
 pub use view::View;

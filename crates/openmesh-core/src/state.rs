@@ -2,11 +2,11 @@
 
 use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
+use crate::directory::topics::{Shelved, Shelves, Topics};
 use crate::directory::{Directory, Tokens};
 use crate::inbox::{Entry, EntryState, Inbox};
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
-use crate::topics::{Shelved, Shelves, Topics};
 use openmesh_message::{
     AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Target, TopicPath, json,
 };

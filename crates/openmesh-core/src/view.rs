@@ -1,7 +1,7 @@
 //! What admission reads: a snapshot that the partition's owner publishes, never a lock.
 
+use crate::directory::topics::{Shelves, Topics};
 use crate::directory::{Directory, Tokens};
-use crate::topics::{Shelves, Topics};
 use openmesh_message::{AgentId, Authority, DomainId};
 use openmesh_policy::{Policy, Standing};
 use openmesh_schema::Catalog;

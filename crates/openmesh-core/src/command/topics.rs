@@ -1,11 +1,11 @@
 //! Saying and showing how topics are kept.
 
 use super::{Answer, Caller};
+use crate::directory::topics::TopicSetting;
 use crate::partition::Partition;
 use crate::plan::Plan;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
-use crate::topics::TopicSetting;
 use openmesh_message::frame::{Reply, Retention};
 use openmesh_message::{TopicPath, TopicPattern};
 use openmesh_policy::{Action, Destination};
