@@ -10,7 +10,7 @@ use openmesh_message::PartitionId;
 
 use super::FIRST_SEQ;
 use super::disk::{Disk, is_full};
-use super::frame::{Seal, array_at, number_at, u32_at, u64_at};
+use super::frame::{Seal, array_at, number_at, u32_at};
 use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
 use crate::fault::Fault;
 
@@ -75,7 +75,7 @@ impl SegmentHeader {
             return None;
         }
         Some(Self {
-            number: u64_at(copy, 16)?,
+            number: number_at(copy, 16)?,
             partition: PartitionId(u32_at(copy, 24)?),
             epoch: u32_at(copy, 28)?,
             first_seq: number_at(copy, 32).filter(|seq| *seq >= FIRST_SEQ)?,
@@ -148,7 +148,10 @@ impl Segment {
                 Err(CopyFlaw::Damaged) => bad.push((from, from + copy_bytes)),
             }
         }
-        let header = good.ok_or_else(|| Fault::Damaged { file: name.to_owned(), seq: None })?;
+        // Under another name it would follow, or be followed by, a segment it does not belong to.
+        let own_name = |header: &SegmentHeader| segment_name(header.number) == name;
+        let header =
+            good.filter(own_name).ok_or_else(|| Fault::Damaged { file: name.to_owned(), seq: None })?;
         Ok((Self::new(name.to_owned(), header, file), bad))
     }
 
