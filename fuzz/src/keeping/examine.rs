@@ -42,7 +42,7 @@ pub(super) fn examine(files: &[(String, Vec<u8>)], written: Written) -> Met {
         }
     };
     if files.iter().all(|(_, bytes)| claimed_bytes(bytes) <= FILE_BYTES_MAX) {
-        let kept = write(folder.path());
+        let kept = write(folder.path(), written);
         if let (Written::ByWriter, Some(seen), Some(kept)) = (written, &seen, &kept) {
             assert_eq!(seen, kept, "a reader and the writer see different records");
         }
@@ -55,7 +55,7 @@ fn config() -> LogConfig {
 }
 
 /// Opens for writing; the records that were found, unless it cannot be opened.
-fn write(folder: &Path) -> Option<Vec<StoredRecord>> {
+fn write(folder: &Path, written: Written) -> Option<Vec<StoredRecord>> {
     let (mut log, opened) = match EmbeddedLog::open(folder, &config()) {
         Ok(open) => open,
         Err(fault) => {
@@ -75,6 +75,10 @@ fn write(folder: &Path) -> Option<Vec<StoredRecord>> {
     assert_eq!((again.next_seq, again.unclean), (opened.next_seq + 1, false), "{:?}", again.report);
     assert_eq!((again.head, again.report.dropped), (Some(position), None));
     let mut kept = read(&log.reader());
+    // Behind a forged frame that runs ahead of it, a reader takes a record for lost.
+    if written == Written::ByForger {
+        return Some(found);
+    }
     assert_eq!(kept.pop().map(|record| record.position), Some(position));
     assert_eq!(kept, found, "what was read before an append is read after it");
     Some(found)

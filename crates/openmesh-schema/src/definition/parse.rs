@@ -15,6 +15,9 @@ use openmesh_message::{Authority, DefinitionName, NameRange, Performative, Pinne
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Longest message about text that is no YAML.
+const SYNTAX_ERROR_CHARS_MAX: usize = 600;
+
 /// What a definition may refer to while it is read.
 pub(crate) trait Published {
     /// The newest published schema in `range`.
@@ -73,7 +76,9 @@ fn parse_yaml(body: &[u8]) -> Result<Value, String> {
     budget.max_documents = 1;
     budget.max_depth = PROTOCOL_DEPTH_MAX;
     options.budget = Some(budget);
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    // The reader quotes lines at whatever length they have.
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| error.to_string().chars().take(SYNTAX_ERROR_CHARS_MAX).collect())
 }
 
 /// How names in this definition are understood.
