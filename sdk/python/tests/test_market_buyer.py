@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from conftest import StartNode
 from node import REPOSITORY, Node, need_binary
 
-BUYER = REPOSITORY / "sdk" / "python" / "examples" / "market_buyer.py"
+SDK = REPOSITORY / "sdk" / "python"
+BUYER = SDK / "examples" / "market_buyer.py"
 SELLERS = ("seller-1", "seller-2", "seller-3")
 REQUESTS = 6
 SEED = 42
@@ -28,7 +30,10 @@ class Actor:
     @classmethod
     async def start(cls, name: str, *command: str | Path) -> "Actor":
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*map(str, command), stdin=pipe, stdout=pipe, limit=1 << 24)
+        environment = {**os.environ, "PYTHONPATH": str(SDK / "src")}
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command), stdin=pipe, stdout=pipe, limit=1 << 24, env=environment
+        )
         return cls(name, process)
 
     async def tell(self, cue: object) -> None:
