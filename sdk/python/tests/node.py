@@ -34,6 +34,13 @@ def need_binary() -> Path:
     return binary
 
 
+def has_http() -> bool:
+    """Whether the program listens for HTTP, and so for WebSockets."""
+    binary = find_binary()
+    shown = subprocess.run([binary, "up", "--help"], capture_output=True, check=False) if binary else None
+    return shown is not None and b"--http" in shown.stdout
+
+
 class Node:
     """A running node."""
 

@@ -25,6 +25,12 @@ TRY_AGAIN_S = 0.1
 WAIT_S = 20.0
 
 
+@pytest.fixture
+def transport() -> str:
+    """Once is enough: programs choose their own."""
+    return "tcp"
+
+
 def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import StartNode
 from node import REPOSITORY, Node, need_binary
 
@@ -17,6 +18,12 @@ SELLERS = ("seller-1", "seller-2", "seller-3")
 REQUESTS = 6
 SEED = 42
 RUN_WAIT_S = 90.0
+
+
+@pytest.fixture
+def transport() -> str:
+    """Once is enough: programs choose their own."""
+    return "tcp"
 
 
 class Actor:

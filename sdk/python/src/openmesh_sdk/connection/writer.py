@@ -39,7 +39,8 @@ class Writer:
         self._stream = stream
         self._batch: list[tuple[int, Message]] = []
         self._batch_bytes = 0
-        self._packed = bytearray()
+        self._packed: list[bytes] = []
+        self._packed_bytes = 0
 
     async def write_all(self) -> None:
         """Write until nothing follows."""
@@ -50,7 +51,7 @@ class Writer:
                     last = True
                     break
                 self._pack(outgoing)
-                if len(self._packed) >= _WRITE_BYTES:
+                if self._packed_bytes >= _WRITE_BYTES:
                     await self._flush()
             self._pack_batch()
             await self._flush()
@@ -94,9 +95,18 @@ class Writer:
             self._encode(Send(batch))
 
     def _encode(self, frame: ClientFrame) -> None:
-        self._packed += self._stream.encode(frame, self._connection.frame_bytes_max)
+        encoded = self._stream.encode(frame, self._connection.frame_bytes_max)
+        self._packed.append(encoded)
+        self._packed_bytes += len(encoded)
 
     async def _flush(self) -> None:
-        if self._packed:
-            packed, self._packed = bytes(self._packed), bytearray()
-            await self._stream.transport.write(packed)
+        """Write whole frames: as many at once as are small, else one."""
+        packed, self._packed, self._packed_bytes = self._packed, [], 0
+        chunk = b""
+        for encoded in packed:
+            if chunk and len(chunk) + len(encoded) > _WRITE_BYTES:
+                await self._stream.transport.write(chunk)
+                chunk = b""
+            chunk += encoded
+        if chunk:
+            await self._stream.transport.write(chunk)
