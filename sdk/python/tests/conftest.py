@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from node import Node, has_http
+from node import Node, has_option
 
 StartNode = Callable[..., Awaitable[Node]]
-TRANSPORTS = ("tcp", "ws") if has_http() else ("tcp",)
+TRANSPORTS = ("tcp", "ws") if has_option("--http ") else ("tcp",)
 
 
 @pytest.fixture(params=TRANSPORTS)

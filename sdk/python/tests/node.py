@@ -34,11 +34,11 @@ def need_binary() -> Path:
     return binary
 
 
-def has_http() -> bool:
-    """Whether the program listens for HTTP, and so for WebSockets."""
+def has_option(option: str) -> bool:
+    """Whether `openmesh up` has an option."""
     binary = find_binary()
     shown = subprocess.run([binary, "up", "--help"], capture_output=True, check=False) if binary else None
-    return shown is not None and b"--http" in shown.stdout
+    return shown is not None and option.encode() in shown.stdout
 
 
 class Node:
@@ -87,10 +87,11 @@ class Node:
 
     @property
     def url(self) -> str:
-        return self.local.url_of(self._transport)
+        return self.local.socket_url if self._transport == "ws" else self.local.native_url
 
     async def connect(self, identity: Identity | None = None, **options: Any) -> Mesh:
         identity = identity or Identity.create()
+        options.setdefault("ca_file", self.local.ca_file)
         return await Mesh.connect(self.url, identity=identity, domain=self.local.domain, **options)
 
     async def agent(self, name: str, **options: Any) -> Mesh:

@@ -22,6 +22,10 @@ class LocalNode:
     http: str | None
     """Of the HTTP listener; None if it has none."""
     domain: DomainId
+    is_tls: bool
+    """Whether both speak TLS."""
+    ca_file: Path | None
+    """The authority to trust, `ca_file=` of `Mesh.connect`; None for the system's."""
     folder: Path
     """The node's folder."""
 
@@ -33,19 +37,33 @@ class LocalNode:
             endpoint = json.loads((where / "endpoint.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as why:
             raise Unreachable(f"no node runs from {where} ({why}): start one with `openmesh up`") from why
-        return cls(endpoint["address"], endpoint.get("http"), DomainId(endpoint["domain"]), where)
+        tls = endpoint.get("tls")
+        authority = tls.get("ca") if tls else None
+        return cls(
+            address=endpoint["address"],
+            http=endpoint.get("http"),
+            domain=DomainId(endpoint["domain"]),
+            is_tls=tls is not None,
+            ca_file=None if authority is None else Path(authority),
+            folder=where,
+        )
 
     @property
     def url(self) -> str:
         """Where to connect: the socket of the HTTP listener if there is one, else the native listener."""
-        return self.url_of("ws" if self.http else "tcp")
+        return self.socket_url if self.http else self.native_url
 
-    def url_of(self, scheme: str) -> str:
-        """Where to connect by one kind of transport: `ws` or `tcp`."""
-        address = self.http if scheme in ("ws", "wss") else self.address
-        if address is None:
+    @property
+    def native_url(self) -> str:
+        """Where to connect to the native listener."""
+        return f"{'tls' if self.is_tls else 'tcp'}://{self.address}"
+
+    @property
+    def socket_url(self) -> str:
+        """Where to connect to the socket of the HTTP listener."""
+        if self.http is None:
             raise Unreachable("the node has no HTTP listener")
-        return f"{scheme}://{address}"
+        return f"{'wss' if self.is_tls else 'ws'}://{self.http}"
 
     @property
     def admin_token(self) -> str:
