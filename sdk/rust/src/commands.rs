@@ -83,12 +83,7 @@ impl Mesh {
     /// A conversation: its state, who owes what, what the agent may do.
     pub async fn show_conversation(&self, id: &ConversationId) -> Result<Value, SdkError> {
         let conversation = id.to_string();
-        let command = Command::ShowConversation { conversation };
-        let mut rows = self.rows("show_conversation", command).await?;
-        match (rows.pop(), rows.is_empty()) {
-            (Some(row), true) => Ok(row),
-            _ => Err(SdkError::UnexpectedReply("show_conversation")),
-        }
+        self.one_row("show_conversation", Command::ShowConversation { conversation }).await
     }
 
     /// The receipt of an earlier send, by the digest and id of the message; `None` if the node has no such message.
@@ -149,7 +144,7 @@ impl Mesh {
         self.do_command("reload_policy", Command::ReloadPolicy { token }).await
     }
 
-    async fn do_command(&self, step: &'static str, command: Command) -> Result<(), SdkError> {
+    pub(crate) async fn do_command(&self, step: &'static str, command: Command) -> Result<(), SdkError> {
         match self.ask(step, command).await? {
             Reply::Done => Ok(()),
             _ => Err(SdkError::UnexpectedReply(step)),
@@ -163,7 +158,15 @@ impl Mesh {
         }
     }
 
-    async fn rows(&self, step: &'static str, command: Command) -> Result<Vec<Value>, SdkError> {
+    pub(crate) async fn one_row(&self, step: &'static str, command: Command) -> Result<Value, SdkError> {
+        let mut rows = self.rows(step, command).await?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok(row),
+            _ => Err(SdkError::UnexpectedReply(step)),
+        }
+    }
+
+    pub(crate) async fn rows(&self, step: &'static str, command: Command) -> Result<Vec<Value>, SdkError> {
         match self.ask(step, command).await? {
             Reply::Rows(rows) => parse_rows(&rows),
             _ => Err(SdkError::UnexpectedReply(step)),

@@ -111,6 +111,9 @@ pub enum SdkError {
     /// The agent's own messages are already being read.
     #[error("`incoming` was already called on this connection: share that subscription")]
     IncomingTaken,
+    /// A message is not its sender's, or whether it is could not be learned.
+    #[error("the message is not its sender's: {0}")]
+    NotTheSenders(String),
     /// A key file cannot be used.
     #[error("the key file {path}: {why}")]
     KeyFile {

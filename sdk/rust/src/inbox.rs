@@ -1,6 +1,6 @@
 //! The agent's inbox: leasing what is held for it, and a worker that does so message by message.
 
-use crate::subscription::ProofMemory;
+use crate::proofs::ProofMemory;
 use crate::{Mesh, SdkError};
 use openmesh_message::Priority;
 use openmesh_message::frame::{Command, InboxCounts, Leased, PeekPage, Reply};
@@ -75,7 +75,7 @@ impl Inbox {
         let mut proofs = ProofMemory::default();
         let mut valid = Vec::with_capacity(leased.len());
         for message in leased {
-            match proofs.check(&message.envelope) {
+            match proofs.check(&message.envelope, &self.mesh).await {
                 Ok(()) => valid.push(message),
                 Err(why) => {
                     tracing::error!(number = message.number, %why, "a held message is not its sender's");

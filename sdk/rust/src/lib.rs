@@ -34,10 +34,12 @@ pub mod identity;
 mod inbox;
 mod log;
 mod mesh;
+mod proofs;
 mod request;
 mod send;
 mod subscription;
 mod tls;
+mod tokens;
 
 pub use commands::Definition;
 pub use compose::{canonical_json, new_conversation_id, new_message_id, now, parse_json};
@@ -51,9 +53,12 @@ pub use openmesh_message::frame::{
     HeldState, InboxCounts, Leased, LogFilter, PeekPage, Peeked, Retention, Start, Verdict,
 };
 pub use openmesh_message::{
-    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, SignedReceipt, Timestamp,
+    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, Scope, Scopes, SignedReceipt,
+    Timestamp, Token,
 };
+pub use proofs::SignedBy;
 pub use request::{Exchange, Reply};
 pub use send::{Pending, Sent};
 pub use subscription::{Item, Subscription};
 pub use tls::Tls;
+pub use tokens::{IssuedToken, TokenTerms};

@@ -1,6 +1,7 @@
 //! The handle to the mesh: holds the connection of the day and opens the next one when asked.
 
 use crate::connection::Connection;
+use crate::proofs::KeptKeys;
 use crate::{ConnectOptions, SdkError, connect};
 use openmesh_message::{AgentId, DomainId, KeyPair};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,6 +20,7 @@ struct Shared {
     options: ConnectOptions,
     current: RwLock<Arc<Connection>>,
     reconnecting: Mutex<()>,
+    kept_keys: KeptKeys,
 }
 
 impl Mesh {
@@ -29,6 +31,7 @@ impl Mesh {
             options: options.clone(),
             current: RwLock::new(connection),
             reconnecting: Mutex::new(()),
+            kept_keys: KeptKeys::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -79,6 +82,11 @@ impl Mesh {
         let asked = Instant::now();
         self.connection().ping().await?;
         Ok(asked.elapsed())
+    }
+
+    /// The keys that the node said it keeps.
+    pub(crate) fn kept_keys(&self) -> &KeptKeys {
+        &self.shared.kept_keys
     }
 
     /// The connection of the moment.

@@ -2,7 +2,7 @@
 
 use crate::compose::source_of;
 use crate::connection::{ArrivalQueue, Arrived, Connection};
-use crate::subscription::ProofMemory;
+use crate::proofs::ProofMemory;
 use crate::{Mesh, SdkError, Sent, now};
 use openmesh_message::{Address, AgentId, AgentRef, Draft, Envelope, Performative, Target};
 use std::sync::Arc;
@@ -27,8 +27,10 @@ pub struct Exchange {
     proofs: ProofMemory,
     until: Instant,
     done: bool,
+    /// A reply that is being checked; stays when whoever waits for it gives up.
+    checking: Option<Arc<Envelope>>,
     /// Keeps the connection open.
-    _mesh: Mesh,
+    mesh: Mesh,
 }
 
 impl Mesh {
@@ -71,7 +73,8 @@ impl Mesh {
             proofs: ProofMemory::default(),
             until,
             done: false,
-            _mesh: self.clone(),
+            checking: None,
+            mesh: self.clone(),
         })
     }
 }
@@ -85,13 +88,16 @@ impl Exchange {
     /// The next reply; `None` after the final one, at the deadline, or when the connection is lost.
     pub async fn next(&mut self) -> Option<Arc<Envelope>> {
         while !self.done {
-            let Ok(Some(arrived)) = timeout_at(self.until, self.queue.next()).await else {
-                break;
-            };
-            let Arrived::Message { envelope, .. } = arrived else {
-                continue;
-            };
-            if let Err(why) = self.check(&envelope) {
+            if self.checking.is_none() {
+                match timeout_at(self.until, self.queue.next()).await {
+                    Ok(Some(Arrived::Message { envelope, .. })) => self.checking = Some(envelope),
+                    Ok(Some(Arrived::Gap { .. })) => continue,
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            let checked = self.check().await;
+            let envelope = self.checking.take()?;
+            if let Err(why) = checked {
                 tracing::error!(request = %self.id, %why, "a reply was dropped");
                 continue;
             }
@@ -103,8 +109,11 @@ impl Exchange {
     }
 
     /// A reply comes from the agent that was asked, where the request named one by its id, or from the node.
-    fn check(&mut self, reply: &Envelope) -> Result<(), String> {
-        self.proofs.check(reply)?;
+    async fn check(&mut self) -> Result<(), String> {
+        let Some(reply) = &self.checking else {
+            return Ok(());
+        };
+        self.proofs.check(reply, &self.mesh).await?;
         let source = source_of(reply);
         let expected =
             self.addressee.is_none() || source == self.addressee || source == Some(self.connection.node());

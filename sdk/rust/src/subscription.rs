@@ -1,10 +1,10 @@
 //! Subscriptions: what matches a pattern, in order, with gaps told and proofs checked.
 
-use crate::compose::source_of;
 use crate::connection::{ArrivalQueue, Arrived, Connection};
+use crate::proofs::ProofMemory;
 use crate::{Mesh, SdkError};
 use openmesh_message::frame::{Command, Reply, Start};
-use openmesh_message::{AgentId, Digest, Envelope, Proof, Signature, TopicPattern};
+use openmesh_message::{Envelope, TopicPattern};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const OWN_SUBSCRIPTION: u64 = 0;
 /// One item of a subscription. Messages, gaps and invalid ones together are all that matched.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// A message; if it is signed, by the sender it names.
+    /// A message; if it is signed, by the sender it names, or for it by the node (`Mesh::signed_by` tells which).
     Message {
         /// Counts what matched, from 1.
         number: u64,
@@ -42,8 +42,10 @@ pub struct Subscription {
     queue: Arc<ArrivalQueue>,
     connection: Arc<Connection>,
     proofs: ProofMemory,
+    /// What arrived and is being checked; stays when whoever waits for it gives up.
+    checking: Option<Arrived>,
     /// Keeps the connection open.
-    _mesh: Mesh,
+    mesh: Mesh,
 }
 
 impl Mesh {
@@ -58,7 +60,8 @@ impl Mesh {
             queue: queue.ok_or_else(|| connection.closed())?,
             connection,
             proofs: ProofMemory::default(),
-            _mesh: self.clone(),
+            checking: None,
+            mesh: self.clone(),
         };
         let command = Command::Subscribe { subscription: number, pattern, start };
         let asked = subscription.connection.command("subscribe", command, Duration::ZERO);
@@ -82,7 +85,8 @@ impl Mesh {
             queue,
             connection,
             proofs: ProofMemory::default(),
-            _mesh: self.clone(),
+            checking: None,
+            mesh: self.clone(),
         })
     }
 
@@ -98,17 +102,22 @@ impl Mesh {
 }
 
 impl Subscription {
-    /// The next item; `None` when the subscription has ended and all is read.
+    /// The next item; `None` when the subscription has ended and all is read. Nothing is lost if the wait is given up.
     pub async fn next(&mut self) -> Option<Item> {
-        Some(match self.queue.next().await? {
-            Arrived::Gap { first, last } => Item::Gap { first, last },
-            Arrived::Message { number, envelope } => match self.proofs.check(&envelope) {
-                Ok(()) => Item::Message { number, envelope },
-                Err(why) => {
-                    tracing::error!(subscription = self.number, number, %why, "a message was dropped");
-                    Item::Invalid { number, why }
-                }
-            },
+        if self.checking.is_none() {
+            self.checking = Some(self.queue.next().await?);
+        }
+        let checked = match &self.checking {
+            Some(Arrived::Message { envelope, .. }) => self.proofs.check(envelope, &self.mesh).await,
+            _ => Ok(()),
+        };
+        Some(match (self.checking.take()?, checked) {
+            (Arrived::Gap { first, last }, _) => Item::Gap { first, last },
+            (Arrived::Message { number, envelope }, Ok(())) => Item::Message { number, envelope },
+            (Arrived::Message { number, .. }, Err(why)) => {
+                tracing::error!(subscription = self.number, number, %why, "a message was dropped");
+                Item::Invalid { number, why }
+            }
         })
     }
 
@@ -152,30 +161,5 @@ impl Drop for Subscription {
         if self.number != OWN_SUBSCRIPTION && self.connection.close_route(self.number) {
             self.connection.tell(Command::Unsubscribe { subscription: self.number });
         }
-    }
-}
-
-/// Remembers the last signature that held: messages of one batch share it.
-#[derive(Default)]
-pub(crate) struct ProofMemory {
-    held: Option<(AgentId, Digest, Signature)>,
-}
-
-impl ProofMemory {
-    /// Checks that a signed message is the one its sender signed; unsigned ones the node vouches for.
-    pub(crate) fn check(&mut self, envelope: &Envelope) -> Result<(), String> {
-        let source = source_of(envelope).ok_or("it names no sender")?;
-        let Some(proof) = &envelope.proof else {
-            return Ok(());
-        };
-        let digest = envelope.digest();
-        let (signed, signature) = proof.signed(&digest).map_err(|error| error.to_string())?;
-        let root = matches!(proof, Proof::Batch { .. }).then_some((source, signed, signature));
-        if root.is_some() && root == self.held && *proof.keyid() == source {
-            return Ok(());
-        }
-        proof.verify(&source, &digest).map_err(|error| error.to_string())?;
-        self.held = root;
-        Ok(())
     }
 }

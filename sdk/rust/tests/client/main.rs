@@ -7,6 +7,8 @@ mod handshake;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod kept_keys;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod requests;
