@@ -259,6 +259,15 @@ impl Partition {
         self.state.head.map_or(1, |head| head.seq + 1)
     }
 
+    /// Agents whose kept key the custodian's secret does not give: the node cannot sign for them.
+    pub fn unusable_keys(&self) -> impl Iterator<Item = &AgentId> {
+        let is_lost = |agent: &crate::Agent| {
+            let kept = agent.custodial_key();
+            kept.is_some_and(|(key, kept)| self.config.custodian.key(key, &kept.nonce).is_err())
+        };
+        self.state.directory.iter().filter(move |(_, agent)| is_lost(agent)).map(|(id, _)| id)
+    }
+
     /// Replies that were dropped because they came after their request's deadline.
     pub const fn late_replies(&self) -> u64 {
         self.requests.late_replies

@@ -1,5 +1,9 @@
 //! Drafts: messages in the making, up to their signature.
 
+mod completion;
+
+pub use completion::Defaults;
+
 use crate::{
     Address, AgentId, AttributeError, Attributes, Envelope, KeyPair, Performative, Proof, Timestamp, Transit,
 };

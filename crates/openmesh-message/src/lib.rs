@@ -26,9 +26,10 @@ mod token;
 pub use address::{Address, AddressError, Target};
 pub use address::{AgentName, AgentRef, ConversationId, TopicError, TopicPath, TopicPattern};
 pub use attributes::{AttributeError, Attributes};
+
 pub use control::{AckLevel, ControlAttributes, ControlError, Priority};
 pub use digest::{Digest, DigestError};
-pub use draft::Draft;
+pub use draft::{Defaults, Draft};
 pub use envelope::{Envelope, Transit};
 pub use identity::handshake;
 pub use identity::{

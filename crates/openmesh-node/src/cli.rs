@@ -13,7 +13,9 @@ pub(crate) mod failure;
 mod inbox;
 mod log;
 pub(crate) mod output;
+mod sign;
 mod talk;
+mod token;
 mod up;
 
 use anyhow::Result;
@@ -50,6 +52,9 @@ enum Command {
     /// Make, register and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Make, list and revoke tokens, for callers without a key.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Publish messages to a topic.
     Pub(talk::publish::Args),
     /// Print the messages of the topics of a pattern as they come.
@@ -60,6 +65,8 @@ enum Command {
     Reply(talk::reply::Args),
     /// Send any message: an act of a conversation, mail to an agent.
     Send(talk::send::Args),
+    /// Sign a message written as JSON, or check a signed one.
+    Sign(sign::Args),
     /// Work with held mail.
     #[command(subcommand)]
     Inbox(inbox::Command),
@@ -104,6 +111,8 @@ fn run(command: Command, context: &Context) -> Result<()> {
         Command::Demo(args) => crate::demo::run(args, context.format()),
         Command::DemoAgent(args) => crate::demo::run_agent(args),
         Command::Agent(command) => agent::run(command, context),
+        Command::Token(command) => token::run(command, context),
+        Command::Sign(args) => sign::run(&args, context),
         Command::Pub(args) => talk::publish::run(args, context),
         Command::Sub(args) => talk::subscribe::run(args, context),
         Command::Req(args) => talk::request::run(args, context),

@@ -223,6 +223,9 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
             Err(fault) => return Err(fault.into()),
         }
     }
+    for agent in partition.unusable_keys() {
+        tracing::error!(%agent, "custodian.key is not the one this agent's key was made with: restore it");
+    }
     if opened.unclean || opened.head.is_none() || opened.next_seq != partition.next_seq() {
         partition.skip_to(opened.next_seq);
         let plan = partition.begin_epoch(log.epoch(), &identity.node, opened.head_chain, now());

@@ -16,13 +16,15 @@ impl Partition {
     pub(super) fn issue_token(
         &mut self,
         caller: Caller,
-        (agent, grant): (Option<AgentId>, Grant),
+        (agent, mut grant): (Option<AgentId>, Grant),
         admin_token: Option<&str>,
         plan: &mut Plan,
     ) -> Answer {
         let agent = self.token_holder(caller, agent, admin_token)?;
         let known = self.state.directory.agent(&agent).ok_or(Rejection::UnknownAgent)?;
         let kept = self.usable_key(known);
+        // Nobody but the node can sign for a keyless agent.
+        grant.custodial |= known.is_keyless(&agent);
         if agent != caller.agent && !known.is_keyless(&agent) {
             let why = "that agent has a key of its own; only it can issue tokens that stand for it";
             return Err(Rejection::BadArgument("agent", why.to_owned()));

@@ -4,6 +4,7 @@ use super::context::{Context, Names};
 use super::exit_code::Exit;
 use super::failure::{Failure, describe_chain};
 use super::output::text;
+use super::token;
 use anyhow::{Context as _, Result};
 use openmesh_sdk::SdkError;
 use serde_json::{Value, json};
@@ -34,10 +35,16 @@ pub(crate) struct NewArgs {
 #[command(after_help = "\
 Examples:
   $ openmesh agent register alice                            the node runs from your home folder
-  $ openmesh agent register alice --token-file admin.token   somebody gave you the admin token")]
+  $ openmesh agent register alice --token-file admin.token   somebody gave you the admin token
+  $ openmesh agent register carol --keyless                  the node keeps the key; prints a token for carol")]
 pub(crate) struct RegisterArgs {
     /// The agent: the name of a key, and the name it will have in the domain.
     name: String,
+    /// Register an agent that has no key: the node makes and keeps one, and signs for whoever holds the token printed.
+    #[arg(long)]
+    keyless: bool,
+    #[command(flatten)]
+    terms: token::Terms,
     /// The file with the domain's admin token [default: that of the node in the home folder, if it is there].
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -57,6 +64,7 @@ pub(crate) struct ShowArgs {
 pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::New(args) => make(&args, context),
+        Command::Register(args) if args.keyless => context.run(register_keyless(args, context)),
         Command::Register(args) => context.run(register(&args, context)),
         Command::Ls(_) => context.run(list(context)),
         Command::Show(args) => context.run(show(&args, context)),
@@ -96,6 +104,17 @@ async fn register(args: &RegisterArgs, context: &Context) -> Result<()> {
     context.format().outcome(&line, &json!({"name": args.name, "agent": agent, "domain": domain}))
 }
 
+async fn register_keyless(args: RegisterArgs, context: &Context) -> Result<()> {
+    let terms = args.terms.read(true)?;
+    let (scopes, expires) = (terms.scopes.clone(), terms.expires);
+    let mesh = context.connect_as_stranger().await?;
+    let admin = admin_token(context, args.token_file.as_deref())?;
+    let issued = mesh.register_keyless(&args.name, terms, admin.as_deref()).await;
+    let issued = issued.map_err(|error| explain(error, admin.is_some()))?;
+    mesh.close().await;
+    token::show(&issued, &scopes, expires, context)
+}
+
 fn explain(error: SdkError, has_token: bool) -> anyhow::Error {
     match error {
         SdkError::Refused(problem) if problem.code == "policy.denied" && !has_token => {
@@ -130,13 +149,19 @@ async fn list(context: &Context) -> Result<()> {
     let mut rows: Vec<_> = rows.into_values().collect();
     rows.sort_by_key(|row| (text(row, "/name"), text(row, "/key")));
     context.format().listing(&["name", "agent", "key", "registered", "connected"], &rows, |row| {
-        let key = if row.pointer("/key").is_some_and(Value::is_string) { "here" } else { "" };
+        let key = where_keys_are(row);
         let name = text(row, "/name");
         let name = if name.is_empty() { text(row, "/key") } else { name };
         let connected = if text(row, "/connected") == "true" { "yes" } else { "" };
         let registered = text(row, "/registered");
-        vec![name, text(row, "/agent"), key.to_owned(), registered, connected.to_owned()]
+        vec![name, text(row, "/agent"), key, registered, connected.to_owned()]
     })
+}
+
+fn where_keys_are(row: &Value) -> String {
+    let here = row.pointer("/key").is_some_and(Value::is_string).then_some("here");
+    let kept = row.pointer("/custodial_keys/0").is_some().then_some("node");
+    here.into_iter().chain(kept).collect::<Vec<_>>().join("+")
 }
 
 fn merge(known: &mut Value, row: Value) {
@@ -179,7 +204,8 @@ async fn show(args: &ShowArgs, context: &Context) -> Result<()> {
     let row = registered.iter().find(|row| text(row, "/agent") == id).cloned().unwrap_or(json!({}));
     let mut shown = json!({
         "agent": id, "name": row.get("name"), "registered": row.get("registered"),
-        "connected": row.get("connected"), "key_file": local.map(|_| file),
+        "connected": row.get("connected"), "key_file": local.map(|_| file), "keyless": row.get("keyless"),
+        "custodial_keys": row.get("custodial_keys").filter(|keys| keys.get(0).is_some()),
     });
     if let Value::Object(shown) = &mut shown {
         shown.retain(|_, value| !value.is_null());
@@ -187,9 +213,18 @@ async fn show(args: &ShowArgs, context: &Context) -> Result<()> {
     if !context.format().is_table() {
         return context.format().outcome("", &shown);
     }
+    let kept = shown.as_object_mut().and_then(|shown| shown.remove("custodial_keys"));
     let fields = shown.as_object().into_iter().flatten();
-    let lines: Vec<_> =
+    let mut lines: Vec<_> =
         fields.map(|(name, _)| format!("{name:<11}{}", text(&shown, &format!("/{name}")))).collect();
+    for key in kept.iter().filter_map(Value::as_array).flatten() {
+        lines.push(format!(
+            "{:<11}{} (kept for it since {})",
+            "node's key",
+            text(key, "/key"),
+            text(key, "/since")
+        ));
+    }
     super::output::say(&lines.join("\n"))
 }
 

@@ -16,9 +16,10 @@ use super::failure::Failure;
 use super::output::Format;
 use anyhow::Result;
 use openmesh_message::Authority;
-use openmesh_sdk::{DomainId, Mesh};
+use openmesh_sdk::{DomainId, Mesh, identity};
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 /// Flags that every command takes.
@@ -105,6 +106,22 @@ impl Context {
     /// Connects as a certain agent.
     pub(crate) async fn connect_as(&self, name: &str) -> Result<Mesh> {
         connecting::connect(self, self.home()?.agent(Some(name))?).await
+    }
+
+    /// Connects as nobody in particular, with a key that is thrown away.
+    pub(crate) async fn connect_as_stranger(&self) -> Result<Mesh> {
+        let key = AgentKey { name: "nobody".to_owned(), key: Arc::new(identity::new_key()?) };
+        connecting::connect(self, key).await
+    }
+
+    /// The domain, as far as it is known without a node: as named, of the node in the home folder or the one named.
+    pub(crate) fn known_domain(&self) -> Result<Option<DomainId>> {
+        let home = self.home()?;
+        let pinned = match self.globals.node {
+            Some(address) => known_domains::look_up(&home, address)?,
+            None => home.node_domain(),
+        };
+        Ok(self.globals.domain.or(pinned))
     }
 
     /// Whom unqualified names of definitions belong to, as far as that is known without a node.

@@ -163,7 +163,8 @@ fn next_of_code(code: &str) -> Option<&'static str> {
             "see `openmesh agent ls` (is this agent registered?) and `openmesh policy show` (which rule decides?)"
         }
         "token.invalid" => {
-            "the admin token is the one line of admin.token in the node's folder; name it with --token-file"
+            "the admin token is the one line of admin.token in the node's folder, named with --token-file; an agent's \
+             token can have expired or been revoked: `openmesh token ls`"
         }
         "agent.away" => "the agent is not connected: add --durable to have the message held in its inbox",
         "topic.ephemeral" => "keep the topic with `openmesh topic pin PATTERN`",

@@ -8,7 +8,7 @@ pub(crate) mod send;
 mod shown;
 pub(crate) mod subscribe;
 
-pub(crate) use payload::Payload;
+pub(crate) use payload::{Payload, read_bytes};
 pub(crate) use shown::{message_line, message_row, payload_text};
 
 use super::exit_code::Exit;

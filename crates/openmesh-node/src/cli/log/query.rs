@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The kinds of records.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "message",
     "refused",
     "fired",
@@ -26,6 +26,8 @@ const KINDS: [&str; 12] = [
     "topics",
     "policy",
     "epoch",
+    "token",
+    "token_revoked",
 ];
 /// Characters of what a row says.
 const WHAT_CHARS_MAX: usize = 100;
@@ -159,6 +161,11 @@ fn describe(record: &Value) -> String {
         "registered" | "schema" | "protocol" => outcome("name"),
         "topics" => format!("{} pinned: {}", outcome("pattern"), outcome("pinned")),
         "policy" => outcome("version"),
+        "token" => {
+            let signs = if outcome("token/custodial") == "true" { ", the node signs" } else { "" };
+            format!("{} until {}{signs}", outcome("token/label"), outcome("token/expires"))
+        }
+        "token_revoked" => outcome("token/digest"),
         "epoch" => format!("epoch {} begins", text(record, "/epoch")),
         _ => String::new(),
     }

@@ -21,12 +21,8 @@ impl Payload {
     /// Reads what an argument means; what is JSON is sent as JSON.
     pub(crate) fn read(argument: &str) -> Result<Self> {
         let bytes = match argument.strip_prefix('@') {
-            Some(path) => {
-                let file =
-                    File::open(path).with_context(|| format!("cannot read the payload from {path}"))?;
-                read_all(file)?
-            }
-            None if argument == "-" => read_all(io::stdin().lock())?,
+            Some(path) => read_bytes(path, "the payload")?,
+            None if argument == "-" => read_bytes("-", "the payload")?,
             None => argument.as_bytes().to_vec(),
         };
         Self::of(bytes)
@@ -57,11 +53,21 @@ fn looks_like_json(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
-fn read_all(source: impl Read) -> Result<Vec<u8>> {
+/// Reads a file, or stdin for `-`; at most what a frame can hold.
+pub(crate) fn read_bytes(path: &str, what: &str) -> Result<Vec<u8>> {
+    if path == "-" {
+        return read_all(io::stdin().lock(), what);
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {what} from {path}"))?;
+    read_all(file, what)
+}
+
+fn read_all(source: impl Read, what: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(FRAME_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot read the payload")?;
+    let read = source.take(FRAME_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {what}"))?;
     if bytes.len() > FRAME_BYTES_MAX {
-        return Err(Failure::usage(format!("the payload is larger than {FRAME_BYTES_MAX} bytes")).into());
+        return Err(Failure::usage(format!("{what} is larger than {FRAME_BYTES_MAX} bytes")).into());
     }
     Ok(bytes)
 }
