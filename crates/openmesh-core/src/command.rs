@@ -87,11 +87,7 @@ impl Partition {
                 self.query_log(caller, asked, plan)
             }
             Command::GetReceipt { message, id } => self.get_receipt(caller, &message, &id, plan),
-            Command::ReloadPolicy { token } => {
-                self.decide_plain(caller, Action::Administer, Some(&token))?;
-                plan.effects.push(Effect::ReloadPolicy(caller.ticket));
-                Ok(None)
-            }
+            Command::ReloadPolicy { token } => self.reload_policy(caller, &token, plan),
             Command::IssueToken { agent, grant, admin_token } => {
                 self.issue_token(caller, (agent, grant), admin_token.as_deref(), plan)
             }
@@ -99,11 +95,9 @@ impl Partition {
                 self.register_keyless(caller, (&name, grant), admin_token.as_deref(), plan)
             }
             Command::RevokeToken { token, admin_token } => {
-                self.revoke_token(caller, token, admin_token.as_deref(), plan)
+                self.revoke_token(caller, token, admin_token, plan)
             }
-            Command::ListTokens { agent, admin_token } => {
-                self.list_tokens(caller, agent, admin_token.as_deref())
-            }
+            Command::ListTokens { agent, admin_token } => self.list_tokens(caller, agent, admin_token),
             Command::GetAgent { agent } => self.get_agent(caller, &agent),
             Command::Peek { after_number: after, messages_max } => {
                 self.peek(caller, after, messages_max, plan)
@@ -120,6 +114,12 @@ impl Partition {
                 self.get_topics(caller, &topic, (after.as_deref(), topics_max))
             }
         }
+    }
+
+    fn reload_policy(&self, caller: Caller, token: &str, plan: &mut Plan) -> Answer {
+        self.decide_plain(caller, Action::Administer, Some(token))?;
+        plan.effects.push(Effect::ReloadPolicy(caller.ticket));
+        Ok(None)
     }
 
     fn subscribe(

@@ -111,7 +111,7 @@ rejections! {
     /// The token does not let its holder do that.
     OutOfScope(Scope) = "token.scope",
     /// The agent has as many valid tokens as it may.
-    TooManyTokens(usize) = "token.too_many",
+    TooManyTokens = "token.too_many",
     /// The node keeps a key for the agent, and cannot use it.
     CustodyUnavailable = "custody.unavailable",
     /// A schema or protocol cannot be published.
@@ -186,9 +186,6 @@ impl Rejection {
             Self::Denied(decision) => {
                 return format!("{} (rule `{}`)", decision.reason, decision.rule);
             }
-            Self::TooManyTokens(most) => {
-                return format!("the agent has {most} valid tokens; revoke one, or let one expire");
-            }
             Self::OutOfScope(scope) => return format!("the token does not have the scope `{scope}`"),
             Self::NameTaken(why) | Self::DefinitionConflict(why) => return why.clone(),
             Self::BadDefinition(_, why) | Self::BadArgument(_, why) => return why.clone(),
@@ -226,6 +223,7 @@ impl Rejection {
             Self::InvalidToken => {
                 "the token is not valid here: unknown, expired, revoked, or not the admin token"
             }
+            Self::TooManyTokens => "the agent has as many valid tokens as it may; revoke one",
             Self::CustodyUnavailable => {
                 "the node cannot use the key it keeps for the agent; its operator finds out why with `openmesh doctor`"
             }

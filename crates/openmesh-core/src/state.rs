@@ -122,6 +122,11 @@ impl State {
         self.inboxes.iter()
     }
 
+    /// The tokens that stand for agents.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// Every conversation, by id.
     pub fn conversations(&self) -> impl Iterator<Item = (&ConversationId, &Conversation)> {
         self.conversations.iter()

@@ -11,6 +11,8 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     pub(crate) key: KeyPair,
     pub(crate) connection: Option<ConnectionId>,
+    /// Whether what goes to its address is handed over on its connection.
+    pub(crate) receives: bool,
     pub(crate) waiting: BTreeMap<u64, Waiting>,
     pub(crate) remembered: Vec<Envelope>,
     pub(crate) held: Vec<(u64, Vec<u64>)>,
@@ -27,16 +29,22 @@ pub(crate) struct Waiting {
 impl Agent {
     pub(crate) fn new(name: &str, seed: u64) -> Result<Self, IdentityError> {
         let secret = Digest::of_parts("simulated agent", &[name.as_bytes(), &seed.to_be_bytes()]);
-        Ok(Self {
+        Ok(Self::with_key(name, KeyPair::from_seed(secret.as_bytes())?, true))
+    }
+
+    /// An agent whose key was made elsewhere.
+    pub(crate) fn with_key(name: &str, key: KeyPair, receives: bool) -> Self {
+        Self {
             name: name.to_owned(),
-            key: KeyPair::from_seed(secret.as_bytes())?,
+            key,
             connection: None,
+            receives,
             waiting: BTreeMap::new(),
             remembered: Vec::new(),
             held: Vec::new(),
             next_number: 0,
             next_tag: 0,
-        })
+        }
     }
 
     pub(crate) const fn id(&self) -> AgentId {

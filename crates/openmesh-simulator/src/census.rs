@@ -44,11 +44,15 @@ const FAULTS: &[&str] = &[
 ];
 
 /// What no run of the simulator can show, and why.
-const IMPOSSIBLE: &[(Kind, &str, &str)] = &[(
-    Kind::Refusal,
-    "protocol.timer_due",
-    "the partition fires every timer that is due before it takes an act",
-)];
+const IMPOSSIBLE: &[(Kind, &str, &str)] = &[
+    (
+        Kind::Refusal,
+        "protocol.timer_due",
+        "the partition fires every timer that is due before it takes an act",
+    ),
+    (Kind::Refusal, "token.scope", "scopes are held to where tokens are shown, at the HTTP listener"),
+    (Kind::Refusal, "custody.unavailable", "the custodian's secret is the one that made every key"),
+];
 
 /// What the simulator's crowd does not play often enough to be required, and why.
 const NOT_PLAYED: &[(Kind, &str, &str)] = &[

@@ -80,7 +80,8 @@ impl World {
         let state = self.some_talk(|_, state| !state.is_ended())?;
         let (agent, allowed) = self.choose(&state)?;
         let deed = self.deed(&state, agent, &allowed)?;
-        self.perform(deed).map(|_| ())
+        let kept = self.random.chance(1, 12);
+        self.perform_with(deed, kept).map(|_| ())
     }
 
     /// A conversation that fits, by chance; `fits` is told the protocol's name.
@@ -171,6 +172,11 @@ impl World {
 
     /// Makes the act a message, signs it and sends it.
     pub(crate) fn perform(&mut self, deed: Deed) -> Option<Digest> {
+        self.perform_with(deed, false)
+    }
+
+    /// Makes a message of an act and sends it, signed by the agent or, with the key `kept` for it, by the node.
+    pub(crate) fn perform_with(&mut self, deed: Deed, kept: bool) -> Option<Digest> {
         let mut draft = self.draft(deed.agent, &deed.to, &deed.act)?.conversation(&deed.protocol, &deed.id);
         if let Some(schema) = &deed.schema {
             draft = draft.schema(schema);
@@ -184,7 +190,10 @@ impl World {
         if !deed.invites.is_empty() {
             draft = draft.invite(&deed.invites);
         }
-        let digest = self.send_signed(deed.agent, draft)?;
+        let digest = match kept {
+            true => self.send_kept(deed.agent, draft)?,
+            false => self.send_signed(deed.agent, draft)?,
+        };
         let price = deed.payload.as_ref().and_then(|payload| payload.pointer("/value/amount"));
         if let Some(price) = price.and_then(Value::as_u64) {
             self.prices.insert(digest, price);

@@ -80,6 +80,7 @@ const MISDEEDS: &[Misdeed] = &[
     messages::many_from_one,
     commands::bad_argument,
     commands::too_many_subscriptions,
+    commands::too_many_tokens,
 ];
 
 /// Too costly for every run.

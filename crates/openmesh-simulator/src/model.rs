@@ -29,10 +29,13 @@ pub(crate) struct Model {
     names: BTreeMap<String, AgentId>,
     /// Agents, and the keys that the node keeps for them.
     kept_keys: BTreeSet<(AgentId, AgentId)>,
+    /// Tokens that were not revoked: for whom, and until when.
+    tokens: BTreeMap<Digest, (AgentId, Timestamp)>,
     policy: Digest,
     taken: BTreeSet<Digest>,
     ids: BTreeMap<(AgentId, String), Timestamp>,
     latest: Timestamp,
+    latest_record: Timestamp,
     sent: BTreeSet<Digest>,
     pub(crate) inboxes: Inboxes,
     pub(crate) talks: Talks,
@@ -58,10 +61,12 @@ impl Model {
             numbers: BTreeMap::new(),
             names: BTreeMap::new(),
             kept_keys: BTreeSet::new(),
+            tokens: BTreeMap::new(),
             policy: Digest::ZERO,
             taken: BTreeSet::new(),
             ids: BTreeMap::new(),
             latest: Timestamp::from_millis(0),
+            latest_record: Timestamp::from_millis(0),
             sent: BTreeSet::new(),
             inboxes: Inboxes::default(),
             talks: Talks::default(),
@@ -82,6 +87,7 @@ impl Model {
     pub(crate) fn feed(&mut self, record: &Record, census: &mut Census) -> Result<(), Violation> {
         self.check_place(record)?;
         let header = &record.header;
+        self.latest_record = self.latest_record.max(header.at);
         match &header.outcome {
             Outcome::Accepted(accepted) => self.feed_message(record, accepted, census)?,
             Outcome::Fired { step, puts } => {
@@ -90,14 +96,19 @@ impl Model {
                 self.put_all(record, puts, None)?;
             }
             Outcome::Registered { agent, name } => self.feed_name(name, *agent)?,
-            Outcome::KeylessRegistered { custody, name, .. } => {
+            Outcome::KeylessRegistered { custody, name, grant } => {
                 self.feed_name(name, custody.key)?;
                 self.kept_keys.insert((custody.key, custody.key));
+                self.tokens.insert(grant.token, (custody.key, grant.expires));
             }
-            Outcome::TokenIssued { agent, custody, .. } => {
+            Outcome::TokenIssued { agent, grant, custody } => {
                 self.kept_keys.extend(custody.iter().map(|custody| (*agent, custody.key)));
+                self.tokens.insert(grant.token, (*agent, grant.expires));
             }
-            Outcome::TokenRevoked { .. } => {}
+            Outcome::TokenRevoked { token, .. } => {
+                let revoked = self.tokens.remove(token);
+                ensure(revoked.is_some(), "a token is revoked once", || token.to_string())?;
+            }
             Outcome::PolicyChanged { version } => self.policy = *version,
             Outcome::SchemaPublished { .. } | Outcome::ProtocolPublished { .. } => {
                 ensure(
@@ -117,6 +128,7 @@ impl Model {
         ensure(state.head() == self.head, "the state is the log's", || {
             format!("head {:?}, in the log {:?}", state.head(), self.head)
         })?;
+        self.compare_tokens(state)?;
         self.inboxes.compare(state)?;
         self.talks.compare(state)?;
         let earliest = self.inboxes.deadline().into_iter().chain(self.talks.deadline()).min();
@@ -178,13 +190,38 @@ impl Model {
         ensure(before.is_none(), "a name is given once", || name.to_owned())
     }
 
-    fn check_proof(&self, envelope: &Envelope, source: &AgentId, accepted: &Accepted) -> Result<(), String> {
-        let proof = envelope.proof.as_ref().ok_or("no proof")?;
-        proof.verify(proof.keyid(), &envelope.digest()).map_err(|error| error.to_string())?;
-        let kept = self.kept_keys.contains(&(*source, *proof.keyid()));
+    fn check_proof(
+        &self,
+        record: &Record,
+        envelope: &Envelope,
+        source: &AgentId,
+        accepted: &Accepted,
+    ) -> Result<(), Violation> {
+        let at = record.header.position;
+        let keyid = envelope.proof.as_ref().map(|proof| *proof.keyid());
+        let kept = keyid.is_some_and(|keyid| self.kept_keys.contains(&(*source, keyid)));
+        let digest = envelope.digest();
+        let signer = keyid.filter(|keyid| kept || keyid == source);
+        let holds =
+            |signer| envelope.proof.as_ref().is_some_and(|proof| proof.verify(&signer, &digest).is_ok());
+        ensure(signer.is_some_and(holds), "every kept message is signed by its sender", || at.to_string())?;
         let expected = if kept { Authenticity::Custodial } else { Authenticity::Signed };
-        if accepted.authenticity != expected || !(kept || proof.keyid() == source) {
-            return Err(format!("{} by {}, kept as {}", source, proof.keyid(), accepted.authenticity));
+        ensure(
+            accepted.authenticity == expected,
+            "what the node signs for an agent is kept as custodial",
+            || format!("record {at}: by {keyid:?} for {source}, kept as {}", accepted.authenticity),
+        )
+    }
+
+    /// A token is worth something from when it is issued until it is revoked or expires.
+    fn compare_tokens(&self, state: &State) -> Result<(), Violation> {
+        let now = self.latest_record;
+        for (token, (agent, expires)) in &self.tokens {
+            let expected = Some(*agent).filter(|_| *expires > now);
+            let found = state.tokens().look_up(token, now).map(|issued| issued.agent);
+            ensure(found == expected, "a token stands for its agent until it expires or is revoked", || {
+                format!("{token}: {found:?}, by the log {expected:?}")
+            })?;
         }
         Ok(())
     }
@@ -199,9 +236,7 @@ impl Model {
         let control = ControlAttributes::parse(&envelope.attributes)
             .map_err(|error| broken("a message taken in can be read", error.to_string()))?;
         let digest = envelope.digest();
-        self.check_proof(envelope, &control.source, accepted).map_err(|what| {
-            broken("every kept message is signed by its sender, or for it and says so", what)
-        })?;
+        self.check_proof(record, envelope, &control.source, accepted)?;
         ensure(record.header.sender == Some(control.source), "a record names the sender", || at.to_string())?;
         ensure(self.sent.contains(&digest), "what is kept was sent", || at.to_string())?;
         ensure(self.taken.insert(digest), "a message is kept once", || {

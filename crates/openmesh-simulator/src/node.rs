@@ -15,8 +15,7 @@ use openmesh_core::admit::{VerifiedRoots, admit};
 use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Rejection, Ticket, View};
 use openmesh_message::frame::Command;
 use openmesh_message::{AgentId, Digest, Envelope, KeyPair, Position, Timestamp};
-use openmesh_policy::Authenticity;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Inputs that wait for their turn.
 const QUEUE_MAX: usize = 24;
@@ -81,8 +80,6 @@ pub(crate) struct Node {
     pub(crate) log: Log,
     pub(crate) is_up: bool,
     pub(crate) disk_full: bool,
-    /// Messages whose key the node is said to keep.
-    pub(crate) custodial: BTreeSet<Digest>,
     pub(crate) file: PolicyFile,
     pub(crate) listening: Listening,
     /// What the node has put its name to.
@@ -106,7 +103,6 @@ impl Node {
             log: Log::default(),
             is_up: false,
             disk_full: false,
-            custodial: BTreeSet::new(),
             file,
             listening: Listening::default(),
             promised: BTreeMap::new(),
@@ -168,10 +164,10 @@ impl Node {
         self.listening.clear();
     }
 
-    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId) {
+    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId, receives: bool) {
         self.roots.insert(connection, VerifiedRoots::default());
         self.agents.insert(connection, agent);
-        self.queue.push_back(Input::Connected { connection, agent, receives: true });
+        self.queue.push_back(Input::Connected { connection, agent, receives });
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
@@ -206,16 +202,18 @@ impl Node {
             return Err(Rejection::StoreFull);
         }
         let input = match admit(envelope, agent, &self.view, roots, now) {
-            Ok(mut admitted) => {
-                if self.custodial.contains(&admitted.digest) {
-                    admitted.authenticity = Authenticity::Custodial;
-                }
-                Input::Message { ticket, admitted: Box::new(admitted) }
-            }
+            Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => Input::Refused { ticket, refused },
         };
         self.queue.push_back(input);
         Ok(())
+    }
+
+    /// The key that the node keeps for an agent.
+    pub(crate) fn kept_key(&self, agent: &AgentId) -> Option<KeyPair> {
+        let directory = self.partition.view().directory;
+        let (key, kept) = directory.agent(agent)?.custodial_key()?;
+        self.config.custodian.key(key, &kept.nonce).ok()
     }
 
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command) -> Result<(), Rejection> {

@@ -1,6 +1,7 @@
 //! One run: agents, a node, and everything between them that can go wrong.
 
 mod carrying;
+mod custody;
 mod doing;
 mod power;
 
@@ -91,6 +92,7 @@ impl World {
         let mut config = Config::new(domain, Digest::of(ADMIN_TOKEN.as_bytes()), random.bytes(), custodian);
         config.deliveries_max = 3;
         config.subscriptions_max = 4;
+        config.tokens_max = 5;
         config.conversations_max = if seed % 20 == 3 { 2 } else { 24 };
         config.inbox_messages_max = if seed % 20 == 4 { 6 } else { 5_000 };
         config.inbox_sender_messages_max = if seed % 20 == 6 { 4 } else { 5_000 };
@@ -172,7 +174,7 @@ impl World {
             };
             self.command_now(0, command)?;
         }
-        Ok(())
+        self.set_up_custody()
     }
 
     /// Registers an agent under its name, without a link between.

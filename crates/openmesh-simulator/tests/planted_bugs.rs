@@ -7,7 +7,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Faults planted by the tests below, and those seen so far.
-    const PLANTED: u32 = 17;
+    const PLANTED: u32 = 18;
     static SEEN: AtomicU32 = AtomicU32::new(0);
     /// Seeds tried until the fault is seen.
     const SEEDS_MAX: u64 = 60;
@@ -160,6 +160,11 @@ mod tests {
             Planted::RecallLeased,
             &["only a sender calls back mail, and only mail that nobody holds"],
         );
+    }
+
+    #[test]
+    fn take_what_the_node_signed_for_signed_by_the_agent() {
+        in_the_core(Planted::CustodialAsSigned, &["what the node signs for an agent is kept as custodial"]);
     }
 
     #[test]

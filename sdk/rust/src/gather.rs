@@ -2,8 +2,8 @@
 
 use crate::compose::source_of;
 use crate::connection::{ArrivalQueue, Arrived, Connection};
+use crate::proofs::ProofMemory;
 use crate::request::{addressee_of, is_final};
-use crate::subscription::ProofMemory;
 use crate::{Mesh, SdkError, Sent, now};
 use openmesh_message::{AgentId, Draft, Envelope, Problem};
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ struct Gathering {
     connection: Arc<Connection>,
     proofs: ProofMemory,
     answered: BTreeSet<(usize, AgentId)>,
+    mesh: Mesh,
 }
 
 struct Asked {
@@ -72,7 +73,7 @@ impl Mesh {
         while gathered.answers.len() < expected
             && let Some(reply) = gathering.next(until).await
         {
-            gathered.answers.extend(gathering.judge(reply));
+            gathered.answers.extend(gathering.judge(reply).await);
         }
         Ok(gathered)
     }
@@ -87,6 +88,7 @@ impl Mesh {
             connection,
             proofs: ProofMemory::default(),
             answered: BTreeSet::new(),
+            mesh: self.clone(),
         })
     }
 }
@@ -143,13 +145,13 @@ impl Gathering {
     }
 
     /// The answer that a reply is; a part, a second final reply and a reply of somebody who was not asked are none.
-    fn judge(&mut self, reply: Arc<Envelope>) -> Option<Answer> {
+    async fn judge(&mut self, reply: Arc<Envelope>) -> Option<Answer> {
         let in_reply_to = reply.attributes.get("inreplyto")?;
         let request = self.requests.iter().position(|asked| asked.id == in_reply_to)?;
         let from = source_of(&reply)?;
         let asked = self.requests.get(request)?;
         let was_asked = asked.addressee.is_none_or(|addressee| addressee == from);
-        if let Err(why) = self.proofs.check(&reply) {
+        if let Err(why) = self.proofs.check(&reply, &self.mesh).await {
             tracing::error!(request = %in_reply_to, %why, "a reply was dropped");
             return None;
         }

@@ -117,19 +117,20 @@ impl Inbox {
     /// A page of what is in the inbox, by number, without taking anything. Messages that are not their sender's are left out.
     pub async fn peek(&self, after_number: u64, messages_max: u32) -> Result<PeekPage, SdkError> {
         let command = Command::Peek { after_number, messages_max };
-        let Reply::Peeked(mut page) = self.ask("a look into the inbox", command, Duration::ZERO).await?
-        else {
+        let Reply::Peeked(page) = self.ask("a look into the inbox", command, Duration::ZERO).await? else {
             return Err(SdkError::UnexpectedReply("a look into the inbox"));
         };
         let mut proofs = ProofMemory::default();
-        page.entries.retain(|held| {
-            let checked = proofs.check(&held.envelope);
-            if let Err(why) = &checked {
-                tracing::error!(number = held.number, %why, "a held message is not its sender's");
+        let mut valid = Vec::with_capacity(page.entries.len());
+        for held in page.entries {
+            match proofs.check(&held.envelope, &self.mesh).await {
+                Ok(()) => valid.push(held),
+                Err(why) => {
+                    tracing::error!(number = held.number, %why, "a held message is not its sender's");
+                }
             }
-            checked.is_ok()
-        });
-        Ok(page)
+        }
+        Ok(PeekPage { entries: valid, ..page })
     }
 
     /// Hands message after message to `handler`, acknowledges it on `Ok` and gives it back on `Err`; prolongs the

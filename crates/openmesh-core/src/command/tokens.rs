@@ -35,7 +35,7 @@ impl Partition {
         }
         check_grant(&grant, caller.now)?;
         if self.state.tokens.of(&agent, caller.now).count() >= self.config.tokens_max {
-            return Err(Rejection::TooManyTokens(self.config.tokens_max));
+            return Err(Rejection::TooManyTokens);
         }
         let custody = match kept {
             None if grant.custodial => Some(self.make_key()?),
@@ -82,14 +82,14 @@ impl Partition {
         &mut self,
         caller: Caller,
         token: Digest,
-        admin_token: Option<&str>,
+        admin_token: Option<String>,
         plan: &mut Plan,
     ) -> Answer {
         let issued = self.state.tokens.look_up(&token, caller.now).map(|issued| issued.agent);
         if issued != Some(caller.agent) {
             // Whoever may not administer is told the same of another's token as of none.
             let refused = if admin_token.is_some() { None } else { Some(Rejection::NotFound) };
-            self.decide_plain(caller, Action::Administer, admin_token)
+            self.decide_plain(caller, Action::Administer, admin_token.as_deref())
                 .map_err(|rejection| refused.unwrap_or(rejection))?;
         }
         let agent = issued.ok_or(Rejection::NotFound)?;
@@ -101,9 +101,9 @@ impl Partition {
         &self,
         caller: Caller,
         agent: Option<AgentId>,
-        admin_token: Option<&str>,
+        admin_token: Option<String>,
     ) -> Answer {
-        let agent = self.token_holder(caller, agent, admin_token)?;
+        let agent = self.token_holder(caller, agent, admin_token.as_deref())?;
         let tokens = self.state.tokens.of(&agent, caller.now);
         Ok(Some(Reply::Rows(tokens.map(|issued| token_row(issued).to_string()).collect())))
     }

@@ -174,23 +174,10 @@ pub(crate) fn command(stage: &Stage, json: &Value) -> Command {
         list.into_iter().flatten().filter_map(Value::as_u64).collect()
     };
     let verb = VERBS.iter().find(|verb| json.get(**verb).is_some()).unwrap();
-    let admin_token = || text(json, "token");
-    let of =
-        |key: &str| text(json, key).filter(|name| name != "own").map(|name| stage.agents[&name].key.id());
+    if let Some(command) = token_command(stage, json, verb) {
+        return command;
+    }
     match *verb {
-        "keyless" => Command::RegisterKeyless {
-            name: word("keyless"),
-            grant: grant(stage, json),
-            admin_token: admin_token(),
-        },
-        "issue" => {
-            Command::IssueToken { agent: of("of"), grant: grant(stage, json), admin_token: admin_token() }
-        }
-        "revoke" => {
-            Command::RevokeToken { token: Digest::of(word("revoke").as_bytes()), admin_token: admin_token() }
-        }
-        "tokens" => Command::ListTokens { agent: of("tokens"), admin_token: admin_token() },
-        "agent" => Command::GetAgent { agent: word("agent") },
         "subscribe" => {
             let since = json.get("since").and_then(Value::as_i64);
             let since = since.map(|ms| Start::Since(stage.now.plus_ms(ms)));
@@ -247,24 +234,38 @@ fn of_what_is_kept(stage: &Stage, json: &Value, verb: &str) -> Command {
             let recipient = stage.agents[&word("of")].key.id();
             Command::Recall { recipient, number: number("number"), message: sent.digest(), id }
         }
-        "set" => {
-            let limit = |key: &str| json.get(key).and_then(Value::as_u64);
-            Command::SetTopic {
-                topic: word("set"),
-                pinned: json.get("pinned").is_none_or(|pinned| pinned == true),
-                retention: Retention {
-                    age_ms: limit("age"),
-                    bytes: limit("bytes"),
-                    messages: limit("messages"),
-                },
-                expected_version: limit("version"),
-                token: Some(TOKEN.to_owned()),
-            }
-        }
+        "set" => set_topic(json),
         "topics" => Command::ListTopics,
         "topic" => Command::GetTopic { topic: word("topic"), after: text(json, "after"), topics_max: 10 },
         other => panic!("no such command: {other}"),
     }
+}
+
+fn set_topic(json: &Value) -> Command {
+    let limit = |key: &str| json.get(key).and_then(Value::as_u64);
+    let (age_ms, bytes, messages) = (limit("age"), limit("bytes"), limit("messages"));
+    Command::SetTopic {
+        topic: text(json, "set").unwrap_or_default(),
+        pinned: json.get("pinned").is_none_or(|pinned| pinned == true),
+        retention: Retention { age_ms, bytes, messages },
+        expected_version: limit("version"),
+        token: Some(TOKEN.to_owned()),
+    }
+}
+
+fn token_command(stage: &Stage, json: &Value, verb: &str) -> Option<Command> {
+    let word = |key: &str| text(json, key).unwrap_or_default();
+    let of =
+        |key: &str| text(json, key).filter(|name| name != "own").map(|name| stage.agents[&name].key.id());
+    let (grant, admin_token) = (grant(stage, json), text(json, "token"));
+    Some(match verb {
+        "keyless" => Command::RegisterKeyless { name: word("keyless"), grant, admin_token },
+        "issue" => Command::IssueToken { agent: of("of"), grant, admin_token },
+        "revoke" => Command::RevokeToken { token: Digest::of(word("revoke").as_bytes()), admin_token },
+        "tokens" => Command::ListTokens { agent: of("tokens"), admin_token },
+        "agent" => Command::GetAgent { agent: word("agent") },
+        _ => return None,
+    })
 }
 
 fn grant(stage: &Stage, json: &Value) -> Grant {

@@ -253,9 +253,7 @@ pub(super) fn custodial(world: &mut World) -> Option<()> {
     deed.to = to_agent(world, buyer(&state)?);
     deed.payload = Some(world.contract(&state, &slot.agent, "kept by the node")?);
     deed.schema = world.schema("market/contract");
-    let digest = world.perform(deed)?;
-    world.node.custodial.insert(digest);
-    Some(())
+    world.perform_with(deed, true).map(|_| ())
 }
 
 /// A call whose end is a valid time beyond the last one that clocks here can hold.

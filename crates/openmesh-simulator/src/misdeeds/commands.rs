@@ -127,6 +127,15 @@ pub(super) fn too_many_subscriptions(world: &mut World) -> Option<()> {
     Some(())
 }
 
+pub(super) fn too_many_tokens(world: &mut World) -> Option<()> {
+    let agent = world.anyone();
+    for _ in 0..7 {
+        let command = world.issue();
+        world.command(agent, command)?;
+    }
+    Some(())
+}
+
 /// More leases waiting for mail than an agent may have.
 pub(super) fn too_many_waiting(world: &mut World) -> Option<()> {
     let agent = world.anyone();

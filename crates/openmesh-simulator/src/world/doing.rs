@@ -20,7 +20,8 @@ impl World {
             70..78 => self.ask_or_answer(),
             78..91 => self.work(),
             91 => self.call_back(),
-            92..96 => self.listen(),
+            92..95 => self.listen(),
+            95 => self.deal_with_tokens(),
             _ => self.wonder(),
         };
     }
@@ -39,6 +40,7 @@ impl World {
     /// Mail to another agent.
     fn write(&mut self) -> Option<()> {
         let (from, to) = (self.anyone(), self.anyone());
+        let from = if self.random.chance(1, 8) { self.walk_in() } else { from };
         let kind = if self.random.chance(1, 2) { "inbox" } else { "agent" };
         let name = self.agents.get(to)?.name.clone();
         let to = match self.random.chance(1, 2) {
@@ -58,6 +60,9 @@ impl World {
         if self.random.chance(1, 3) {
             let priority = *self.random.pick(&["critical", "urgent", "bulk"])?;
             draft = draft.extension("priority", priority);
+        }
+        if from == self.walk_in() || self.random.chance(1, 5) {
+            return self.send_kept(from, draft).map(|_| ());
         }
         self.send_signed(from, draft).map(|_| ())
     }

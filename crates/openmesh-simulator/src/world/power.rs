@@ -135,8 +135,8 @@ impl World {
         let connection = ConnectionId(self.next_connection);
         if let Some(agent) = self.agents.get_mut(agent) {
             agent.connection = Some(connection);
-            let id = agent.id();
-            self.node.connect(connection, id);
+            let (id, receives) = (agent.id(), agent.receives);
+            self.node.connect(connection, id, receives);
         }
     }
 
