@@ -53,8 +53,8 @@ pub use openmesh_message::frame::{
     HeldState, InboxCounts, Leased, LogFilter, PeekPage, Peeked, Retention, Start, Verdict,
 };
 pub use openmesh_message::{
-    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, Scope, Scopes, SignedReceipt,
-    Timestamp, Token,
+    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, Scope, Scopes,
+    SignedReceipt, Timestamp, Token,
 };
 pub use proofs::SignedBy;
 pub use request::{Exchange, Reply};

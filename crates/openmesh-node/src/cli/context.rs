@@ -117,8 +117,8 @@ impl Context {
     /// The domain, as far as it is known without a node: as named, of the node in the home folder or the one named.
     pub(crate) fn known_domain(&self) -> Result<Option<DomainId>> {
         let home = self.home()?;
-        let pinned = match self.globals.node {
-            Some(address) => known_domains::look_up(&home, address)?,
+        let pinned = match &self.globals.node {
+            Some(address) => known_domains::look_up(&home, address)?.domain,
             None => home.node_domain(),
         };
         Ok(self.globals.domain.or(pinned))
