@@ -55,12 +55,8 @@ const IMPOSSIBLE: &[(Kind, &str, &str)] = &[
 ];
 
 /// What the simulator's crowd does not play often enough to be required, and why.
-const NOT_PLAYED: &[(Kind, &str, &str)] = &[
-    (Kind::Refusal, "token.scope", "no agent of the crowd holds a token"),
-    (Kind::Refusal, "token.too_many", "no agent of the crowd holds a token"),
-    (Kind::Refusal, "custody.unavailable", "no agent of the crowd has its key kept by the node"),
-    (Kind::State, "fipa/contract-net round=expired", "a round that nobody bids in for 12 hours is rare"),
-];
+const NOT_PLAYED: &[(Kind, &str, &str)] =
+    &[(Kind::State, "fipa/contract-net round=expired", "a round that nobody bids in for 12 hours is rare")];
 
 /// Counts of one run or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
