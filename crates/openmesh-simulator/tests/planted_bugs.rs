@@ -76,10 +76,7 @@ mod tests {
 
     #[test]
     fn skip_signature() {
-        in_the_core(
-            Planted::SkipSignature,
-            &["every kept message is signed by its sender, or for it and says so"],
-        );
+        in_the_core(Planted::SkipSignature, &["every kept message is signed by its sender"]);
     }
 
     #[test]
