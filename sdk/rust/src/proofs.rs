@@ -1,6 +1,6 @@
 //! Whether messages are their senders': by a sender's own key, or by one that the domain's node keeps for it.
 //!
-//! A key that the node keeps is learned from the node, which made it: see decision 0020.
+//! A key that the node keeps is learned from the node, which made it: see decision 0022.
 
 use crate::compose::source_of;
 use crate::{Mesh, SdkError};
