@@ -55,42 +55,72 @@ fn read_context<'a>(
     }
 }
 
+/// Who reads a record, before policy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A message to a topic: whoever may read the topic.
+    Topic,
+    /// Those who took part.
+    Parties,
+    /// What concerns the whole domain: its members.
+    Domain,
+}
+
+impl Audience {
+    /// That of a record.
+    pub(crate) fn of(record: &Record) -> Self {
+        match &record.header.outcome {
+            Outcome::Accepted(_) if record.topic().is_some() => Self::Topic,
+            Outcome::Accepted(_)
+            | Outcome::Refused { .. }
+            | Outcome::Fired { .. }
+            | Outcome::Leased { .. }
+            | Outcome::Extended { .. }
+            | Outcome::Settled { .. }
+            | Outcome::TokenIssued { .. }
+            | Outcome::TokenRevoked { .. }
+            | Outcome::Recalled { .. } => Self::Parties,
+            Outcome::Registered { .. }
+            | Outcome::KeylessRegistered { .. }
+            | Outcome::SchemaPublished { .. }
+            | Outcome::ProtocolPublished { .. }
+            | Outcome::TopicsConfigured { .. }
+            | Outcome::TopicsSet { .. }
+            | Outcome::PolicyChanged { .. }
+            | Outcome::EpochBegun { .. } => Self::Domain,
+        }
+    }
+}
+
+/// Whoever took part in a record: caused it, got something into an inbox by it, or is whom it is about.
+pub(crate) fn parties(record: &Record) -> impl Iterator<Item = &AgentId> {
+    let about = match &record.header.outcome {
+        Outcome::TokenIssued { agent, .. }
+        | Outcome::TokenRevoked { agent, .. }
+        | Outcome::Recalled { agent, .. } => Some(agent),
+        _ => None,
+    };
+    let puts = record.puts().iter().map(|put| &put.agent);
+    record.header.sender.iter().chain(puts).chain(about)
+}
+
 /// Whether an agent may read a record at `now`: it took part in it, or it went to a topic that still hands it out, and
 /// policy allows it.
 pub fn may_read(view: &View, reader: &AgentId, record: &Record, now: Timestamp) -> bool {
-    let took_part =
-        record.header.sender == Some(*reader) || record.puts().iter().any(|put| put.agent == *reader);
-    match &record.header.outcome {
-        Outcome::Accepted(Accepted { authenticity, .. }) => {
-            let control =
-                record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
-            control.is_some_and(|control| {
-                if let Target::Topic(topic) = &control.to.target {
-                    may_receive(view, reader, &control, *authenticity)
-                        && is_handed_out(view, topic, record, now)
-                } else {
-                    took_part && may_read_again(view, reader, &control, *authenticity)
-                }
-            })
-        }
-        Outcome::Refused { .. }
-        | Outcome::Fired { .. }
-        | Outcome::Leased { .. }
-        | Outcome::Extended { .. }
-        | Outcome::Settled { .. } => took_part,
-        Outcome::TokenIssued { agent, .. } | Outcome::TokenRevoked { agent, .. } => {
-            took_part || agent == reader
-        }
-        Outcome::Recalled { agent, .. } => took_part || agent == reader,
-        Outcome::Registered { .. }
-        | Outcome::KeylessRegistered { .. }
-        | Outcome::SchemaPublished { .. }
-        | Outcome::ProtocolPublished { .. }
-        | Outcome::TopicsConfigured { .. }
-        | Outcome::TopicsSet { .. }
-        | Outcome::PolicyChanged { .. }
-        | Outcome::EpochBegun { .. } => allows(view, &plain_read(view, reader)),
+    let audience = Audience::of(record);
+    if audience == Audience::Parties && !parties(record).any(|party| party == reader) {
+        return false;
     }
+    let Outcome::Accepted(Accepted { authenticity, .. }) = &record.header.outcome else {
+        return audience == Audience::Parties || allows(view, &plain_read(view, reader));
+    };
+    let control = record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
+    control.is_some_and(|control| match &control.to.target {
+        Target::Topic(topic) => {
+            may_receive(view, reader, &control, *authenticity) && is_handed_out(view, topic, record, now)
+        }
+        _ => may_read_again(view, reader, &control, *authenticity),
+    })
 }
 
 /// Whether an agent may ask the log for the messages of a topic at all: as it would be let subscribe to it.

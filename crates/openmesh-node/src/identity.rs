@@ -45,6 +45,11 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
+    /// Where the index of the log is.
+    pub(crate) fn projection(&self) -> PathBuf {
+        self.0.join("projection")
+    }
+
     /// Where the log is.
     pub(crate) fn log(&self) -> PathBuf {
         self.0.join("log")

@@ -10,8 +10,9 @@ use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
 use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
-use openmesh_store::LogReader;
+use openmesh_store::{LogReader, Projection};
 use querying::Querying;
+pub(crate) use querying::index;
 use reading::Reading;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,14 +28,23 @@ pub(crate) struct Performer {
     channels: BTreeMap<ConnectionId, Channel>,
 }
 
+/// What is kept, for those who read it.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    /// All of it.
+    pub(crate) log: LogReader,
+    /// Where to find it.
+    pub(crate) index: Arc<Projection>,
+}
+
 /// Outgoing things of one commit, gathered by connection.
 type Gathered = BTreeMap<ConnectionId, Batch>;
 
 impl Performer {
-    /// A performer that signs as `node` and reads what is kept with `reader`.
-    pub(crate) fn new(node: Arc<KeyPair>, mesh: MeshHandle, reader: LogReader, policy_file: PathBuf) -> Self {
-        let querying = Querying::new(mesh.clone(), reader.clone());
-        let reading = Reading::new(Arc::clone(&node), mesh.clone(), reader);
+    /// A performer that signs as `node` and reads what is kept.
+    pub(crate) fn new(node: Arc<KeyPair>, mesh: MeshHandle, kept: Kept, policy_file: PathBuf) -> Self {
+        let reading = Reading::new(Arc::clone(&node), mesh.clone(), kept.log.clone());
+        let querying = Querying::new(mesh.clone(), kept);
         Self { node, mesh, reading, querying, policy_file, channels: BTreeMap::new() }
     }
 

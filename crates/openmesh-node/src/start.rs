@@ -4,7 +4,7 @@ use crate::config::{Config, default_policy, read_policy};
 use crate::event_loop::{Ended, EventLoop};
 use crate::identity::{Folder, Identity, random_bytes, write_private};
 use crate::log_writer::LogWriter;
-use crate::perform::Performer;
+use crate::perform::{self, Kept, Performer};
 use crate::tls::NodeTls;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -277,8 +277,10 @@ fn prepare(
     mesh.publish(partition.view());
     let snapshot_records = config.snapshot_records.max(1);
     let writer = LogWriter::start(log).context("cannot start the log's thread")?;
-    let node = Arc::clone(&identity.node);
-    let performer = Performer::new(node, mesh, writer.reader(), folder.policy());
+    let index =
+        perform::index(&folder.projection(), writer.reader()).context("cannot start the index's thread")?;
+    let kept = Kept { log: writer.reader(), index: Arc::new(index) };
+    let performer = Performer::new(Arc::clone(&identity.node), mesh, kept, folder.policy());
     Ok(EventLoop {
         partition,
         writer,

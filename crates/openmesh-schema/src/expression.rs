@@ -4,10 +4,12 @@
 
 mod compile;
 
+pub(crate) use compile::{ALLOWED_OPERATORS, as_double, gives_truth, parse};
+
 use cel::{Context, Env, IdedExpr, Value};
 use std::sync::{Arc, LazyLock};
 
-static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+pub(crate) static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A compiled expression that gives true or false.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod engine;
 mod expression;
 pub mod limits;
 mod protocol;
+mod row_filter;
 mod schema;
 
 pub use catalog::{Catalog, Conflict};
@@ -26,4 +27,5 @@ pub use definition::{
 };
 pub use definition_error::{DefinitionError, DefinitionErrorKind};
 pub use protocol::{CheckReport, Protocol};
+pub use row_filter::RowFilter;
 pub use schema::{Schema, Violation};

@@ -3,6 +3,7 @@
 
 pub mod embedded;
 mod fault;
+mod projection;
 mod record;
 mod report;
 
@@ -12,5 +13,8 @@ pub use embedded::{
     open_read_only, verify,
 };
 pub use fault::{Cause, Fault};
+pub use projection::{
+    Candidates, Entry, Found, Projection, ProjectionFault, Read, Sought, TimeRange, Topics,
+};
 pub use record::{EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};
 pub use report::{BadSnapshot, CorruptRange, DroppedRange, RecoveryReport};

@@ -1,8 +1,9 @@
 //! Whether a record is what a filter looks for.
 
-use crate::record::{Body, Outcome, Record, RefusedMessage};
+use super::parties;
+use crate::record::{Body, Record, RefusedMessage};
 use openmesh_message::frame::LogFilter;
-use openmesh_message::{AgentId, TopicPath, TopicPattern};
+use openmesh_message::{TopicPath, TopicPattern};
 
 /// A filter whose parts are read once, for many records.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl Matcher {
             && filter.verdict.is_none_or(|verdict| verdict.kind() == kind)
             && filter.since.is_none_or(|since| header.at >= since)
             && filter.until.is_none_or(|until| header.at < until)
-            && filter.agent.as_ref().is_none_or(|asked| agents_of(record).any(|agent| agent == asked))
+            && filter.agent.as_ref().is_none_or(|asked| parties(record).any(|agent| agent == asked))
             && self.topic.as_ref().is_none_or(|topic| topic.fits(record))
     }
 
@@ -77,16 +78,6 @@ impl Topic {
             Self::Nothing => false,
         }
     }
-}
-
-/// Whoever caused a record, and those into whose inboxes something was put by it or out of whose it was called back.
-pub(super) fn agents_of(record: &Record) -> impl Iterator<Item = &AgentId> {
-    let recalled_from = match &record.header.outcome {
-        Outcome::Recalled { agent, .. } => Some(agent),
-        _ => None,
-    };
-    let put_for = record.puts().iter().map(|put| &put.agent);
-    record.header.sender.iter().chain(put_for).chain(recalled_from)
 }
 
 pub(super) fn refused(record: &Record) -> Option<&RefusedMessage> {

@@ -2,7 +2,8 @@
 //!
 //! A term is a hash: an index that finds a record by it has a candidate, and the [`Matcher`](super::Matcher) decides.
 
-use super::matcher::{agents_of, refused};
+use super::matcher::refused;
+use super::{Audience, parties};
 use crate::record::Record;
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{AgentId, Digest, TopicPattern};
@@ -40,6 +41,7 @@ enum Field {
     MessageType = 5,
     Performative = 6,
     Kind = 7,
+    Audience = 8,
 }
 
 impl Term {
@@ -54,6 +56,20 @@ impl Term {
         Self((field as u64) << 56 | low)
     }
 
+    /// Those by which an index finds every record that an agent may read, and others to topics.
+    pub fn readable_by(reader: &AgentId) -> Vec<Self> {
+        let audiences = [Audience::Topic, Audience::Domain].into_iter().filter_map(Self::of_audience);
+        std::iter::once(Self::of_agent(reader)).chain(audiences).collect()
+    }
+
+    fn of_audience(audience: Audience) -> Option<Self> {
+        match audience {
+            Audience::Topic => Some(Self::of(Field::Audience, b"topic")),
+            Audience::Domain => Some(Self::of(Field::Audience, b"domain")),
+            Audience::Parties => None,
+        }
+    }
+
     fn of_agent(agent: &AgentId) -> Self {
         Self::of(Field::Agent, agent.to_string().as_bytes())
     }
@@ -63,7 +79,8 @@ impl Terms {
     /// Reads a record.
     pub fn of(record: &Record) -> Self {
         let mut terms = vec![Term::of(Field::Kind, record.header.outcome.kind().as_bytes())];
-        terms.extend(agents_of(record).map(Term::of_agent));
+        terms.extend(parties(record).map(Term::of_agent));
+        terms.extend(Term::of_audience(Audience::of(record)));
         let topic = record.topic().map(str::to_owned);
         terms.extend(topic.as_deref().map(Term::of_topic));
         let conversations =
@@ -112,10 +129,5 @@ impl Sought {
             all: sought.into_iter().flatten().collect(),
             pattern: pattern.filter(|pattern| !is_topic(pattern)),
         }
-    }
-
-    /// Whether it narrows nothing down.
-    pub const fn is_everything(&self) -> bool {
-        self.all.is_empty() && self.pattern.is_none()
     }
 }

@@ -1,12 +1,15 @@
 //! Questions about the log: each is answered from a task of its own, at once or when a record comes.
 
+mod candidates;
 mod page;
 
+pub(crate) use candidates::index;
+
+use super::Kept;
 use openmesh_adapter::{MeshHandle, Outbox, Outgoing};
 use openmesh_core::{Question, Ticket};
 use openmesh_message::Problem;
 use openmesh_message::frame::{LogPage, Reply};
-use openmesh_store::LogReader;
 use page::Filling;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +28,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub(super) struct Querying {
     mesh: MeshHandle,
-    log: LogReader,
+    kept: Kept,
     head: watch::Sender<u64>,
     waiting: Arc<Semaphore>,
 }
@@ -52,9 +55,9 @@ impl Default for Asking {
 }
 
 impl Querying {
-    pub(super) fn new(mesh: MeshHandle, log: LogReader) -> Self {
-        let head = watch::Sender::new(log.head_seq());
-        Self { mesh, log, head, waiting: Arc::new(Semaphore::new(WAITING_MAX)) }
+    pub(super) fn new(mesh: MeshHandle, kept: Kept) -> Self {
+        let head = watch::Sender::new(kept.log.head_seq());
+        Self { mesh, kept, head, waiting: Arc::new(Semaphore::new(WAITING_MAX)) }
     }
 
     /// Everything up to a record is synced.
@@ -90,7 +93,7 @@ impl Querying {
         let mut head = self.head.subscribe();
         let until = Instant::now() + Duration::from_millis(question.wait_ms);
         // Beyond the head is: what comes from here on.
-        question.after_seq = question.after_seq.min(self.log.head_seq());
+        question.after_seq = question.after_seq.min(self.kept.log.head_seq());
         loop {
             let (querying, asked) = (self.clone(), question.clone());
             let looked = spawn_blocking(move || querying.look(&asked)).await;
@@ -115,7 +118,7 @@ impl Querying {
     }
 
     fn look(&self, question: &Question) -> Answered {
-        Filling::new(&self.mesh.view(), question).fill(&self.log)
+        Filling::new(&self.mesh.view(), question).fill(&self.kept)
     }
 }
 

@@ -24,21 +24,33 @@ const ARITHMETIC: [&str; 6] = [
     operators::NEGATE,
     operators::CONDITIONAL,
 ];
+/// All of them, as the parser names them.
+pub(crate) const ALLOWED_OPERATORS: [&str; 16] = [
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::LESS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::GREATER_EQUALS,
+    operators::IN,
+    operators::LOGICAL_AND,
+    operators::LOGICAL_OR,
+    operators::LOGICAL_NOT,
+    operators::ADD,
+    operators::SUBSTRACT,
+    operators::MULTIPLY,
+    operators::DIVIDE,
+    operators::NEGATE,
+    operators::CONDITIONAL,
+];
 const ROUND: &str = "round";
 const COUNT: &str = "count";
 
 pub(super) fn compile(text: &str) -> Result<Expression, String> {
-    if text.len() > EXPRESSION_BYTES_MAX {
-        return Err(format!("longer than {EXPRESSION_BYTES_MAX} bytes"));
-    }
     if let Some(bad) = text.chars().find(|c| !(' '..='~').contains(c)) {
         return Err(format!("{bad:?} is not printable ASCII"));
     }
-    let parser = Parser::new().max_recursion_depth(EXPRESSION_DEPTH_MAX).error_recovery_limit(1);
-    let mut tree = parser.parse(text).map_err(|errors| {
-        let first = errors.errors.first().map(|error| error.msg.clone());
-        format!("does not parse: {}", first.unwrap_or_default())
-    })?;
+    let mut tree = parse(text)?;
     let mut rewrite = Rewrite::default();
     rewrite.expression(&mut tree)?;
     if !gives_truth(&tree) {
@@ -47,7 +59,20 @@ pub(super) fn compile(text: &str) -> Result<Expression, String> {
     Ok(Expression { tree, inputs: rewrite.inputs, round_states: rewrite.round_states })
 }
 
-fn gives_truth(tree: &IdedExpr) -> bool {
+/// Parses within the limits on length and depth.
+pub(crate) fn parse(text: &str) -> Result<IdedExpr, String> {
+    if text.len() > EXPRESSION_BYTES_MAX {
+        return Err(format!("longer than {EXPRESSION_BYTES_MAX} bytes"));
+    }
+    let parser = Parser::new().max_recursion_depth(EXPRESSION_DEPTH_MAX).error_recovery_limit(1);
+    parser.parse(text).map_err(|errors| {
+        let first = errors.errors.first().map(|error| error.msg.clone());
+        format!("does not parse: {}", first.unwrap_or_default())
+    })
+}
+
+/// Whether an expression gives true or false, as far as its outermost part says.
+pub(crate) fn gives_truth(tree: &IdedExpr) -> bool {
     match &tree.expr {
         Expr::Call(call) => {
             let name = call.func_name.as_str();
@@ -189,7 +214,8 @@ fn as_text(node: &IdedExpr) -> Option<String> {
     }
 }
 
-fn as_double(literal: &LiteralValue) -> Result<Option<f64>, String> {
+/// A whole number as a double; `Err` where it would not be exact.
+pub(crate) fn as_double(literal: &LiteralValue) -> Result<Option<f64>, String> {
     const EXACT: i64 = 1 << 53;
     let whole = match literal {
         LiteralValue::Int(number) => *number.inner(),

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openmesh_message::PartitionId;
@@ -19,6 +20,9 @@ pub(crate) struct Published {
     segments: RwLock<Vec<Arc<Segment>>>,
     head_seq: AtomicU64,
     recent: Mutex<Recent>,
+    /// Held to wait for a grown head.
+    waiting: Mutex<()>,
+    grown: Condvar,
 }
 
 impl Published {
@@ -34,6 +38,8 @@ impl Published {
             segments: RwLock::new(segments),
             head_seq: AtomicU64::new(head_seq),
             recent: Mutex::new(recent),
+            waiting: Mutex::new(()),
+            grown: Condvar::new(),
         }
     }
 
@@ -43,6 +49,17 @@ impl Published {
 
     pub(crate) fn publish(&self, head_seq: u64) {
         self.head_seq.store(head_seq, Ordering::Release);
+        // Whoever is about to wait has looked at the head under this lock.
+        drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.grown.notify_all();
+    }
+
+    /// Waits until the head is above `seq` or the time is over; gives the head.
+    pub(crate) fn wait_past(&self, seq: u64, at_most: Duration) -> u64 {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = |(): &mut ()| self.head_seq() <= seq;
+        drop(self.grown.wait_timeout_while(waiting, at_most, still));
+        self.head_seq()
     }
 
     pub(crate) fn add_segment(&self, segment: Arc<Segment>) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openmesh_message::{PartitionId, Position};
 
@@ -16,6 +17,8 @@ use crate::record::{LoadedSnapshot, SeqRange, StoredRecord};
 use crate::report::RecoveryReport;
 
 const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// What is read for one record: it begins at most so far behind the place where looking for it begins.
+const POINT_READ_BYTES: usize = 20 * 1024;
 
 /// A view of the log. Clones are cheap and see the same head.
 #[derive(Clone, Debug)]
@@ -63,6 +66,11 @@ impl LogReader {
         self.published.head_seq()
     }
 
+    /// Waits until records above `seq` are synced or the time is over; gives the highest synced seq.
+    pub fn wait_past(&self, seq: u64, at_most: Duration) -> u64 {
+        self.published.wait_past(seq, at_most)
+    }
+
     /// One record, or none above the head or below the first. Errors: `Damaged` when corruption took it, `Io`.
     pub fn get(&self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
         if seq > self.head_seq() || seq < self.published.first_seq() {
@@ -71,7 +79,8 @@ impl LogReader {
         if let Some(batch) = self.published.recent_batch(seq) {
             return Ok(batch.get(seq, self.published.partition));
         }
-        let page = self.scan_to(seq, seq, PageLimit { records: 1, bytes: usize::MAX })?;
+        let limit = PageLimit { records: 1, bytes: usize::MAX };
+        let page = self.fill(Filling::new(&self.published, (seq, seq), limit, POINT_READ_BYTES))?;
         match page.records.into_iter().next() {
             Some(record) => Ok(Some(record)),
             None => Err(Fault::Damaged { file: self.file_of(seq), seq: Some(seq) }),
@@ -95,15 +104,10 @@ impl LogReader {
     }
 
     fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
-        let mut filling = Filling {
-            page: Page {
-                next_seq: from_seq.max(self.published.first_seq().min(last_seq + 1)),
-                ..Page::default()
-            },
-            last_seq,
-            limit: PageLimit { records: limit.records.max(1), ..limit },
-            bytes: 0,
-        };
+        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit, READ_AHEAD_BYTES))
+    }
+
+    fn fill(&self, mut filling: Filling) -> Result<Page, Fault> {
         while !filling.is_full() {
             let seq = filling.page.next_seq;
             if self.fill_from_recent(&mut filling) {
@@ -139,7 +143,7 @@ impl LogReader {
         filling: &mut Filling,
     ) -> std::io::Result<()> {
         let last = segment_last.min(filling.last_seq);
-        let mut walker = segment.walk(segment.seek(filling.page.next_seq)?, READ_AHEAD_BYTES);
+        let mut walker = segment.walk(segment.seek(filling.page.next_seq)?, filling.read_bytes);
         while !filling.is_full() && filling.page.next_seq <= last {
             let (head, frame) = match walker.next()? {
                 Some(Item::Record { head, frame, .. }) => (head, frame),
@@ -172,9 +176,22 @@ struct Filling {
     last_seq: u64,
     limit: PageLimit,
     bytes: usize,
+    /// Read from the disk at a time.
+    read_bytes: usize,
 }
 
 impl Filling {
+    fn new(
+        published: &Published,
+        (from_seq, last_seq): (u64, u64),
+        limit: PageLimit,
+        read_bytes: usize,
+    ) -> Self {
+        let next_seq = from_seq.max(published.first_seq().min(last_seq + 1));
+        let limit = PageLimit { records: limit.records.max(1), ..limit };
+        Self { page: Page { next_seq, ..Page::default() }, last_seq, limit, bytes: 0, read_bytes }
+    }
+
     fn is_full(&self) -> bool {
         self.page.next_seq > self.last_seq
             || self.page.records.len() >= self.limit.records

@@ -1,20 +1,36 @@
 //! One page of an answer: records that match and may be read, in order, within its bounds.
 
+use super::candidates::sought;
 use super::{Answered, Looked};
+use crate::perform::Kept;
 use crate::perform::reading::decode;
 use openmesh_adapter::now;
 use openmesh_core::record::{Record, to_json};
 use openmesh_core::{Matcher, Question, View, as_seen_by, may_ask_for, may_read};
 use openmesh_message::Problem;
 use openmesh_message::frame::LogPage;
-use openmesh_store::{Fault, LogReader, PageLimit, StoredRecord};
+use openmesh_store::{Fault, Found, LogReader, PageLimit, ProjectionFault, StoredRecord};
 
 /// Records one question looks at before it answers with what it found so far.
-const LOOKED_AT_MAX: u64 = 50_000;
+const LOOKED_AT_MAX: u64 = 10_000;
 /// Bytes of one answer.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// Records read at once on the way back through the log.
 const BLOCK_RECORDS: u64 = 256;
+/// Records that the index may be behind without being called so: they are read from the log for every question.
+const BEHIND_MAX: u64 = 2_000;
+/// Counts what questions look up, in the index and in the log.
+const LOOKUPS: &str = "openmesh_log_lookups_total";
+
+/// How a look into the index ended.
+enum FromIndex {
+    /// The page is full, or enough was looked at.
+    PageEnds,
+    /// There is nothing more in what the index covers, which ends with this record.
+    AllThrough(u64),
+    /// The index cannot say: the log is left to answer.
+    Failed,
+}
 
 /// A page being filled.
 pub(super) struct Filling<'a> {
@@ -25,6 +41,7 @@ pub(super) struct Filling<'a> {
     bytes: usize,
     /// The last record looked at.
     through_seq: u64,
+    looked_at: u64,
     is_full: bool,
 }
 
@@ -37,27 +54,37 @@ impl<'a> Filling<'a> {
             page: LogPage::default(),
             bytes: 0,
             through_seq: question.after_seq,
+            looked_at: 0,
             is_full: false,
         }
     }
 
-    /// Looks through the log until the page is full, the log ends, or enough was looked at.
-    pub(super) fn fill(mut self, log: &LogReader) -> Answered {
-        let head_seq = log.head_seq();
+    /// Looks until the page is full, the log ends, or enough was looked at: through the index as far as it goes, through
+    /// the log where it does not.
+    pub(super) fn fill(mut self, kept: &Kept) -> Answered {
+        let head_seq = kept.log.head_seq();
+        self.page.index_building = building(kept.index.covered_seq(), head_seq);
         if !self.may_ask() {
             // As if there were nothing: no record is looked at before this is decided.
-            return Ok(Looked { page: LogPage::default(), through_seq: head_seq });
+            self.through_seq = head_seq;
+            return Ok(self.finish(None));
         }
         let filled = if self.question.newest_first {
-            self.fill_down(log, head_seq)
+            self.fill_down(kept, head_seq)
         } else {
-            self.fill_up(log, head_seq)
+            self.fill_up(kept, head_seq)
         };
+        count_lookups("log", self.looked_at);
         filled.map_err(|fault| Box::new(Problem::new("store.fault", fault.to_string())))?;
         let is_end =
             if self.question.newest_first { self.through_seq <= 1 } else { self.through_seq >= head_seq };
-        self.page.next_after_seq = (!is_end).then_some(self.through_seq);
-        Ok(Looked { page: self.page, through_seq: self.through_seq })
+        let next = (!is_end).then_some(self.through_seq);
+        Ok(self.finish(next))
+    }
+
+    fn finish(mut self, next: Option<u64>) -> Looked {
+        self.page.next_after_seq = next;
+        Looked { page: self.page, through_seq: self.through_seq }
     }
 
     /// A filter that names one topic is decided as that topic; others record by record.
@@ -66,10 +93,15 @@ impl<'a> Filling<'a> {
         topic.is_none_or(|topic| may_ask_for(self.view, &self.question.agent, topic))
     }
 
-    fn fill_up(&mut self, log: &LogReader, head_seq: u64) -> Result<(), Fault> {
+    fn fill_up(&mut self, kept: &Kept, head_seq: u64) -> Result<(), Fault> {
+        match self.fill_from_index(kept)? {
+            FromIndex::PageEnds => return Ok(()),
+            FromIndex::AllThrough(seq) => self.through_seq = self.through_seq.max(seq),
+            FromIndex::Failed => {}
+        }
         let last = head_seq.min(self.through_seq.saturating_add(LOOKED_AT_MAX));
         while !self.is_full && self.through_seq < last {
-            let read = log.scan(self.through_seq + 1, PageLimit::default())?;
+            let read = kept.log.scan(self.through_seq + 1, PageLimit::default())?;
             for stored in &read.records {
                 self.take(stored);
                 if self.is_full {
@@ -81,32 +113,96 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    fn fill_down(&mut self, log: &LogReader, head_seq: u64) -> Result<(), Fault> {
+    fn fill_down(&mut self, kept: &Kept, head_seq: u64) -> Result<(), Fault> {
         let newest = match self.question.after_seq {
             0 => head_seq,
             after => head_seq.min(after - 1),
         };
         self.through_seq = newest + 1;
-        let last = newest.saturating_sub(LOOKED_AT_MAX) + 1;
+        let covered_seq = kept.index.covered_seq();
+        self.scan_down(&kept.log, covered_seq + 1)?;
+        if self.is_full || self.through_seq > covered_seq + 1 {
+            return Ok(());
+        }
+        match self.fill_from_index(kept)? {
+            FromIndex::PageEnds => Ok(()),
+            FromIndex::AllThrough(_) => {
+                self.through_seq = 1;
+                Ok(())
+            }
+            FromIndex::Failed => self.scan_down(&kept.log, 1),
+        }
+    }
+
+    /// Looks through the log backwards to a record, or as far as one page looks.
+    fn scan_down(&mut self, log: &LogReader, first: u64) -> Result<(), Fault> {
+        let last = first.max(self.through_seq.saturating_sub(LOOKED_AT_MAX));
         let mut block = BLOCK_RECORDS;
         while !self.is_full && self.through_seq > last {
-            let first = self.through_seq.saturating_sub(block).max(1);
-            let read = read_to(log, first, self.through_seq - 1)?;
-            let reached = read.first().map_or(first, |stored| stored.position.seq);
-            for stored in read.iter().rev() {
+            let from = self.through_seq.saturating_sub(block).max(last);
+            let read = read_to(log, from, self.through_seq - 1)?;
+            for stored in read.records.iter().rev() {
                 self.take(stored);
                 if self.is_full {
                     return Ok(());
                 }
             }
             // Large records are read in smaller blocks, since what comes before the last page is read again.
-            block = if reached > first { (self.through_seq - reached).max(1) } else { BLOCK_RECORDS };
-            self.through_seq = reached;
+            block = if read.from > from { (self.through_seq - read.from).max(1) } else { BLOCK_RECORDS };
+            self.through_seq = read.from;
+        }
+        Ok(())
+    }
+
+    /// Takes the candidates that the index has.
+    fn fill_from_index(&mut self, kept: &Kept) -> Result<FromIndex, Fault> {
+        let searched = kept.index.search(&sought(self.question));
+        let mut candidates = match searched {
+            Ok(candidates) if self.is_covered(candidates.covered_seq()) => candidates,
+            Ok(_) => return Ok(FromIndex::Failed),
+            Err(fault) => return Ok(leave_to_log(&fault)),
+        };
+        let budget = self.looked_at + LOOKED_AT_MAX;
+        let ended = loop {
+            if self.is_full || self.looked_at >= budget {
+                break FromIndex::PageEnds;
+            }
+            match candidates.next(self.next_seq()) {
+                Ok(Found::Candidate(seq)) => self.take_candidate(&kept.log, seq)?,
+                Ok(Found::NoneThrough(seq)) => {
+                    self.through_seq = seq;
+                    break FromIndex::PageEnds;
+                }
+                Ok(Found::End) => break FromIndex::AllThrough(candidates.covered_seq()),
+                Err(fault) => break leave_to_log(&fault),
+            }
+        };
+        count_lookups("index", candidates.lookups());
+        Ok(ended)
+    }
+
+    /// The next record to look at.
+    const fn next_seq(&self) -> u64 {
+        if self.question.newest_first { self.through_seq.saturating_sub(1) } else { self.through_seq + 1 }
+    }
+
+    /// On the way down the index must begin where the log was left; it may have been thrown away meanwhile.
+    const fn is_covered(&self, covered_seq: u64) -> bool {
+        !self.question.newest_first || covered_seq >= self.next_seq()
+    }
+
+    fn take_candidate(&mut self, log: &LogReader, seq: u64) -> Result<(), Fault> {
+        match log.get(seq) {
+            Ok(Some(stored)) => self.take(&stored),
+            // Lost: as if it had never been.
+            Ok(None) | Err(Fault::Damaged { .. }) => self.through_seq = seq,
+            Err(fault) => return Err(fault),
         }
         Ok(())
     }
 
     fn take(&mut self, stored: &StoredRecord) {
+        self.looked_at += 1;
         let record = decode(stored).filter(|record| self.matcher.matches(record));
         if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record, now()))
         {
@@ -124,17 +220,40 @@ impl<'a> Filling<'a> {
     }
 }
 
+/// Consecutive records.
+struct Stretch {
+    /// Where it begins.
+    from: u64,
+    records: Vec<StoredRecord>,
+}
+
 /// The records up to `last`, as many before it from `first` on as fit one page of the log.
-fn read_to(log: &LogReader, first: u64, last: u64) -> Result<Vec<StoredRecord>, Fault> {
+fn read_to(log: &LogReader, first: u64, last: u64) -> Result<Stretch, Fault> {
     let mut from = first;
     loop {
         let records = usize::try_from(last - from + 1).unwrap_or(usize::MAX);
         let read = log.scan(from, PageLimit { records, ..PageLimit::default() })?;
         if read.next_seq > last || read.next_seq <= from {
-            return Ok(read.records);
+            let records = read.records.into_iter().filter(|stored| stored.position.seq <= last);
+            return Ok(Stretch { from, records: records.collect() });
         }
         from = read.next_seq;
     }
+}
+
+fn leave_to_log(fault: &ProjectionFault) -> FromIndex {
+    tracing::warn!(%fault, "a question is answered from the log alone");
+    FromIndex::Failed
+}
+
+fn count_lookups(place: &'static str, count: u64) {
+    metrics::counter!(LOOKUPS, "in" => place).increment(count);
+}
+
+/// Thousandths of the log that the index covers, while it is behind.
+fn building(covered_seq: u64, head_seq: u64) -> Option<u16> {
+    let is_behind = head_seq.saturating_sub(covered_seq) > BEHIND_MAX;
+    is_behind.then(|| u16::try_from(covered_seq.saturating_mul(1_000) / head_seq.max(1)).unwrap_or(1_000))
 }
 
 /// A record as text; one that would not fit an answer is shown without its payload.

@@ -1,0 +1,165 @@
+//! The index's database: its tables, its settings, and how it is told from one that does not fit.
+//!
+//! SQLite in WAL mode, synced at checkpoints only: after a power cut it is an earlier state of itself, whole.
+
+use super::{Entry, ProjectionFault};
+use openmesh_message::Digest;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// `OMix`, so that no other database passes for an index.
+const APPLICATION_ID: i32 = 0x4f4d_6978;
+/// The version of these tables; the caller's version of terms is kept beside it.
+const TABLES_VERSION: u32 = 1;
+const FILE_NAME: &str = "index.sqlite3";
+/// How many records stand in one row of times.
+pub(super) const SPAN_RECORDS: u64 = 1_024;
+
+const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA trusted_schema = OFF;";
+const TABLES: &str = "
+    CREATE TABLE posting (term INTEGER, seq INTEGER, PRIMARY KEY (term, seq)) WITHOUT ROWID, STRICT;
+    CREATE TABLE topic (path TEXT PRIMARY KEY, term INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+    CREATE TABLE span (span INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL) STRICT;
+    CREATE TABLE covered (
+        one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, chain_seq INTEGER NOT NULL, chain BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO covered VALUES (1, 0, 0, zeroblob(32));";
+
+/// How far an index has come, and what tells its log from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Covered {
+    /// The last record looked at.
+    pub(super) seq: u64,
+    /// The last record that was there, and its chain value.
+    pub(super) chain_seq: u64,
+    pub(super) chain: [u8; 32],
+}
+
+/// Opens the index, or makes an empty one. Errors: `Unfit` where there is one that cannot go on.
+pub(super) fn open_to_write(folder: &Path, version: u32) -> Result<(Connection, Covered), ProjectionFault> {
+    let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
+    std::fs::create_dir_all(folder).map_err(fault)?;
+    let connection = Connection::open(file(folder)).map_err(told)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    connection.execute_batch("PRAGMA cache_size = -32768;").map_err(told)?;
+    connection.execute_batch(SETTINGS).map_err(told)?;
+    let version = version << 16 | TABLES_VERSION;
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let found = (pragma("application_id").map_err(told)?, pragma("user_version").map_err(told)?);
+    if found == (0, 0) {
+        let tables = format!(
+            "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
+        );
+        connection.execute_batch(&tables).map_err(told)?;
+    } else if found != (i64::from(APPLICATION_ID), i64::from(version)) {
+        return Err(ProjectionFault::Unfit(format!("its format is {}, not {version}", found.1)));
+    }
+    let covered = read_covered(&connection).map_err(|fault| ProjectionFault::Unfit(fault.to_string()))?;
+    Ok((connection, covered))
+}
+
+/// Opens the index for questions.
+pub(super) fn open_to_read(folder: &Path) -> Result<Connection, ProjectionFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file(folder), flags).map_err(told)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA mmap_size = 1073741824;").map_err(told)?;
+    Ok(connection)
+}
+
+/// Throws the index away.
+pub(super) fn remove(folder: &Path) -> Result<(), ProjectionFault> {
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let path = folder.join(format!("{FILE_NAME}{ending}"));
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(ProjectionFault::Folder { folder: path, cause });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Adds records and how far they go, all or nothing.
+pub(super) fn add(
+    connection: &mut Connection,
+    entries: &[(u64, Entry)],
+    covered: Covered,
+) -> Result<(), ProjectionFault> {
+    let transaction = connection.transaction().map_err(told)?;
+    let mut postings: Vec<(i64, i64)> = entries
+        .iter()
+        .flat_map(|(seq, entry)| entry.terms.iter().map(|term| (term.cast_signed(), seq.cast_signed())))
+        .collect();
+    // In the order of the tree: neighbours go to one page.
+    postings.sort_unstable();
+    {
+        let mut insert =
+            transaction.prepare_cached("INSERT OR IGNORE INTO posting VALUES (?1, ?2)").map_err(told)?;
+        for posting in postings {
+            insert.execute(posting).map_err(told)?;
+        }
+        let mut insert =
+            transaction.prepare_cached("INSERT OR IGNORE INTO topic VALUES (?1, ?2)").map_err(told)?;
+        for (path, term) in entries.iter().filter_map(|(_, entry)| entry.topic.as_ref()) {
+            insert.execute((path, term.cast_signed())).map_err(told)?;
+        }
+        let mut upsert = transaction
+            .prepare_cached(
+                "INSERT INTO span VALUES (?1, ?2, ?2) ON CONFLICT DO UPDATE
+                 SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
+            )
+            .map_err(told)?;
+        for (seq, entry) in entries {
+            upsert.execute(((seq / SPAN_RECORDS).cast_signed(), entry.at)).map_err(told)?;
+        }
+        let mut update = transaction
+            .prepare_cached("UPDATE covered SET seq = ?1, chain_seq = ?2, chain = ?3")
+            .map_err(told)?;
+        let Covered { seq, chain_seq, chain } = covered;
+        update.execute((seq.cast_signed(), chain_seq.cast_signed(), chain)).map_err(told)?;
+    }
+    transaction.commit().map_err(told)
+}
+
+/// How far the index has come.
+pub(super) fn read_covered(connection: &Connection) -> Result<Covered, ProjectionFault> {
+    let mut select = connection.prepare_cached("SELECT seq, chain_seq, chain FROM covered").map_err(told)?;
+    let row = select.query_row([], |row| {
+        Ok(Covered {
+            seq: row.get::<_, i64>(0)?.cast_unsigned(),
+            chain_seq: row.get::<_, i64>(1)?.cast_unsigned(),
+            chain: row.get(2)?,
+        })
+    });
+    let found = row.optional().map_err(told)?;
+    found.ok_or_else(|| ProjectionFault::Unfit("it does not say how far it goes".to_owned()))
+}
+
+/// Damage makes an index unfit; anything else may pass.
+pub(super) fn told(error: rusqlite::Error) -> ProjectionFault {
+    let is_damage = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        }
+        _ => false,
+    };
+    if is_damage { ProjectionFault::Unfit(error.to_string()) } else { ProjectionFault::Unusable(error) }
+}
+
+/// The chain value as the log names it.
+pub(super) const fn chain_of(covered: &Covered) -> Digest {
+    Digest::from_bytes(covered.chain)
+}
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join(FILE_NAME)
+}

@@ -1,0 +1,131 @@
+//! The thread that keeps the index: reads what the log has synced, adds it in batches, starts over where it must.
+
+use super::database::{self, Covered};
+use super::{Entry, ProjectionFault, Read, Shared};
+use crate::embedded::{LogReader, PageLimit};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Records added at once.
+const BATCH: PageLimit = PageLimit { records: 8_192, bytes: 8 * 1024 * 1024 };
+/// Between two batches of an index that keeps up: what comes meanwhile is added together.
+const BATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// Between two looks at whether to stop.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// After a fault that may pass.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// What the thread works with.
+pub(super) struct Follower {
+    pub(super) shared: Arc<Shared>,
+    pub(super) version: u32,
+    pub(super) log: LogReader,
+    pub(super) read: Arc<Read>,
+}
+
+impl Follower {
+    /// Follows the log until told to stop.
+    pub(super) fn run(self) {
+        while !self.is_stopping() {
+            match self.follow() {
+                Ok(()) => return,
+                Err(ProjectionFault::Unfit(why)) => {
+                    tracing::warn!(%why, "the index of the log is thrown away and built anew");
+                    self.throw_away();
+                }
+                Err(fault) => {
+                    tracing::error!(%fault, "the log is not indexed; questions read the log itself");
+                    self.rest(RETRY_WAIT);
+                }
+            }
+        }
+    }
+
+    fn follow(&self) -> Result<(), ProjectionFault> {
+        let (mut connection, mut covered) = database::open_to_write(&self.shared.folder, self.version)?;
+        self.check(&covered)?;
+        self.shared.covered_seq.store(covered.seq, Ordering::Release);
+        while !self.is_stopping() {
+            if self.shared.unfit.load(Ordering::Acquire) {
+                return Err(ProjectionFault::Unfit("a question found it damaged".to_owned()));
+            }
+            if self.log.wait_past(covered.seq, LOOK_INTERVAL) <= covered.seq {
+                continue;
+            }
+            let began = Instant::now();
+            let is_full = self.add_batch(&mut connection, &mut covered)?;
+            self.shared.covered_seq.store(covered.seq, Ordering::Release);
+            if !is_full {
+                self.rest(BATCH_INTERVAL.saturating_sub(began.elapsed()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the index is of this log: it ends within it, with the same chain value.
+    fn check(&self, covered: &Covered) -> Result<(), ProjectionFault> {
+        let unfit = |why: &str| Err(ProjectionFault::Unfit(why.to_owned()));
+        if covered.seq > self.log.head_seq() || covered.chain_seq > covered.seq {
+            return unfit("it goes further than the log");
+        }
+        if covered.chain_seq == 0 {
+            return Ok(());
+        }
+        match self.log.get(covered.chain_seq) {
+            Ok(Some(record)) if record.chain == database::chain_of(covered) => Ok(()),
+            _ => unfit("it is of another log"),
+        }
+    }
+
+    /// Adds what comes next; `true` if there was a whole batch of it.
+    fn add_batch(&self, connection: &mut Connection, covered: &mut Covered) -> Result<bool, ProjectionFault> {
+        let page = match self.log.scan(covered.seq + 1, BATCH) {
+            Ok(page) => page,
+            Err(fault) => {
+                tracing::error!(%fault, "the log cannot be read to be indexed");
+                self.rest(RETRY_WAIT);
+                return Ok(false);
+            }
+        };
+        let entries = page.records.iter().filter_map(|record| {
+            let entry: Entry = (self.read)(record)?;
+            Some((record.position.seq, entry))
+        });
+        let entries: Vec<_> = entries.collect();
+        let mut reached = Covered { seq: page.next_seq - 1, ..*covered };
+        if let Some(last) = page.records.last() {
+            reached.chain_seq = last.position.seq;
+            reached.chain = *last.chain.as_bytes();
+        }
+        database::add(connection, &entries, reached)?;
+        *covered = reached;
+        Ok(page.records.len() >= BATCH.records / 2)
+    }
+
+    fn throw_away(&self) {
+        self.shared.covered_seq.store(0, Ordering::Release);
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        self.shared.unfit.store(false, Ordering::Release);
+        if let Err(fault) = database::remove(&self.shared.folder) {
+            tracing::error!(%fault, "the index cannot be removed");
+            self.rest(RETRY_WAIT);
+        }
+    }
+
+    fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.is_stopping() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(LOOK_INTERVAL));
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
+    }
+}
