@@ -3,6 +3,7 @@
 mod administration;
 mod agent;
 mod amount;
+pub(crate) mod colour;
 mod completion;
 mod context;
 mod conversation;
@@ -12,6 +13,7 @@ mod exit_code;
 pub(crate) mod failure;
 mod inbox;
 mod log;
+mod moment;
 pub(crate) mod output;
 mod sign;
 mod talk;
@@ -88,6 +90,8 @@ enum Command {
     /// Ask, verify, replay and inspect the log.
     #[command(subcommand)]
     Log(log::Command),
+    /// Print records of the log as they come.
+    Tail(log::tail::Args),
     /// Look for what is wrong, and say what to do about it.
     Doctor(doctor::Args),
     /// Print a completion script for a shell.
@@ -125,6 +129,7 @@ fn run(command: Command, context: &Context) -> Result<()> {
         Command::Policy(command) => administration::policy::run(command, context),
         Command::Conversation(command) => conversation::run(command, context),
         Command::Log(command) => log::run(command, context),
+        Command::Tail(args) => log::tail::run(&args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completion(args) => completion::run(args, &mut Cli::command()),
     }

@@ -1,7 +1,6 @@
 //! `openmesh demo`: a market, end to end. A node, a buyer, three sellers and an auditor, each its own process.
 
 mod agent;
-mod colour;
 mod cue;
 mod dice;
 mod figures;

@@ -2,8 +2,8 @@
 
 use crate::making::conversation;
 use crate::stage::Stage;
-use openmesh_core::record::{Outcome, Record};
-use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem};
+use openmesh_core::record::{Outcome, Record, to_json};
+use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem, as_seen_by, may_read};
 use openmesh_message::frame::{HeldState, Reply};
 use openmesh_message::{AgentId, Receipt};
 use openmesh_policy::Authenticity;
@@ -37,6 +37,31 @@ fn happened(stage: &Stage, record: &Record) -> Option<String> {
         Outcome::EpochBegun { .. } => Some(format!("epoch {} begun", record.header.position.epoch)),
         _ => None,
     }
+}
+
+/// What an agent is shown of each record that it may read.
+pub(crate) fn seen(stage: &Stage, reader: &str) -> Vec<String> {
+    let (view, reader) = (stage.view(), stage.agents[reader].key.id());
+    let readable = stage.log.iter().filter(|record| may_read(&view, &reader, record, stage.now));
+    let lines = readable.map(|record| {
+        let seen = as_seen_by(&view, &reader, record);
+        let row = to_json(&seen);
+        let logs: Vec<_> = seen.header.logs.iter().map(ToString::to_string).collect();
+        let step =
+            row.pointer("/outcome/step/summary").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let inboxes = seen.puts().iter().map(|put| format!("{}:{}", put.agent, put.number));
+        let inboxes: Vec<_> = inboxes.collect();
+        let text = if row.get("text").is_some() { " with its text" } else { "" };
+        let said = format!(
+            "{} {}{text} in {} | {step} | {}",
+            seen.header.position.seq,
+            seen.header.outcome.kind(),
+            logs.join(" "),
+            inboxes.join(" ")
+        );
+        named(stage, &said).trim_end_matches([' ', '|']).to_owned()
+    });
+    lines.collect()
 }
 
 fn shown(stage: &Stage, effect: &Effect) -> Option<String> {

@@ -3,7 +3,7 @@
 //! Inputs: `limit <name> <number>` (before all else) · `agent <name>` (connects and registers) · `stranger <name>`
 //! (connects) · `asker <name>` (registers on a connection that receives nothing) · `leave <name>` · `at <ms>` (the clock; what is due happens) · `pin <pattern>` ·
 //! `policy <TOML rules, one line>` · `restart` / `restart from snapshot` · `<name> sends {…}` (`making.rs`) ·
-//! `<name> does {…}` (a command).
+//! `<name> does {…}` (a command) · `<name> reads` (what it is shown of each record that it may read).
 
 use crate::making::{self, Sent};
 use crate::shown;
@@ -89,6 +89,7 @@ impl Stage {
             ["snapshot"] => self.snapshot = Some((self.log.len(), self.partition().snapshot().unwrap())),
             ["restart"] => return self.restart(false),
             ["restart", "from", "snapshot"] => return self.restart(true),
+            [name, "reads"] => return shown::seen(self, name),
             [name, "sends", json] => {
                 let sent = making::message(self, name, &serde_json::from_str(json).unwrap());
                 return self.offer(name, sent);
@@ -124,6 +125,10 @@ impl Stage {
     /// A time as the scenarios count: milliseconds from their moment 0.
     pub(crate) fn ms(&self, time: Timestamp) -> i64 {
         time.since_ms(Timestamp::from_millis(BEGINNING_MS))
+    }
+
+    pub(crate) fn view(&self) -> openmesh_core::View {
+        self.partition.as_ref().unwrap().view()
     }
 
     pub(crate) fn domain(&self) -> DomainId {

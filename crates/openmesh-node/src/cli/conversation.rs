@@ -3,11 +3,13 @@
 use super::context::{Context, Names};
 use super::failure::Failure;
 use super::output::{say, text};
-use crate::diagram::sequence_diagram;
+use crate::cli::colour::Colours;
+use crate::diagram::{Diagram, Line};
 use anyhow::Result;
 use openmesh_message::{ConversationId, PinnedName};
 use openmesh_sdk::{LogFilter, Mesh};
 use serde_json::{Value, json};
+use std::io::{self, IsTerminal};
 
 /// Records of one conversation that are drawn.
 const DRAWN_RECORDS_MAX: usize = 10_000;
@@ -35,13 +37,29 @@ pub(crate) struct ListArgs {
 #[command(after_help = "\
 Examples:
   $ openmesh conversation show 0191e8c4-5a3f-7c11-9d2b-3f4a5b6c7d8e
-  $ openmesh conversation show ID --diagram        who said what to whom, drawn")]
+  $ openmesh conversation show last --diagram                  who said what to whom, drawn
+  $ openmesh conversation show ID --format svg > talk.svg      the same as a picture
+  $ openmesh conversation show ID --format mermaid")]
 pub(crate) struct ShowArgs {
     /// The conversation; `last` is that of the latest act sent or got.
     id: String,
-    /// Draw it as a sequence diagram.
-    #[arg(long)]
+    /// Draw it as a sequence diagram in text.
+    #[arg(long, conflicts_with = "format")]
     diagram: bool,
+    /// Draw it as a sequence diagram in this form.
+    #[arg(long, value_enum, value_name = "FORM")]
+    format: Option<Drawing>,
+}
+
+/// Forms of a sequence diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Drawing {
+    /// Lines of text.
+    Text,
+    /// Mermaid's language, which many documents and forges draw.
+    Mermaid,
+    /// A picture.
+    Svg,
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
@@ -76,22 +94,32 @@ async fn show(args: &ShowArgs, context: &Context) -> Result<()> {
     let id = resolve(&mesh, &args.id).await?;
     let shown = mesh.show_conversation(&id).await?;
     let names = Names::ask(&mesh).await;
-    if !args.diagram {
+    let drawing = args.format.or_else(|| args.diagram.then_some(Drawing::Text));
+    let Some(drawing) = drawing else {
         mesh.close().await;
         return if context.format().is_table() {
             say(&describe(&shown, &names))
         } else {
             context.format().outcome("", &shown)
         };
-    }
+    };
     let filter = LogFilter { conversation: Some(id.to_string()), ..LogFilter::default() };
     let records = mesh.query_log(filter).collect(DRAWN_RECORDS_MAX).await?;
     mesh.close().await;
-    let drawn = sequence_diagram(&records, names.by_id());
-    let drawn = names.replace_in(&drawn);
-    context
-        .format()
-        .outcome(drawn.trim_end(), &json!({"conversation": shown, "records": records, "diagram": drawn}))
+    let diagram = Diagram::of(&records, names.by_id());
+    let colours = Colours::of(context.format().is_table() && io::stdout().is_terminal());
+    let drawn = match drawing {
+        Drawing::Text => in_colour(&diagram, colours),
+        Drawing::Mermaid => diagram.mermaid(),
+        Drawing::Svg => diagram.svg(),
+    };
+    let value = json!({"conversation": shown, "records": records, "diagram": drawn});
+    context.format().outcome(drawn.trim_end(), &value)
+}
+
+fn in_colour(diagram: &Diagram, colours: Colours) -> String {
+    let line = |line: Line| if line.is_refusal { colours.red(&line.text) } else { line.text };
+    diagram.text().into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The conversation of an id; `last` is that of the latest act that one sent or got.
@@ -105,11 +133,12 @@ pub(crate) async fn resolve(mesh: &Mesh, text_id: &str) -> Result<ConversationId
     }
     let filter =
         LogFilter { agent: Some(mesh.id()), kind: Some("message".to_owned()), ..LogFilter::default() };
-    let mut pages = mesh.query_log(filter);
+    let mut pages = mesh.query_log(filter).newest_first();
     let mut last = None;
-    while let Some(page) = pages.next_page().await? {
-        let mut acts = page.iter().filter_map(|record| text(record, CONVERSATION_POINTER).parse().ok());
-        last = acts.next_back().or(last);
+    while last.is_none()
+        && let Some(page) = pages.next_page().await?
+    {
+        last = page.iter().find_map(|record| text(record, CONVERSATION_POINTER).parse().ok());
     }
     last.ok_or_else(|| Failure::not_found("this agent has sent or got no act of a conversation").into())
 }

@@ -1,9 +1,13 @@
 //! `openmesh log`: what is kept, read through a node or straight from its folder.
 
+mod export;
 mod inspect;
 mod offline;
 mod query;
 mod replay;
+mod shown;
+mod sought;
+pub(crate) mod tail;
 mod verify;
 
 use super::context::Context;
@@ -14,6 +18,8 @@ use anyhow::Result;
 pub(crate) enum Command {
     /// Find records: through the node as the agent may read them, or in a node's folder.
     Query(query::Args),
+    /// Write records into a file, as JSON lines or CSV.
+    Export(export::Args),
     /// Check every byte of the log: checksums, chain, commitments, snapshots.
     Verify(verify::Args),
     /// Decide conversations again from their records and compare.
@@ -25,8 +31,17 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Query(args) => query::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Replay(args) => replay::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),
     }
+}
+
+/// What a person is told while a node's index is behind its log.
+fn building(progress: f64) -> String {
+    format!(
+        "the node is indexing its log ({:.0} % done); until then it looks through less of it at a time",
+        progress * 100.0
+    )
 }

@@ -20,6 +20,8 @@ pub(crate) enum Format {
     Json,
     /// One JSON value a line.
     Jsonl,
+    /// Comma-separated values, for the log's records; anything else as JSON.
+    Csv,
 }
 
 /// Prints a line.
@@ -55,7 +57,7 @@ impl Format {
         match self {
             Self::Table => say(line),
             Self::Json => say(&serde_json::to_string_pretty(value)?),
-            Self::Jsonl => say(&value.to_string()),
+            Self::Jsonl | Self::Csv => say(&value.to_string()),
         }
     }
 
@@ -73,7 +75,7 @@ impl Format {
             }
             Self::Table => say(&table(heads, rows.iter().map(cells))),
             Self::Json => say(&serde_json::to_string_pretty(rows)?),
-            Self::Jsonl => rows.iter().try_for_each(|row| say(&row.to_string())),
+            Self::Jsonl | Self::Csv => rows.iter().try_for_each(|row| say(&row.to_string())),
         }
     }
 
@@ -81,7 +83,7 @@ impl Format {
     pub(crate) fn item(self, line: impl FnOnce() -> String, value: &Value) -> Result<()> {
         match self {
             Self::Table => say(&line()),
-            Self::Json | Self::Jsonl => say(&value.to_string()),
+            Self::Json | Self::Jsonl | Self::Csv => say(&value.to_string()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is shown while the demo runs: a bar where somebody looks, plain lines otherwise; all on standard error.
 
-use super::colour::Colours;
 use super::cue::News;
+use crate::cli::colour::Colours;
 use crate::cli::output::cut;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -1,12 +1,12 @@
 //! The end of a run: what held and what did not, the figures, a picture of one negotiation.
 
 use super::agent::Misdeed;
-use super::colour::Colours;
 use super::cue::Tally;
 use super::figures::Figures;
 use super::{AUDITOR, Skipped};
+use crate::cli::colour::Colours;
 use crate::cli::output::{Format, cut};
-use crate::diagram::sequence_diagram;
+use crate::diagram::Diagram;
 use crate::start::Endpoint;
 use anyhow::{Result, bail};
 use console::Term;
@@ -117,8 +117,8 @@ impl Summary<'_> {
     fn draw(&self, page: &mut Page) {
         let Some((id, records)) = self.figures.exemplary() else { return };
         page.head("One negotiation", &id.to_string());
-        for line in sequence_diagram(&records, &self.figures.names()).lines() {
-            page.line(line);
+        for line in Diagram::of(&records, &self.figures.names()).text() {
+            page.drawn(&line.text, line.is_refusal);
         }
     }
 
@@ -191,6 +191,12 @@ impl Page {
     fn line(&mut self, line: &str) {
         self.text.push_str(&cut(line, self.columns));
         self.text.push('\n');
+    }
+
+    fn drawn(&mut self, line: &str, is_refusal: bool) {
+        let line = cut(line, self.columns);
+        let line = if is_refusal { self.colours.red(&line) } else { line };
+        self.text.push_str(&format!("{line}\n"));
     }
 
     fn row(&mut self, name: &str, value: &str) {

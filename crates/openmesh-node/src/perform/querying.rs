@@ -2,6 +2,8 @@
 
 mod candidates;
 mod page;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use candidates::index;
 

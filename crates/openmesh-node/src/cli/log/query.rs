@@ -1,63 +1,34 @@
 //! `openmesh log query`: finding records.
 
-use super::offline;
+use super::shown::{HEADS, csv_head, csv_row, row};
+use super::sought::Sought;
+use super::{building, offline};
 use crate::cli::context::{Context, Names};
-use crate::cli::failure::Failure;
-use crate::cli::output::{cut, remark, text};
+use crate::cli::output::{Format, remark, say, text};
 use anyhow::Result;
 use openmesh_core::Matcher;
 use openmesh_core::record::to_json;
-use openmesh_message::ConversationId;
-use openmesh_sdk::LogFilter;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-
-/// The kinds of records.
-const KINDS: [&str; 14] = [
-    "message",
-    "refused",
-    "fired",
-    "leased",
-    "extended",
-    "settled",
-    "registered",
-    "schema",
-    "protocol",
-    "topics",
-    "policy",
-    "epoch",
-    "token",
-    "token_revoked",
-];
-/// Characters of what a row says.
-const WHAT_CHARS_MAX: usize = 100;
 
 /// Queries.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  $ openmesh log query --limit 20
-  $ openmesh log query --kind refused -o jsonl
-  $ openmesh log query --topic 'market/**' --agent alice
+  $ openmesh log query --newest --limit 20
+  $ openmesh log query --verdict refused --since 10m -o jsonl
+  $ openmesh log query --topic 'market/**' --agent alice --performative propose
+  $ openmesh log query --type market/proposal --where 'message.payload.value.amount > 100' -o csv
   $ openmesh log query --data ~/.openmesh/node --conversation ID     offline, everything")]
 pub(crate) struct Args {
-    /// The message's id.
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
-    /// Sender or recipient: a name or a did:key.
-    #[arg(id = "party", long = "agent", value_name = "AGENT")]
-    agent: Option<String>,
-    /// A topic or a pattern.
-    #[arg(long, value_name = "PATTERN")]
-    topic: Option<String>,
-    /// The conversation.
-    #[arg(long, value_name = "ID")]
-    conversation: Option<ConversationId>,
-    /// The kind of record.
-    #[arg(long, value_name = "KIND", value_parser = KINDS)]
-    kind: Option<String>,
-    /// Begin after this record.
-    #[arg(long, default_value_t = 0, value_name = "SEQ")]
+    #[command(flatten)]
+    sought: Sought,
+    /// Newest first.
+    #[arg(long)]
+    newest: bool,
+    /// Begin after this record; with --newest, below it [default: at the end one begins at].
+    #[arg(long, default_value_t = 0, value_name = "SEQ", hide_default_value = true)]
     after: u64,
     /// At most so many records.
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -67,106 +38,89 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
 }
 
+/// What was found; one more than asked for if there is more.
+struct Answer {
+    records: Vec<Value>,
+    names: Names,
+    index_building: Option<f64>,
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
-    let (mut records, names) = match &args.data {
+    let Answer { mut records, names, index_building } = match &args.data {
         Some(data) => offline_records(args, data, context)?,
         None => context.run(records_of_node(args, context))?,
     };
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let limit = args.limit();
     let has_more = records.len() > limit;
     records.truncate(limit);
-    context
-        .format()
-        .listing(&["seq", "at", "kind", "sender", "what"], &records, |record| row(record, &names))?;
+    if context.format() == Format::Csv {
+        say(&csv_head())?;
+        records.iter().try_for_each(|record| say(&csv_row(record)))?;
+    } else {
+        context.format().listing(&HEADS, &records, |record| row(record, &names))?;
+    }
     if let Some(last) = records.last().filter(|_| has_more) {
         remark(&format!("there is more: add --after {}, or raise --limit", text(last, "/seq")));
     }
+    index_building.map(building).iter().for_each(|said| remark(said));
     Ok(())
 }
 
-fn filter(args: &Args, names: &Names) -> Result<LogFilter> {
-    if let Some(topic) = &args.topic {
-        let pattern = topic.strip_prefix("topic:").unwrap_or(topic);
-        let parsed: Result<openmesh_message::TopicPattern, _> = pattern.parse();
-        parsed.map_err(|why| Failure::usage(format!("--topic: {why}")))?;
+impl Args {
+    fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
-    Ok(LogFilter {
-        id: args.id.clone(),
-        agent: args.agent.as_deref().map(|agent| names.resolve(agent)).transpose()?,
-        topic: args.topic.clone(),
-        conversation: args.conversation.map(|id| id.to_string()),
-        kind: args.kind.clone(),
-        ..LogFilter::default()
-    })
 }
 
-async fn records_of_node(args: &Args, context: &Context) -> Result<(Vec<Value>, Names)> {
+async fn records_of_node(args: &Args, context: &Context) -> Result<Answer> {
+    let expression = args.sought.expression()?;
     let mesh = context.connect().await?;
     let names = Names::ask(&mesh).await;
-    let pages = mesh.query_log(filter(args, &names)?).after(args.after);
-    let records = pages.collect(usize::try_from(args.limit).unwrap_or(usize::MAX).saturating_add(1)).await?;
+    let mut pages = mesh.query_log(args.sought.filter(&names)?).after(args.after);
+    if args.newest {
+        pages = pages.newest_first();
+    }
+    let (mut records, mut index_building) = (Vec::new(), None);
+    while records.len() <= args.limit()
+        && let Some(page) = pages.next_page().await?
+    {
+        let fits = |record: &Value| expression.as_ref().is_none_or(|expression| expression.fits(record));
+        records.extend(page.into_iter().filter(fits));
+        index_building = pages.index_building();
+    }
     mesh.close().await;
-    Ok((records, names))
+    Ok(Answer { records, names, index_building })
 }
 
-fn offline_records(args: &Args, data: &Path, context: &Context) -> Result<(Vec<Value>, Names)> {
+fn offline_records(args: &Args, data: &Path, context: &Context) -> Result<Answer> {
     let (log, _) = offline::open(&offline::folder(Some(data), context)?)?;
     let mut names = Names::default();
     offline::records(&log, 1, |record| {
         offline::learn(&mut names, &record);
         Ok(true)
     })?;
-    let matcher = Matcher::new(&filter(args, &names)?);
-    let mut found = Vec::new();
-    let lost = offline::records(&log, args.after.saturating_add(1), |record| {
-        if matcher.matches(&record) {
-            found.push(to_json(&record));
+    let matcher = Matcher::new(&args.sought.filter(&names)?);
+    let expression = args.sought.expression()?;
+    let mut found = VecDeque::new();
+    let from = if args.newest { 1 } else { args.after.saturating_add(1) };
+    let before = if args.newest && args.after > 0 { args.after } else { u64::MAX };
+    let lost = offline::records(&log, from, |record| {
+        let seq = record.header.position.seq;
+        if seq < before && matcher.matches(&record) {
+            let row = to_json(&record);
+            found.extend(expression.as_ref().is_none_or(|expression| expression.fits(&row)).then_some(row));
         }
-        Ok(found.len() as u64 <= args.limit)
+        if args.newest && found.len() > args.limit().saturating_add(1) {
+            found.pop_front();
+        }
+        Ok(args.newest || found.len() <= args.limit())
     })?;
     if lost > 0 {
         remark(&format!("{lost} records are damaged and left out: `openmesh log verify` says which"));
     }
-    Ok((found, names))
-}
-
-fn row(record: &Value, names: &Names) -> Vec<String> {
-    let sender = text(record, "/sender");
-    let sender = if sender.is_empty() { String::new() } else { names.show(&sender) };
-    let what = cut(&names.replace_in(&describe(record)), WHAT_CHARS_MAX);
-    vec![text(record, "/seq"), text(record, "/at"), text(record, "/kind"), sender, what]
-}
-
-/// A record in a few words.
-fn describe(record: &Value) -> String {
-    let outcome = |key: &str| text(record, &format!("/outcome/{key}"));
-    match text(record, "/kind").as_str() {
-        "message" => {
-            let attribute = |name: &str| text(record, &format!("/message/attributes/{name}"));
-            let to = attribute("to");
-            let to = to.splitn(4, '/').nth(3).unwrap_or_default();
-            let step = outcome("step/summary");
-            let rest = if step.is_empty() { text(record, "/message/payload") } else { format!("({step})") };
-            format!("{} → {to} {rest}", attribute("performative"))
-        }
-        "refused" => format!("{}: {}", outcome("code"), text(record, "/refused/detail")),
-        "fired" => format!("timer: {}", outcome("step/summary")),
-        "leased" => format!("token {} until {}: {}", outcome("token"), outcome("until"), outcome("numbers")),
-        "extended" => format!("token {} until {}", outcome("token"), outcome("until")),
-        "settled" => {
-            let kinds = ["acknowledged", "returned", "expired", "dead_lettered"];
-            let parts = kinds.iter().filter(|kind| outcome(kind) != "[]");
-            parts.map(|kind| format!("{kind} {}", outcome(kind))).collect::<Vec<_>>().join(", ")
-        }
-        "registered" | "schema" | "protocol" => outcome("name"),
-        "topics" => format!("{} pinned: {}", outcome("pattern"), outcome("pinned")),
-        "policy" => outcome("version"),
-        "token" => {
-            let signs = if outcome("token/custodial") == "true" { ", the node signs" } else { "" };
-            format!("{} until {}{signs}", outcome("token/label"), outcome("token/expires"))
-        }
-        "token_revoked" => outcome("token/digest"),
-        "epoch" => format!("epoch {} begins", text(record, "/epoch")),
-        _ => String::new(),
+    let mut records = Vec::from(found);
+    if args.newest {
+        records.reverse();
     }
+    Ok(Answer { records, names, index_building: None })
 }
