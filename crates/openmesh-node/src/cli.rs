@@ -13,7 +13,6 @@ mod exit_code;
 pub(crate) mod failure;
 mod inbox;
 mod log;
-mod moment;
 pub(crate) mod output;
 mod sign;
 mod talk;

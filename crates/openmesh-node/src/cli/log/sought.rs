@@ -1,11 +1,11 @@
 //! What to look for: the filters that query, export and tail share.
 
+use crate::cli::amount::time_past;
 use crate::cli::context::Names;
 use crate::cli::failure::Failure;
-use crate::cli::moment;
 use anyhow::Result;
 use openmesh_core::RowFilter;
-use openmesh_message::{ConversationId, Timestamp, TopicPattern};
+use openmesh_message::{ConversationId, TopicPattern};
 use openmesh_sdk::{LogFilter, Verdict};
 
 /// Filters; all that are given must fit.
@@ -37,11 +37,11 @@ pub(crate) struct Sought {
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Decided at that time or later: 10m (ago), 2h, or 2026-01-31T12:00:00Z.
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
     /// Decided before that time.
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
-    until: Option<Timestamp>,
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
     /// A CEL expression over the record as JSON: "message.payload.value.amount > 100".
     #[arg(id = "where", long = "where", value_name = "CEL")]
     expression: Option<String>,
@@ -64,8 +64,8 @@ impl Sought {
             message_type: self.message_type.clone(),
             performative: self.performative.clone(),
             verdict: verdict.map_err(Failure::usage)?,
-            since: self.since,
-            until: self.until,
+            since: self.since.as_deref().map(|when| time_past("--since", when)).transpose()?,
+            until: self.until.as_deref().map(|when| time_past("--until", when)).transpose()?,
         })
     }
 

@@ -207,7 +207,8 @@ fn naive(stage: &Stage, records: &[Record], question: &Question) -> Vec<u64> {
     if topic.is_some_and(|topic| !may_ask_for(&view, &question.agent, topic)) {
         return Vec::new();
     }
-    let fits = |record: &&Record| matcher.matches(record) && may_read(&view, &question.agent, record, stage.now);
+    let fits =
+        |record: &&Record| matcher.matches(record) && may_read(&view, &question.agent, record, stage.now);
     records.iter().filter(fits).map(|record| record.header.position.seq).collect()
 }
 
