@@ -31,6 +31,26 @@ const CAMPAIGNS: &[Campaign] = &[
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
     },
     Campaign {
+        name: "queries",
+        what: "first pages of 1,000,000 records within 20 ms (p99) while 5,000 messages a second come in",
+        arguments: &[
+            "test",
+            "--release",
+            "-p",
+            "openmesh-node",
+            "--test",
+            "whole",
+            "query_load",
+            "--",
+            "--nocapture",
+        ],
+        environment: &[
+            ("OPENMESH_QUERY_RECORDS", "1000000"),
+            ("OPENMESH_QUERY_RATE", "5000"),
+            ("OPENMESH_QUERY_LIMIT_MS", "20"),
+        ],
+    },
+    Campaign {
         name: "simulation",
         what: "20,000 seeds of the simulator",
         arguments: &[

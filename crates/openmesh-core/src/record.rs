@@ -431,16 +431,36 @@ impl Record {
 }
 
 impl Header {
-    /// A kept message as it is handed over: with the transit part that says where it is kept.
+    /// A kept message as it is handed over to all alike: with the transit part that says where it is kept, but not in
+    /// whose inboxes.
     pub fn stamp(&self, sent: &Envelope) -> Envelope {
+        self.stamped(sent, |log| inbox_of(log).is_none())
+    }
+
+    /// The same for one reader, whose own inbox stands in it.
+    pub fn stamp_for(&self, sent: &Envelope, reader: &AgentId) -> Envelope {
+        self.stamped(sent, |log| is_shown_to(log, reader))
+    }
+
+    fn stamped(&self, sent: &Envelope, shown: impl Fn(&LogSeq) -> bool) -> Envelope {
+        let logs = self.logs.iter().filter(|log| shown(log));
         let transit = Transit {
             position: Some(self.position),
-            logs: self.logs.clone(),
+            logs: logs.cloned().collect(),
             receivedtime: Some(self.at),
             ..sent.transit.clone()
         };
         Envelope { transit, ..sent.clone() }
     }
+}
+
+/// Whether a logical log that a record stands in is shown to a reader: no other agent's inbox is.
+pub(crate) fn is_shown_to(log: &LogSeq, reader: &AgentId) -> bool {
+    inbox_of(log).is_none_or(|agent| agent == reader.to_string())
+}
+
+fn inbox_of(log: &LogSeq) -> Option<&str> {
+    log.log.0.strip_prefix("inbox/")
 }
 
 impl Outcome {

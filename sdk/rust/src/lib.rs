@@ -53,7 +53,7 @@ pub use openmesh_message::frame::{
     HeldState, InboxCounts, Leased, LogFilter, PeekPage, Peeked, Retention, Start, Verdict,
 };
 pub use openmesh_message::{
-    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, Priority, Problem, Scope, Scopes,
+    AgentId, DomainId, Draft, Envelope, KeyPair, Performative, PinnedName, Priority, Problem, Scope, Scopes,
     SignedReceipt, Timestamp, Token,
 };
 pub use proofs::SignedBy;

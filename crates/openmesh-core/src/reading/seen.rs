@@ -1,9 +1,9 @@
 //! What a reader sees of a record it may read: what concerns it, and nothing of its rivals.
 
 use super::{allows, plain_read};
-use crate::record::{Body, Header, Outcome, Put, Record, Step};
+use crate::record::{Body, Outcome, Put, Record, Step, is_shown_to};
 use crate::view::View;
-use openmesh_message::{AgentId, LogSeq};
+use openmesh_message::AgentId;
 use openmesh_policy::{Action, StaticContext};
 use openmesh_schema::{Cause, Effect, InstanceId, Notice};
 
@@ -14,7 +14,7 @@ pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
     let mut seen = record.clone();
     let acted = record.header.sender == Some(*reader)
         || record.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
-    seen.header.logs.retain(|log| is_for(log, reader));
+    seen.header.logs.retain(|log| is_shown_to(log, reader));
     match &mut seen.header.outcome {
         Outcome::Accepted(accepted) => {
             keep_own(&mut accepted.puts, reader);
@@ -28,17 +28,6 @@ pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
         _ => {}
     }
     seen
-}
-
-impl Header {
-    /// The logical logs of a record that one who is handed its message is told: its own inbox's, no other's.
-    pub fn logs_for(&self, reader: &AgentId) -> Vec<LogSeq> {
-        self.logs.iter().filter(|log| is_for(log, reader)).cloned().collect()
-    }
-}
-
-fn is_for(log: &LogSeq, reader: &AgentId) -> bool {
-    log.log.0.strip_prefix("inbox/").is_none_or(|agent| agent == reader.to_string())
 }
 
 fn keep_own(puts: &mut Vec<Put>, reader: &AgentId) {

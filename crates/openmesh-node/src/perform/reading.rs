@@ -197,7 +197,7 @@ impl Reading {
         let record = self.record(seq)?;
         match put.notice {
             Some(index) => render_notice(&record, index, &put.agent, &self.node, &self.mesh.view()),
-            None => record.message().map(|envelope| record.header.stamp(envelope)),
+            None => record.message().map(|envelope| record.header.stamp_for(envelope, &put.agent)),
         }
     }
 }

@@ -29,6 +29,8 @@ mod patterns;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]
+mod query_load;
+#[cfg(test)]
 mod raw_agent;
 #[cfg(test)]
 mod rules;

@@ -29,5 +29,5 @@ pub(super) fn render_notice(
         .extension("causationid", &step.conversation.to_string())
         .sign(node)
         .ok()?;
-    Some(record.header.stamp(&envelope))
+    Some(record.header.stamp_for(&envelope, to))
 }
