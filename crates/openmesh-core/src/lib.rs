@@ -29,6 +29,7 @@ pub use directory::{Agent, CustodialKey, Directory, IssuedToken, Tokens};
 pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
 pub use openmesh_schema::RowFilter;
+pub use openmesh_schema::limits::EXPRESSION_BYTES_MAX;
 pub use partition::{Config, Partition, RestoreError, planted};
 pub use partition::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
 pub use plan::{Begin, Deliver, Effect, LeasedItem, Plan, Question, Sealed, SeenItem};

@@ -120,6 +120,10 @@ impl Read {
         let ended = text_at(record, "/outcome/step/ended").map(|outcome| format!(" ({outcome})"));
         let step = format!("{summary}{}", ended.unwrap_or_default());
         match record.pointer("/kind")?.as_str()? {
+            // The reader was told of the step alone.
+            "message" if record.get("message").is_none() => {
+                Some(Self { from: None, to: ReadTowards::Everyone, act: "notice".to_owned(), note: step, at })
+            }
             "message" => {
                 let act = text_at(record, "/message/attributes/performative")?;
                 let (to, topic) = target(record, names);

@@ -1,6 +1,6 @@
 //! What a reader sees of a record it may read: what concerns it, and nothing of its rivals.
 
-use super::{allows, plain_read};
+use super::{Audience, allows, plain_read};
 use crate::record::{Body, Outcome, Put, Record, Step, is_shown_to};
 use crate::view::View;
 use openmesh_message::AgentId;
@@ -8,30 +8,34 @@ use openmesh_policy::{Action, StaticContext};
 use openmesh_schema::{Cause, Effect, InstanceId, Notice};
 
 /// A record as one who may read it sees it: of a step the moves of the round, of the reader's own instances, and those
-/// that the step was told it about; of inboxes the reader's own; of a policy the text only where the reader may
-/// administer.
+/// that the step was told it about; of inboxes the reader's own, and those that its own message was put into; of a policy
+/// the text only where the reader may administer. To whom a record brought a notice alone, it shows the notice: neither
+/// the message that led to it nor who sent it.
 pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
+    let sent = record.header.sender == Some(*reader);
+    let got = record.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
     let mut seen = record.clone();
-    let acted = record.header.sender == Some(*reader)
-        || record.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
-    seen.header.logs.retain(|log| is_shown_to(log, reader));
+    if !sent {
+        seen.header.logs.retain(|log| is_shown_to(log, reader));
+    }
+    let shown = |put: &Put| put.agent == *reader || (sent && put.notice.is_none());
     match &mut seen.header.outcome {
         Outcome::Accepted(accepted) => {
-            keep_own(&mut accepted.puts, reader);
-            accepted.step.iter_mut().for_each(|step| narrow(step, reader, acted));
+            accepted.puts.retain(shown);
+            accepted.step.iter_mut().for_each(|step| narrow(step, reader, sent || got));
+            if !sent && !got && Audience::of(record) == Audience::Parties {
+                seen.header.sender = None;
+                seen.body = Body::Empty;
+            }
         }
         Outcome::Fired { step, puts } => {
-            keep_own(puts, reader);
-            narrow(step, reader, acted);
+            puts.retain(shown);
+            narrow(step, reader, got);
         }
         Outcome::PolicyChanged { .. } if !may_administer(view, reader) => seen.body = Body::Empty,
         _ => {}
     }
     seen
-}
-
-fn keep_own(puts: &mut Vec<Put>, reader: &AgentId) {
-    puts.retain(|put| put.agent == *reader);
 }
 
 /// `acted` says whether the reader sent the act or it was put for it: then it sees what the act itself did.

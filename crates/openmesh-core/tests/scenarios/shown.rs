@@ -51,9 +51,11 @@ pub(crate) fn seen(stage: &Stage, reader: &str) -> Vec<String> {
             row.pointer("/outcome/step/summary").and_then(serde_json::Value::as_str).unwrap_or_default();
         let inboxes = seen.puts().iter().map(|put| format!("{}:{}", put.agent, put.number));
         let inboxes: Vec<_> = inboxes.collect();
-        let text = if row.get("text").is_some() { " with its text" } else { "" };
+        let body = ["message", "text"].iter().find(|part| row.get(**part).is_some());
+        let body = body.map(|part| format!(" with its {part}")).unwrap_or_default();
+        let sender = seen.header.sender.map(|sender| format!(" by {sender}")).unwrap_or_default();
         let said = format!(
-            "{} {}{text} in {} | {step} | {}",
+            "{} {}{sender}{body} in {} | {step} | {}",
             seen.header.position.seq,
             seen.header.outcome.kind(),
             logs.join(" "),

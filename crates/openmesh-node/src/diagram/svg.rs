@@ -128,7 +128,9 @@ impl Picture {
 
     /// The act, over the part of the arrow next to its sender.
     fn label(&mut self, y: usize, from: usize, goes_right: bool, row: &Row) {
-        let (start, half) = (self.lifeline(from), COLUMN_WIDTH / 2);
+        // A refused act's line is shorter, and ends in a cross.
+        let half = if row.is_refusal() { COLUMN_WIDTH / 2 - 22 } else { COLUMN_WIDTH / 2 };
+        let start = self.lifeline(from);
         let x = if goes_right { start + half } else { start.saturating_sub(half) };
         let red = if row.is_refusal() { " red" } else { "" };
         let (base, act) = (y - 6, escaped(&cut(&row.act, ACT_CHARS_MAX)));

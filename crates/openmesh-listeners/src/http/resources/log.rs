@@ -5,7 +5,7 @@ mod filter;
 mod page;
 mod query;
 
-pub(crate) use filter::{filter_of, with_filter};
+pub(crate) use filter::{expression_of, filter_of, with_filter};
 
 use crate::http::operation::Operation;
 

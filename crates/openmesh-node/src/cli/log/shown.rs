@@ -46,6 +46,9 @@ pub(crate) fn csv_row(record: &Value) -> String {
 
 fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let quoted = cells.map(|cell| {
+        // A spreadsheet would take such a cell for a formula.
+        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let cell = if is_formula { format!("'{cell}") } else { cell };
         let plain = !cell.contains(['"', ',', '\n', '\r']);
         if plain { cell } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
     });
@@ -70,6 +73,7 @@ pub(crate) fn line(record: &Value, names: &Names) -> String {
 fn describe(record: &Value) -> String {
     let outcome = |key: &str| text(record, &format!("/outcome/{key}"));
     match text(record, "/kind").as_str() {
+        "message" if record.get("message").is_none() => format!("notice: {}", outcome("step/summary")),
         "message" => {
             let attribute = |name: &str| text(record, &format!("/message/attributes/{name}"));
             let to = attribute("to");
@@ -108,10 +112,10 @@ mod tests {
     #[test]
     fn csv_has_a_cell_for_each_column_and_quotes_what_must_be() {
         let record = json!({
-            "seq": 3, "epoch": 1, "at": "t", "kind": "message", "sender": "did:key:z",
+            "seq": 3, "epoch": 1, "at": "=t", "kind": "message", "sender": "did:key:z",
             "outcome": {"step": null}, "message": {"attributes": {"id": "a,b", "to": "x"}, "payload": {"say": "\"hi\""}},
         });
         assert_eq!(csv_head().split(',').count(), 14);
-        assert_eq!(csv_row(&record), r#"3,1,t,message,did:key:z,"a,b",,,x,,,,,"{""say"":""\""hi\""""}""#);
+        assert_eq!(csv_row(&record), r#"3,1,'=t,message,did:key:z,"a,b",,,x,,,,,"{""say"":""\""hi\""""}""#);
     }
 }

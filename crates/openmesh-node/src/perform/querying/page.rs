@@ -201,12 +201,20 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
+    /// What the asker sees of a record, if it may read it and what it sees fits: what it does not see must not be found
+    /// out by asking for it.
+    fn seen(&self, stored: &StoredRecord) -> Option<Record> {
+        let agent = &self.question.agent;
+        let record = decode(stored).filter(|record| self.matcher.matches(record))?;
+        let seen =
+            may_read(self.view, agent, &record, now()).then(|| as_seen_by(self.view, agent, &record))?;
+        self.matcher.matches(&seen).then_some(seen)
+    }
+
     fn take(&mut self, stored: &StoredRecord) {
         self.looked_at += 1;
-        let record = decode(stored).filter(|record| self.matcher.matches(record));
-        if let Some(record) = record.filter(|record| may_read(self.view, &self.question.agent, record, now()))
-        {
-            let text = render(&as_seen_by(self.view, &self.question.agent, &record));
+        if let Some(seen) = self.seen(stored) {
+            let text = render(&seen);
             if self.bytes + text.len() > PAGE_BYTES_MAX && !self.page.records.is_empty() {
                 self.is_full = true;
                 return;

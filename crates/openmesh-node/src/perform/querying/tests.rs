@@ -6,7 +6,8 @@ use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Reco
 use openmesh_core::admit::{VerifiedRoots, admit};
 use openmesh_core::record::Record;
 use openmesh_core::{
-    Config, ConnectionId, Input, Matcher, Partition, Plan, Question, Ticket, View, may_ask_for, may_read,
+    Config, ConnectionId, Input, Matcher, Partition, Plan, Question, Ticket, View, as_seen_by, may_ask_for,
+    may_read,
 };
 use openmesh_message::frame::{Command, LogFilter, Verdict};
 use openmesh_message::{
@@ -207,8 +208,10 @@ fn naive(stage: &Stage, records: &[Record], question: &Question) -> Vec<u64> {
     if topic.is_some_and(|topic| !may_ask_for(&view, &question.agent, topic)) {
         return Vec::new();
     }
-    let fits =
-        |record: &&Record| matcher.matches(record) && may_read(&view, &question.agent, record, stage.now);
+    let reader = &question.agent;
+    let fits = |record: &&Record| {
+        may_read(&view, reader, record, stage.now) && matcher.matches(&as_seen_by(&view, reader, record))
+    };
     records.iter().filter(fits).map(|record| record.header.position.seq).collect()
 }
 

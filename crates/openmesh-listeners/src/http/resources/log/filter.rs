@@ -3,7 +3,7 @@
 use crate::http::operation::{AGENT, Call, Operation, TIME, TOPIC_PATTERN, UUID};
 use crate::http::problem::Failure;
 use crate::http::shape::{formed, text, word};
-use openmesh_core::Rejection;
+use openmesh_core::{EXPRESSION_BYTES_MAX, Rejection, RowFilter};
 use openmesh_message::frame::{LogFilter, Verdict};
 use openmesh_message::limits::{MESSAGE_ID_BYTES_MAX, TOPIC_BYTES_MAX};
 use openmesh_message::{AgentRef, Timestamp};
@@ -22,6 +22,17 @@ pub(crate) fn with_filter(operation: Operation) -> Operation {
         .in_query("verdict", word(&["accepted", "refused"]), "What came of a message.")
         .in_query("since", formed(40, TIME), "Decided then or later.")
         .in_query("until", formed(40, TIME), "Decided before then.")
+        .in_query(
+            "where",
+            text(EXPRESSION_BYTES_MAX),
+            "A CEL expression over the record: paths, comparisons, `&& || ! in`, `has()`, `startsWith` and the like.",
+        )
+}
+
+/// The expression that a call's records must fit besides.
+pub(crate) fn expression_of(call: &Call) -> Result<Option<RowFilter>, Failure> {
+    let compiled = call.text("where").map(RowFilter::compile).transpose();
+    Ok(compiled.map_err(|why| Rejection::BadArgument("where", why))?)
 }
 
 /// The filter of a call; `None` if it names an agent that nobody knows, so that nothing can fit.

@@ -2,7 +2,7 @@
 
 use super::csv::to_csv;
 use super::page::Asked;
-use super::{filter_of, with_filter};
+use super::{expression_of, filter_of, with_filter};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
 use crate::http::shape::{Shape, optional, required, text};
 use axum::body::Body;
@@ -65,6 +65,7 @@ pub(super) fn operation() -> Operation {
 
 async fn run(call: Call) -> Answer {
     let Some(filter) = filter_of(&call)? else { return answer(&call, &[], None, None) };
+    let expression = expression_of(&call)?;
     let newest_first = call.is("newestFirst");
     let asked = Asked { agent: call.caller.agent, filter: &filter, newest_first };
     let after_seq = call.text("pageToken").map(|token| asked.after_seq(token)).transpose()?.unwrap_or(0);
@@ -82,8 +83,9 @@ async fn run(call: Call) -> Answer {
         Reply::Log(page) => page,
         _ => LogPage::default(),
     };
-    let records: Vec<Value> =
-        page.records.iter().filter_map(|record| serde_json::from_str(record).ok()).collect();
+    let fits = |record: &Value| expression.as_ref().is_none_or(|expression| expression.fits(record));
+    let records = page.records.iter().filter_map(|record| serde_json::from_str(record).ok());
+    let records: Vec<Value> = records.filter(fits).collect();
     let next = page.next_after_seq.map(|seq| asked.token(seq));
     answer(&call, &records, next, page.index_building)
 }

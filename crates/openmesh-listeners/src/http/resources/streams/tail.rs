@@ -4,10 +4,10 @@ use super::sse::{EVENT_STREAM, Source, Told, respond};
 use crate::http::door::Line;
 use crate::http::operation::{Access, Answer, Call, Operation};
 use crate::http::problem::Failure;
-use crate::http::resources::log::{filter_of, with_filter};
+use crate::http::resources::log::{expression_of, filter_of, with_filter};
 use crate::http::shape::Shape;
 use axum::http::Method;
-use openmesh_core::Rejection;
+use openmesh_core::{Rejection, RowFilter};
 use openmesh_message::Scope;
 use openmesh_message::frame::{Command, LogFilter, Reply};
 use serde_json::Value;
@@ -36,9 +36,10 @@ pub(super) fn operation() -> Operation {
 
 async fn run(call: Call) -> Answer {
     let filter = filter_of(&call)?.ok_or(Rejection::UnknownAgent)?;
+    let expression = expression_of(&call)?;
     let after_seq = call.number("Last-Event-ID").unwrap_or(HEAD);
     let (line, _) = Line::open_stream(call.caller.agent, false, &call.door.mesh).await?;
-    let mut tail = Tail { line, filter, after_seq };
+    let mut tail = Tail { line, filter, expression, after_seq };
     if after_seq == HEAD {
         tail.ask(1).await?;
     }
@@ -50,6 +51,7 @@ async fn run(call: Call) -> Answer {
 struct Tail {
     line: Arc<Line>,
     filter: LogFilter,
+    expression: Option<RowFilter>,
     after_seq: u64,
 }
 
@@ -64,7 +66,8 @@ impl Tail {
         };
         let Reply::Log(page) = self.line.ask(command).await? else { return Ok(Vec::new()) };
         let records = page.records.iter().filter_map(|record| serde_json::from_str(record).ok());
-        let records: Vec<Value> = records.collect();
+        let fits = |record: &Value| self.expression.as_ref().is_none_or(|expression| expression.fits(record));
+        let records: Vec<Value> = records.filter(fits).collect();
         self.after_seq = page.next_after_seq.unwrap_or(self.after_seq);
         Ok(records)
     }
