@@ -220,12 +220,6 @@ impl Partition {
         Ok(None)
     }
 
-    fn reload_policy(&self, caller: Caller, token: &str, plan: &mut Plan) -> Answer {
-        self.decide_plain(caller, Action::Administer, Some(token))?;
-        plan.effects.push(Effect::ReloadPolicy(caller.ticket));
-        Ok(None)
-    }
-
     fn get_receipt(&self, caller: Caller, message: &Digest, id: &str, plan: &mut Plan) -> Answer {
         let long_ago = Timestamp::from_millis(i64::MAX);
         match self.state.dedup.look_up(&caller.agent, id, message, long_ago) {

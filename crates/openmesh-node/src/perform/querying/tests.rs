@@ -101,8 +101,10 @@ impl Stage {
         let target = match kind {
             0..=3 => Target::Topic(TOPICS[kind as usize].parse().unwrap()),
             4 => {
-                return self
-                    .command(from, Command::Lease { messages_max: 2, visibility_ms: 60_000, wait_ms: 0 });
+                return self.command(
+                    from,
+                    Command::Lease { messages_max: 2, visibility_ms: 60_000, wait_ms: 0, least: None },
+                );
             }
             5 => Target::Agent(AgentRef::Name("nobody".parse().unwrap())),
             _ => Target::Inbox(AgentRef::Name(NAMES[draw as usize / 32 % NAMES.len()].parse().unwrap())),
