@@ -84,6 +84,12 @@ const CAMPAIGNS: &[Campaign] = &[
         ],
         environment: &[],
     },
+    Campaign {
+        name: "http-api",
+        what: "10 minutes of schemathesis, all checks on, against the HTTP API",
+        arguments: &["run", "--quiet", "-p", "xtask", "--", "api", "--seconds", "600"],
+        environment: &[],
+    },
 ];
 
 /// Runs the named campaigns, or all; tells whether every one passed.

@@ -1,6 +1,7 @@
 //! Every developer command: `cargo xtask --help`. Each subcommand is a file of its own.
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
 
+mod api;
 mod campaign;
 mod command;
 mod fuzz;
@@ -61,6 +62,12 @@ enum Command {
     },
     /// Runs the fuzz targets under libFuzzer, each for some time.
     Fuzz(fuzz::Options),
+    /// Runs schemathesis against the HTTP API of a real node.
+    Api {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Writes the files that are derived from others.
     Generate {
         /// Write nothing; fail when a file is stale.
@@ -89,6 +96,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Simulate { seed, count } => campaign::simulate(seed, count),
         Command::Campaign { names, list } => campaign::run(&names, list),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Api { seconds } => api::run(seconds),
         Command::Generate { check } => generate::run(check),
     }
 }

@@ -27,6 +27,10 @@ pub(crate) enum Work {
     SdkPython(&'static [&'static str]),
     /// pytest over the Python SDK, against the program that cargo built.
     SdkPytest(&'static [&'static str]),
+    /// Python with these arguments and what the tests of HTTP import, against the program that cargo built.
+    HttpPython(&'static [&'static str]),
+    /// pytest over the tests of HTTP that are Python's, against the program that cargo built.
+    HttpPytest(&'static [&'static str]),
     /// Cargo with these arguments, its tests counted by libtest's lines.
     Libtest(&'static [&'static str]),
     /// Every test of the workspace: by nextest where it is installed.
@@ -37,6 +41,9 @@ pub(crate) enum Work {
 #[cfg(test)]
 const TOTAL_BUDGET: Duration = Duration::from_secs(45 * 60);
 
+/// The tests of HTTP that are Python's.
+const HTTP_TESTS: &str = "crates/openmesh-node/tests/http";
+
 /// Every suite, in the order they run: what fails fast comes first.
 pub(crate) const SUITES: &[Suite] = &[
     quick("format", 30, Work::Cargo(&["fmt", "--all", "--check"])),
@@ -44,13 +51,15 @@ pub(crate) const SUITES: &[Suite] = &[
     slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
     slow("wire", 30, Work::WirePython(&["-B", "spec/vectors/check.py"])),
     quick("lints", 480, Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
-    slow("tests", 1_530, Work::Tests),
+    slow("tests", 1_350, Work::Tests),
     slow("python-lints", 90, Work::SdkPython(&["-B", "sdk/python/check.py"])),
     slow(
         "python",
         180,
         Work::SdkPytest(&["-B", "-m", "pytest", "-q", "-c", "sdk/python/pyproject.toml", "sdk/python/tests"]),
     ),
+    slow("http", 60, Work::HttpPytest(&["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", HTTP_TESTS])),
+    slow("http-api", 120, Work::HttpPython(&["-B", "crates/openmesh-node/tests/http/api.py", "45"])),
     slow("doc-tests", 240, Work::Libtest(&["test", "--workspace", "--doc"])),
 ];
 

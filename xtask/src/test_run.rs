@@ -3,7 +3,7 @@
 use crate::command::Step;
 use crate::suites::{SUITES, Suite, Work};
 use crate::tally::{Counting, NOT_RUN, Tally};
-use crate::tools::{DENY, SDK_PYTHON, Tool, WIRE_PYTHON, on_path};
+use crate::tools::{DENY, HTTP_PYTHON, SDK_PYTHON, Tool, WIRE_PYTHON, on_path};
 use crate::workspace::{cargo, metadata, output, root};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -144,6 +144,9 @@ impl Run {
             Work::WirePython(arguments) => self.with_tool(&WIRE_PYTHON, arguments)?,
             Work::SdkPython(arguments) => self.with_tool(&SDK_PYTHON, arguments)?,
             Work::SdkPytest(arguments) => self.with_program(self.with_tool(&SDK_PYTHON, arguments)?)?,
+            Work::HttpPython(arguments) | Work::HttpPytest(arguments) => {
+                self.with_program(self.with_tool(&HTTP_PYTHON, arguments)?)?
+            }
         })
     }
 
@@ -194,6 +197,7 @@ fn tool_of(work: Work) -> Option<Tool> {
         Work::Deny(_) => Some(DENY),
         Work::WirePython(_) => Some(WIRE_PYTHON),
         Work::SdkPython(_) | Work::SdkPytest(_) => Some(SDK_PYTHON),
+        Work::HttpPython(_) | Work::HttpPytest(_) => Some(HTTP_PYTHON),
         Work::Cargo(_) | Work::Xtask(_) | Work::Libtest(_) | Work::Tests => None,
     }
 }
@@ -221,7 +225,11 @@ fn describe(work: Work) -> String {
         Work::Cargo(arguments) | Work::Libtest(arguments) => format!("cargo {}", arguments.join(" ")),
         Work::Xtask(arguments) => format!("cargo xtask {}", arguments.join(" ")),
         Work::Deny(arguments) => format!("cargo deny {}", arguments.join(" ")),
-        Work::WirePython(arguments) | Work::SdkPython(arguments) | Work::SdkPytest(arguments) => {
+        Work::WirePython(arguments)
+        | Work::SdkPython(arguments)
+        | Work::SdkPytest(arguments)
+        | Work::HttpPython(arguments)
+        | Work::HttpPytest(arguments) => {
             format!("python {}", arguments.join(" "))
         }
         Work::Tests => format!("cargo {}", test_arguments().join(" ")),
@@ -232,10 +240,13 @@ fn counting_of(work: Work) -> Counting {
     match work {
         Work::Tests if has_nextest() => Counting::Nextest,
         Work::Tests | Work::Libtest(_) => Counting::Libtest,
-        Work::SdkPytest(_) => Counting::Pytest,
-        Work::Cargo(_) | Work::Xtask(_) | Work::Deny(_) | Work::WirePython(_) | Work::SdkPython(_) => {
-            Counting::Whole
-        }
+        Work::SdkPytest(_) | Work::HttpPytest(_) => Counting::Pytest,
+        Work::Cargo(_)
+        | Work::Xtask(_)
+        | Work::Deny(_)
+        | Work::WirePython(_)
+        | Work::SdkPython(_)
+        | Work::HttpPython(_) => Counting::Whole,
     }
 }
 

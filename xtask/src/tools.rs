@@ -53,6 +53,14 @@ pub(crate) const SDK_PYTHON: Tool = Tool {
     shared: false,
 };
 
+/// Python with what the tests of HTTP import and run.
+pub(crate) const HTTP_PYTHON: Tool = Tool {
+    name: "http-python",
+    packages: &["schemathesis", "cloudevents", "websockets", "pytest"],
+    program: "python",
+    shared: false,
+};
+
 /// Stands in an environment once everything is installed in it.
 const COMPLETE: &str = "complete";
 

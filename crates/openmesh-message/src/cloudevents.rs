@@ -14,4 +14,4 @@ pub use batch::{EVENTS_MAX, from_batch, to_batch};
 pub use binary::{HEADER_PREFIX, from_headers, to_headers};
 pub use error::EventError;
 pub use media_type::{BATCH_JSON, JSON, STRUCTURED_JSON, essence, is_json};
-pub use structured::{ENVELOPE_KEYS_MAX, from_json, from_value, to_json, to_value};
+pub use structured::{ENVELOPE_KEYS_MAX, canonical_json, from_json, from_value, to_json, to_value};

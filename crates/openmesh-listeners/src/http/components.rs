@@ -1,6 +1,6 @@
 //! Shapes that several operations answer, by name.
 
-use super::shape::{Shape, any_text, optional, required, text, word};
+use super::shape::{NUMBER_MAX, Shape, any_text, optional, required, text, word};
 use openmesh_message::cloudevents::EVENTS_MAX;
 use openmesh_message::limits::{FRAME_BYTES_MAX, PROOF_PATH_MAX};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ pub(crate) fn schemas() -> Value {
         "Problem": problem().to_schema(),
         "Event": event(&[]),
         "EventToSend": event(&["to"]),
+        "ForeignEvent": event(&["specversion", "id", "source", "type"]),
         "Receipt": receipt().to_schema(),
         "Outcome": outcome().to_schema(),
         "Agent": agent().to_schema(),
@@ -56,7 +57,7 @@ fn event(required: &[&str]) -> Value {
     let mut schema = json!({
         "type": "object",
         "properties": {
-            "specversion": attribute("`1.0`"),
+            "specversion": {"type": "string", "enum": ["1.0"]},
             "id": attribute("the sender's own name for the message, used once"),
             "source": attribute("the sender, `did:key:…`"),
             "type": attribute("CloudEvents' type"),
@@ -82,7 +83,7 @@ fn receipt() -> Shape {
     let digests = Shape::List(Box::new(text(43)), RECEIPT_PATH_MAX.max(PROOF_PATH_MAX));
     let log = Shape::Object(vec![
         required("log", text(1_024), ""),
-        required("seq", Shape::Integer(1, i64::MAX), ""),
+        required("seq", Shape::Integer(1, NUMBER_MAX), ""),
     ]);
     let proof = Shape::Object(vec![
         required("node", text(64), "the node that signed"),
@@ -98,7 +99,7 @@ fn receipt() -> Shape {
         required("duplicate", Shape::Boolean, "whether it had been taken in before"),
         required("policy_version", text(43), ""),
         required("at", text(40), "when it was decided"),
-        required("at_ms", Shape::Integer(0, i64::MAX), "the same, as it is signed"),
+        required("at_ms", Shape::Integer(0, NUMBER_MAX), "the same, as it is signed"),
         required("proof", proof, ""),
     ])
 }

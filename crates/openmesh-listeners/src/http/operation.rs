@@ -7,7 +7,7 @@ mod routes;
 
 pub(crate) use call::{Answer, Call, json_answer, no_content, unsupported_media};
 pub(crate) use document::openapi;
-pub(crate) use forms::{AGENT, AGENT_NAME, DIGEST, ETAG, TIME, TOPIC, TOPIC_PATTERN, UUID};
+pub(crate) use forms::{AGENT, AGENT_NAME, DEFINITION, DIGEST, ETAG, TIME, TOPIC, TOPIC_PATTERN, UUID};
 pub(crate) use routes::router;
 
 use super::shape::Shape;
@@ -69,6 +69,7 @@ pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     pub(crate) about: &'static str,
+    pub(crate) is_required: bool,
     pub(crate) example: Option<&'static str>,
 }
 
@@ -143,6 +144,14 @@ impl Operation {
         self.parameter(Place::Header, name, shape, about)
     }
 
+    /// The latest parameter must be given.
+    pub(crate) fn needed(mut self) -> Self {
+        if let Some(parameter) = self.parameters.last_mut() {
+            parameter.is_required = true;
+        }
+        self
+    }
+
     /// An example of the latest parameter.
     pub(crate) fn example(mut self, example: &'static str) -> Self {
         if let Some(parameter) = self.parameters.last_mut() {
@@ -207,7 +216,8 @@ impl Operation {
     }
 
     fn parameter(mut self, place: Place, name: &'static str, shape: Shape, about: &'static str) -> Self {
-        self.parameters.push(Parameter { place, name, shape, about, example: None });
+        let is_required = place == Place::Path;
+        self.parameters.push(Parameter { place, name, shape, about, is_required, example: None });
         self
     }
 }

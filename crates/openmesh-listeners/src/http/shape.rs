@@ -1,6 +1,12 @@
 //! The shape of JSON and of parameters: one declaration that is both written into the OpenAPI document and enforced.
 
+use openmesh_message::limits::JSON_NUMBER_MAX;
 use serde_json::{Map, Value, json};
+
+/// The largest integer of JSON that every reader takes for itself (RFC 7493).
+pub(crate) const NUMBER_MAX: i64 = JSON_NUMBER_MAX.cast_signed();
+/// Up to here the pattern of a form bounds its length, too.
+const BOUNDED_BY_PATTERN_MAX: usize = 128;
 
 /// What a value must be.
 #[derive(Clone, Debug)]
@@ -76,6 +82,11 @@ pub(crate) const fn any_text(max: usize) -> Shape {
 /// A string of one form.
 pub(crate) const fn formed(max: usize, form: Form) -> Shape {
     Shape::Text(Text { min: 1, max, form: Some(form), words: &[] })
+}
+
+/// A string of one form, or an empty one that stands for none.
+pub(crate) const fn formed_or_empty(max: usize, form: Form) -> Shape {
+    Shape::Text(Text { min: 0, max, form: Some(form), words: &[] })
 }
 
 /// One of these words.
@@ -178,6 +189,9 @@ impl Text {
             return json!({"type": "string", "enum": self.words});
         }
         let mut schema = json!({"type": "string", "minLength": self.min, "maxLength": self.max});
+        if self.form.is_some() && self.max <= BOUNDED_BY_PATTERN_MAX {
+            schema = json!({"type": "string"});
+        }
         if let (Some(form), Some(schema)) = (self.form, schema.as_object_mut()) {
             schema.insert("pattern".to_owned(), json!(form.pattern));
             if let Some(format) = form.format {
@@ -196,7 +210,7 @@ impl Text {
         if chars < self.min || chars > self.max {
             return Some(format!("has {chars} characters, not {} to {}", self.min, self.max));
         }
-        let form = self.form.filter(|form| !(form.fits)(value));
+        let form = self.form.filter(|form| chars > 0 && !(form.fits)(value));
         form.map(|form| format!("is not of the form {}", form.pattern))
     }
 }

@@ -59,6 +59,11 @@ pub fn to_value(envelope: &Envelope) -> Value {
     Value::Object(members)
 }
 
+/// The RFC 8785 form of a payload that is JSON; `None` if it is none.
+pub fn canonical_json(payload: &[u8]) -> Option<Bytes> {
+    canonical(&json::parse_strict(payload).ok()?).ok()
+}
+
 /// The text of an attribute's value: of a boolean or integer its canonical form; `None` of null, which is absence.
 fn attribute_text(name: &str, value: &Value) -> Result<Option<String>, EventError> {
     match value {

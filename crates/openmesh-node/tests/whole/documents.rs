@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The pages.
-const PAGES: [&str; 4] = ["README.md", "docs/first-agents.md", "docs/cli.md", "docs/operating/tls.md"];
+const PAGES: [&str; 5] =
+    ["README.md", "docs/first-agents.md", "docs/cli.md", "docs/http.md", "docs/operating/tls.md"];
 /// Commands for the reader's shell that a test has no use for.
 const NOT_OURS: [&str; 4] = ["cargo build", "cargo xtask", "export PATH", "git clone"];
+
+/// Where a node serves HTTP unless told otherwise; the test's nodes take a free port.
+const HTTP: &str = "127.0.0.1:7448";
 
 /// What a page has to run.
 enum Part {
@@ -71,6 +75,11 @@ fn script(parts: &[Part]) -> String {
     script + "echo 'all commands ran'\n"
 }
 
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -89,7 +98,8 @@ fn every_documented_command_runs() {
                 std::fs::write(folder.path().join(name), text).unwrap();
             }
         }
-        let script = script(&parts);
+        let http = free_address();
+        let script = script(&parts).replace(HTTP, &http);
         let commands = script.matches("echo '+'").count();
         assert!(commands > 5, "{page} shows {commands} commands");
         let ran = Command::new("timeout")
@@ -98,6 +108,7 @@ fn every_documented_command_runs() {
             .env("PATH", &path)
             .env("OPENMESH_HOME", folder.path().join("home"))
             .env("OPENMESH_LISTEN", "127.0.0.1:0")
+            .env("OPENMESH_HTTP", &http)
             .env("TMPDIR", folder.path())
             .output()
             .unwrap();

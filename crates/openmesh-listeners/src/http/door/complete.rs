@@ -1,4 +1,5 @@
-//! What the node signs it completes: attributes that every message has, and addresses as people write them.
+//! What the node signs it completes: attributes that every message has, addresses as people write them, JSON in its
+//! canonical form.
 //!
 //! A message that brings its own proof, or comes from an agent that signs for itself, is taken as it stands.
 
@@ -7,6 +8,7 @@ use crate::http::caller::Caller;
 use crate::http::problem::Failure;
 use openmesh_adapter::now;
 use openmesh_core::{Rejection, View};
+use openmesh_message::cloudevents::{canonical_json, is_json};
 use openmesh_message::{Address, Attributes, Digest, Envelope, NameRange, json};
 
 const UNTYPED: &str = "mesh/untyped.v1";
@@ -22,6 +24,11 @@ impl Door {
         let agent = view.directory.agent(&caller.agent);
         let (keyid, kept) =
             agent.and_then(|agent| agent.custodial_key()).ok_or(Rejection::CustodyUnavailable)?;
+        if is_json(envelope.attributes.get("datacontenttype"))
+            && let Some(canonical) = canonical_json(&envelope.payload)
+        {
+            envelope.payload = canonical;
+        }
         envelope.attributes = filled(expanded(&envelope.attributes, &view)?, &envelope, caller)?;
         let signed = self.custodian.sign(&mut envelope, keyid, &kept.nonce);
         signed.map_err(|_| Rejection::CustodyUnavailable)?;

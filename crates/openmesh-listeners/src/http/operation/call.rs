@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use openmesh_core::Rejection;
 use openmesh_message::Problem;
 use openmesh_message::cloudevents::{essence, is_json};
-use openmesh_message::json::{self, JsonLimits};
+use openmesh_message::json::{self as strict, JsonLimits};
 use openmesh_message::limits::{JSON_DEPTH_MAX, JSON_KEYS_MAX};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub(crate) struct Call {
     /// What remains of the request, for operations that take over its connection.
     pub(crate) parts: Option<axum::http::request::Parts>,
     /// Parameters by name, as declared.
+    /// The body, if it was declared as JSON.
+    pub(super) value: Value,
     pub(super) given: BTreeMap<&'static str, Value>,
 }
 
@@ -70,7 +72,8 @@ impl Call {
 
     /// The body, which had the declared shape.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| Failure::argument("body", error.to_string()))
+        serde_json::from_value(self.value.clone())
+            .map_err(|error| Failure::argument("body", error.to_string()))
     }
 
     /// The media type of the body.
@@ -101,7 +104,12 @@ pub(super) fn check_parameters(
     }
     let mut values = BTreeMap::new();
     for parameter in &operation.parameters {
-        let Some(text) = given.text(parameter.place, parameter.name)? else { continue };
+        let Some(text) = given.text(parameter.place, parameter.name)? else {
+            if parameter.is_required {
+                return Err(Failure::argument(parameter.name, "this is needed"));
+            }
+            continue;
+        };
         let value = parameter.shape.read(&text);
         if let Err(misfit) = parameter.shape.check(&value) {
             return Err(Failure::argument(parameter.name, misfit.why));
@@ -134,27 +142,43 @@ impl Given<'_> {
 }
 
 /// Checks a body against its declaration, unless the operation reads it by itself.
-pub(super) fn check_body(operation: &Operation, headers: &HeaderMap, body: &Bytes) -> Result<(), Failure> {
+pub(super) fn check_body(operation: &Operation, headers: &HeaderMap, body: &Bytes) -> Result<Value, Failure> {
     let Some(declared) = &operation.body else {
         return if body.is_empty() {
-            Ok(())
+            Ok(Value::Null)
         } else {
             Err(Failure::argument("body", "this operation takes no body"))
         };
     };
     if declared.is_raw {
-        return Ok(());
+        return Ok(Value::Null);
     }
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if media.is_none_or(|media| !is_json(Some(media))) {
         return Err(unsupported_media("application/json"));
     }
     let limits = JsonLimits { depth: JSON_DEPTH_MAX + 2, keys: JSON_KEYS_MAX + 200 };
-    let value = json::parse_within(body, limits).map_err(Rejection::from)?;
+    let mut value = strict::parse_within(body, limits).map_err(Rejection::from)?;
+    whole(&mut value);
     for (_, shape, _) in &declared.media {
         shape.check(&value).map_err(|misfit| Failure::argument(misfit.pointer, misfit.why))?;
     }
-    Ok(())
+    Ok(value)
+}
+
+/// To JSON Schema `2.0` is an integer; here it is from now on.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
+            if let Some(float) = float {
+                *value = json!(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(members) => members.values_mut().for_each(whole),
+        _ => {}
+    }
 }
 
 /// The body is of a media type that the operation does not read.

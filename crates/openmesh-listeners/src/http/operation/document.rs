@@ -71,7 +71,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Place::Header => "header",
     };
     let mut described = json!({
-        "name": parameter.name, "in": place, "required": parameter.place == Place::Path,
+        "name": parameter.name, "in": place, "required": parameter.is_required,
         "description": parameter.about, "schema": parameter.shape.to_schema(),
     });
     if let (Some(example), Some(members)) = (parameter.example, described.as_object_mut()) {

@@ -1,7 +1,9 @@
 //! Forms that parameters and members have: a pattern for the document, and the check that stands for it.
 
 use crate::http::shape::Form;
-use openmesh_message::{AgentName, AgentRef, Digest, Timestamp, TopicPath, TopicPattern};
+use openmesh_message::{
+    AgentName, AgentRef, Authority, Digest, Timestamp, TopicPath, TopicPattern, VersionedName,
+};
 
 /// The name of an agent.
 pub(crate) const AGENT_NAME: Form = Form {
@@ -50,9 +52,15 @@ pub(crate) const TOPIC: Form = Form {
 };
 /// A pattern of topics.
 pub(crate) const TOPIC_PATTERN: Form = Form {
-    pattern: r"^\$?[A-Za-z0-9_~*-][A-Za-z0-9._~-]*(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\*)){0,14}(/\*\*)?$",
+    pattern: r"^(\*\*|(\$?[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,31}|\*)(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,31}){0,6}(/\*)?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,31}){0,6}(/\*\*)?)$",
     format: None,
     fits: |text| text.parse::<TopicPattern>().is_ok() && !has_hidden_level(text),
+};
+/// The name and version of a definition.
+pub(crate) const DEFINITION: Form = Form {
+    pattern: r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?/[a-z]([a-z0-9-]{0,30}[a-z0-9])?@v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
+    format: None,
+    fits: |text| VersionedName::parse(text, Authority::OpenMesh).is_ok(),
 };
 /// An entity tag, or `*`.
 pub(crate) const ETAG: Form = Form {

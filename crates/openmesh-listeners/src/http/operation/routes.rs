@@ -86,11 +86,11 @@ async fn call(
     let query = query_of(&parts)?;
     let given = check_parameters(operation, &Given { path: &path, query: &query, headers: &parts.headers })?;
     let body = read_body(body).await?;
-    check_body(operation, &parts.headers, &body)?;
+    let value = check_body(operation, &parts.headers, &body)?;
     let headers = std::mem::take(&mut parts.headers);
     parts.headers.clone_from(&headers);
     let key = given.get("Idempotency-Key").and_then(|key| key.as_str()).map(str::to_owned);
-    let call = Call { door, caller, headers, body, parts: Some(parts), given };
+    let call = Call { door, caller, headers, body, parts: Some(parts), value, given };
     match key.filter(|_| operation.takes_key) {
         Some(key) => idempotency::once(operation, key, call).await,
         None => (operation.run)(call).await,

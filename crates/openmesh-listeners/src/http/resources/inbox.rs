@@ -9,7 +9,7 @@ mod peek;
 mod recall;
 
 use crate::http::operation::Operation;
-use crate::http::shape::Shape;
+use crate::http::shape::{NUMBER_MAX, Shape};
 
 /// Longest lease, and longest delay of a message given back.
 const VISIBILITY_MS_MAX: i64 = 12 * 60 * 60 * 1000;
@@ -30,10 +30,10 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A fencing token.
 const fn fencing_token() -> Shape {
-    Shape::Integer(1, i64::MAX)
+    Shape::Integer(1, NUMBER_MAX)
 }
 
 /// Numbers of messages in the inbox; none means all of the lease.
 fn numbers() -> Shape {
-    Shape::List(Box::new(Shape::Integer(1, i64::MAX)), LEASE_MESSAGES_MAX as usize)
+    Shape::List(Box::new(Shape::Integer(1, NUMBER_MAX)), LEASE_MESSAGES_MAX as usize)
 }

@@ -1,7 +1,7 @@
 //! `GET /v1/schemas/{definition}`, `GET /v1/protocols/{definition}`: one definition, in its stored form.
 
 use crate::http::operation::{Access, Answer, Call, ETAG, Operation};
-use crate::http::shape::{Shape, formed, text};
+use crate::http::shape::{Shape, formed_or_empty, text};
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use openmesh_core::Rejection;
@@ -25,7 +25,7 @@ pub(super) fn schema() -> Operation {
     .access(Access::Scope(Scope::Read))
     .in_path("definition", text(NAME_CHARS_MAX), NAME)
     .example("market/rfp@^1")
-    .in_header("If-None-Match", formed(70, ETAG), "The entity tag of what the caller has.")
+    .in_header("If-None-Match", formed_or_empty(70, ETAG), "The entity tag of what the caller has.")
     .answers_media(200, "The schema", "application/schema+json", Shape::Json)
     .answers_nothing(304, "The caller has it")
     .problems(&[404])
@@ -42,14 +42,19 @@ pub(super) fn protocol() -> Operation {
     .access(Access::Scope(Scope::Read))
     .in_path("definition", text(NAME_CHARS_MAX), NAME)
     .example("market/negotiation@^1")
-    .in_header("If-None-Match", formed(70, ETAG), "The entity tag of what the caller has.")
+    .in_header("If-None-Match", formed_or_empty(70, ETAG), "The entity tag of what the caller has.")
     .answers_media(200, "The protocol", "application/json", Shape::Json)
     .answers_nothing(304, "The caller has it")
     .problems(&[404])
 }
 
 async fn run(call: Call, command: Command, media: &'static str) -> Answer {
-    let Reply::Definition { name, stored } = call.door.ask(call.caller.agent, command).await? else {
+    let reply = call.door.ask(call.caller.agent, command).await.map_err(|failure| {
+        // What is no name of a definition is the name of none.
+        let is_no_name = failure.problem.code == "argument.malformed";
+        if is_no_name { Rejection::NotFound.into() } else { failure }
+    })?;
+    let Reply::Definition { name, stored } = reply else {
         return Err(Rejection::NotFound.into());
     };
     let asked = call.path("definition");

@@ -1,9 +1,9 @@
 //! `PUT /v1/schemas/{definition}`: publishes a schema under a name and version.
 
 use super::get::tag;
-use crate::http::operation::{Access, Answer, Call, Operation, json_answer, unsupported_media};
+use crate::http::operation::{Access, Answer, Call, DEFINITION, Operation, json_answer, unsupported_media};
 use crate::http::problem::Failure;
-use crate::http::shape::{Shape, required, text};
+use crate::http::shape::{Shape, formed, required, text};
 use axum::http::{Method, StatusCode};
 use openmesh_core::Rejection;
 use openmesh_message::Scope;
@@ -20,7 +20,7 @@ pub(super) fn operation() -> Operation {
             "JSON Schema 2020-12. What is published never changes: other bytes need another version.",
         )
         .access(Access::Scope(Scope::Publish))
-        .in_path("definition", text(256), "`namespace/name@v1.0.0`")
+        .in_path("definition", formed(256, DEFINITION), "`namespace/name@v1.0.0`")
         .example("acme/note@v1.0.0")
         .takes_raw(vec![
             ("application/schema+json", Shape::Json, example.clone()),

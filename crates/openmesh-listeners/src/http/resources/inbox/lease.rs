@@ -2,7 +2,7 @@
 
 use super::{LEASE_MESSAGES_MAX, VISIBILITY_MS_MAX, fencing_token};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
-use crate::http::shape::{Shape, optional, required, word};
+use crate::http::shape::{NUMBER_MAX, Shape, optional, required, word};
 use axum::http::{Method, StatusCode};
 use openmesh_message::cloudevents::to_value;
 use openmesh_message::frame::{Command, Leased, Reply};
@@ -46,7 +46,7 @@ pub(super) fn operation() -> Operation {
     ]);
     let leased = Shape::Object(vec![
         required("token", fencing_token(), "the fencing token of the lease"),
-        required("number", Shape::Integer(1, i64::MAX), "in the inbox"),
+        required("number", Shape::Integer(1, NUMBER_MAX), "in the inbox"),
         required("attempt", Shape::Integer(1, i64::from(u32::MAX)), "how often it was leased"),
         required("event", Shape::Named("Event"), "the message"),
     ]);

@@ -1,7 +1,7 @@
 //! `GET /v1/inbox/messages`: looks at the caller's inbox without taking anything.
 
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
-use crate::http::shape::{Shape, required, text, word};
+use crate::http::shape::{NUMBER_MAX, Shape, required, text, word};
 use axum::http::{Method, StatusCode};
 use openmesh_core::Rejection;
 use openmesh_message::Scope;
@@ -16,7 +16,7 @@ const PAGE_MESSAGES: u64 = 50;
 pub(super) fn operation() -> Operation {
     let nullable = |shape| Shape::Any(vec![shape, Shape::Null]);
     let seen = Shape::Object(vec![
-        required("number", Shape::Integer(1, i64::MAX), "in the inbox"),
+        required("number", Shape::Integer(1, NUMBER_MAX), "in the inbox"),
         required("state", word(&["ready", "delayed", "leased"]), "whether it can be leased"),
         required("until", nullable(text(40)), "until when it is delayed or leased"),
         required("attempts", Shape::Integer(0, i64::from(u32::MAX)), "how often it was leased"),
@@ -27,14 +27,14 @@ pub(super) fn operation() -> Operation {
         required("messages", Shape::List(Box::new(seen), PAGE_MESSAGES_MAX as usize), ""),
         required(
             "next_after",
-            nullable(Shape::Integer(1, i64::MAX)),
+            nullable(Shape::Integer(1, NUMBER_MAX)),
             "where the next page begins; null at the end",
         ),
     ]);
     Operation::new(Method::GET, "/v1/inbox/messages", "peekInbox", |call| Box::pin(run(call)))
         .about("inbox", "Looks at the inbox", "Nothing is leased, and nothing counts as delivered.")
         .access(Access::Scope(Scope::Inbox))
-        .in_query("after", Shape::Integer(0, i64::MAX), "Begin after this number.")
+        .in_query("after", Shape::Integer(0, NUMBER_MAX), "Begin after this number.")
         .in_query("pageSize", Shape::Integer(1, PAGE_MESSAGES_MAX), "At most this many; 50 if not said.")
         .answers(200, "A page", page)
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/inbox:recall`: calls back a message that its recipient has not taken.
 
 use crate::http::operation::{AGENT, Access, Answer, Call, DIGEST, Operation, no_content};
-use crate::http::shape::{Shape, formed, required, text};
+use crate::http::shape::{NUMBER_MAX, Shape, formed, required, text};
 use axum::http::Method;
 use openmesh_core::Rejection;
 use openmesh_message::frame::Command;
@@ -21,7 +21,7 @@ struct Asked {
 pub(super) fn operation() -> Operation {
     let asked = Shape::Object(vec![
         required("recipient", formed(64, AGENT), "whose inbox it is in"),
-        required("number", Shape::Integer(1, i64::MAX), "its number there, as its receipt has it"),
+        required("number", Shape::Integer(1, NUMBER_MAX), "its number there, as its receipt has it"),
         required("digest", formed(43, DIGEST), "of the message"),
         required("id", text(MESSAGE_ID_BYTES_MAX), "of the message"),
     ]);

@@ -2,7 +2,6 @@
 
 use super::outcome::receipt_json;
 use crate::http::operation::{Access, Answer, Call, DIGEST, Operation, json_answer};
-use crate::http::problem::Failure;
 use crate::http::shape::{Shape, formed, text};
 use axum::http::{Method, StatusCode};
 use openmesh_core::Rejection;
@@ -19,15 +18,16 @@ pub(super) fn operation() -> Operation {
         )
         .access(Access::Scope(Scope::Send))
         .in_path("digest", formed(43, DIGEST), "The digest of the message.")
-        .in_query("id", text(MESSAGE_ID_BYTES_MAX), "The id of the message; needed.")
+        .in_query("id", text(MESSAGE_ID_BYTES_MAX), "The id of the message.")
+        .needed()
         .answers(200, "The receipt", Shape::Named("Receipt"))
         .problems(&[404])
 }
 
 async fn run(call: Call) -> Answer {
     let message: Digest = call.parse("digest")?.ok_or(Rejection::NotFound)?;
-    let id = call.text("id").ok_or_else(|| Failure::argument("id", "the message's id is needed"))?;
-    let reply = call.door.ask(call.caller.agent, Command::GetReceipt { message, id: id.to_owned() }).await?;
+    let id = call.text("id").unwrap_or_default().to_owned();
+    let reply = call.door.ask(call.caller.agent, Command::GetReceipt { message, id }).await?;
     match reply {
         Reply::Receipt(Some(receipt)) => Ok(json_answer(StatusCode::OK, &receipt_json(&receipt))),
         _ => Err(Rejection::NotFound.into()),

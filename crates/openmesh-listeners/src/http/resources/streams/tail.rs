@@ -5,7 +5,7 @@ use crate::http::door::Line;
 use crate::http::operation::{Access, Answer, Call, Operation};
 use crate::http::problem::Failure;
 use crate::http::resources::log::{expression_of, filter_of, with_filter};
-use crate::http::shape::Shape;
+use crate::http::shape::{NUMBER_MAX, Shape};
 use axum::http::Method;
 use openmesh_core::{Rejection, RowFilter};
 use openmesh_message::Scope;
@@ -30,7 +30,7 @@ pub(super) fn operation() -> Operation {
         )
         .access(Access::Scope(Scope::Read));
     with_filter(operation)
-        .in_header("Last-Event-ID", Shape::Integer(0, i64::MAX), "Go on after this record.")
+        .in_header("Last-Event-ID", Shape::Integer(0, NUMBER_MAX), "Go on after this record.")
         .answers_media(200, "The stream", EVENT_STREAM, Shape::Json)
 }
 

@@ -3,7 +3,7 @@
 use super::sse::{EVENT_STREAM, Source, Told, respond};
 use crate::http::door::Line;
 use crate::http::operation::{Access, Answer, Call, Operation, TIME, TOPIC_PATTERN};
-use crate::http::shape::{Shape, formed};
+use crate::http::shape::{NUMBER_MAX, Shape, formed};
 use axum::http::Method;
 use openmesh_message::cloudevents::to_value;
 use openmesh_message::frame::{Command, Delivery, Start};
@@ -26,7 +26,7 @@ pub(super) fn operation() -> Operation {
         .in_path("topic", formed(TOPIC_BYTES_MAX, TOPIC_PATTERN), "A topic or pattern; its slashes as `%2F`.")
         .example("market/*")
         .in_query("since", formed(40, TIME), "Begin with what kept topics have from then on.")
-        .in_header("Last-Event-ID", Shape::Integer(0, i64::MAX), "Go on after this event.")
+        .in_header("Last-Event-ID", Shape::Integer(0, NUMBER_MAX), "Go on after this event.")
         .answers_media(200, "The stream", EVENT_STREAM, Shape::Json)
         .problems(&[404])
 }

@@ -2,14 +2,14 @@
 
 use crate::http::operation::json_answer;
 use crate::http::problem::Failure;
-use crate::http::shape::{Shape, optional, required, text};
+use crate::http::shape::{NUMBER_MAX, Shape, optional, required, text};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
 /// How much of a topic is handed out.
 pub(super) fn retention() -> Shape {
-    let limit = || Shape::Any(vec![Shape::Integer(1, i64::MAX), Shape::Null]);
+    let limit = || Shape::Any(vec![Shape::Integer(1, NUMBER_MAX), Shape::Null]);
     Shape::Object(vec![
         optional("age_ms", limit(), "nothing older than this"),
         optional("bytes", limit(), "the latest so many bytes of messages"),
@@ -22,7 +22,7 @@ pub(super) fn setting() -> Shape {
     Shape::Object(vec![
         required("pattern", text(512), "a topic, or a pattern of topics"),
         required("pinned", Shape::Boolean, "whether messages are kept"),
-        required("version", Shape::Integer(0, i64::MAX), "0 if nothing was said of just this pattern"),
+        required("version", Shape::Integer(0, NUMBER_MAX), "0 if nothing was said of just this pattern"),
         optional("retention", retention(), "how much of them is handed out"),
     ])
 }
@@ -40,7 +40,7 @@ pub(super) fn answer(status: StatusCode, setting: &Value, body: &Value) -> Respo
 /// The version that an entity tag stands for; `*` stands for any.
 pub(super) fn version_of(tag: Option<&str>) -> Result<Option<u64>, Failure> {
     match tag {
-        None | Some("*") => Ok(None),
+        None | Some("" | "*") => Ok(None),
         Some(tag) => {
             let version = tag.trim_matches('"').parse();
             // A tag that is none of ours is the version of nothing that ever was.

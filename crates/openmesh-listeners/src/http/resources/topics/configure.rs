@@ -3,7 +3,7 @@
 use super::configuration::{answer, retention, setting, version_of};
 use crate::http::operation::{Access, Answer, Call, ETAG, Operation, TOPIC_PATTERN};
 use crate::http::resources::row;
-use crate::http::shape::{Shape, formed, optional, required};
+use crate::http::shape::{Shape, formed, formed_or_empty, optional, required};
 use axum::http::{Method, StatusCode};
 use openmesh_message::frame::{Command, Retention};
 use openmesh_message::limits::TOPIC_BYTES_MAX;
@@ -29,7 +29,7 @@ pub(super) fn operation() -> Operation {
         .example("market/*")
         .in_header(
             "If-Match",
-            formed(70, ETAG),
+            formed_or_empty(70, ETAG),
             "Change it only if it still has this entity tag; `\"0\"` if it has none.",
         )
         .takes(asked, json!({"pinned": true, "retention": {"age_ms": 86_400_000}}))

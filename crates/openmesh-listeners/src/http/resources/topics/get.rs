@@ -3,7 +3,7 @@
 use super::configuration::{answer, retention, setting};
 use crate::http::operation::{Access, Answer, Call, Operation, TOPIC, TOPIC_PATTERN};
 use crate::http::resources::rows;
-use crate::http::shape::{Shape, formed, required, text};
+use crate::http::shape::{NUMBER_MAX, Shape, formed, required, text};
 use axum::http::{Method, StatusCode};
 use openmesh_message::Scope;
 use openmesh_message::frame::Command;
@@ -22,7 +22,7 @@ pub(super) fn operation() -> Operation {
             required("pinned", Shape::Boolean, ""),
             required("by", nullable(text(TOPIC_BYTES_MAX)), "the pattern that says so"),
             required("retention", retention(), ""),
-            required("messages", Shape::Integer(0, i64::MAX), ""),
+            required("messages", Shape::Integer(0, NUMBER_MAX), ""),
         ],
         Box::new(Shape::Json),
     );

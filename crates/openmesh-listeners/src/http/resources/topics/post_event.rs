@@ -31,8 +31,8 @@ pub(super) fn operation() -> Operation {
         .in_path("topic", formed(TOPIC_BYTES_MAX, TOPIC), "The topic; its slashes as `%2F`.")
         .example("sensors")
         .takes_raw(vec![
-            (STRUCTURED_JSON, Shape::Named("Event"), example.clone()),
-            (JSON, Shape::Named("Event"), example),
+            (STRUCTURED_JSON, Shape::Named("ForeignEvent"), example.clone()),
+            (JSON, Shape::Named("ForeignEvent"), example),
         ])
         .with_idempotency_key()
         .answers(201, "It was accepted: the receipt", Shape::Named("Outcome"))
