@@ -84,7 +84,7 @@ pub(crate) const fn formed(max: usize, form: Form) -> Shape {
     Shape::Text(Text { min: 1, max, form: Some(form), words: &[] })
 }
 
-/// A string of one form, or an empty one that stands for none.
+/// A string of one form that takes in the empty string.
 pub(crate) const fn formed_or_empty(max: usize, form: Form) -> Shape {
     Shape::Text(Text { min: 0, max, form: Some(form), words: &[] })
 }

@@ -32,6 +32,7 @@ fn a_topic_changes_only_under_the_version_that_was_seen() {
     assert_eq!(seen.header("ETag"), Some("\"0\""));
     assert_eq!(put("\"0\"").status, 200);
     assert_eq!(put("\"0\"").code(), "version.mismatch");
+    assert_eq!(put("").code(), "version.mismatch", "an empty list of tags matches nothing");
     let seen = node.get("/v1/topics/chat").bearer(&token).send();
     assert_eq!(seen.json()["setting"]["retention"]["messages"], 2, "{seen:?}");
     assert_eq!(put(seen.header("ETag").unwrap()).status, 200);

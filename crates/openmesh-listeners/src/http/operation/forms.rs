@@ -62,14 +62,14 @@ pub(crate) const DEFINITION: Form = Form {
     format: None,
     fits: |text| VersionedName::parse(text, Authority::OpenMesh).is_ok(),
 };
-/// An entity tag, or `*`.
+/// An entity tag, `*`, or the empty list of tags, which nothing matches (RFC 9110 §13.1).
 pub(crate) const ETAG: Form = Form {
-    pattern: r#"^(\*|(W/)?"[!#-~]{1,64}")$"#,
+    pattern: r#"^(\*|(W/)?"[!#-~]{1,64}")?$"#,
     format: None,
     fits: |text| {
         let inner = text.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let graphic = |tag: &str| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
-        text == "*" || inner.is_some_and(graphic)
+        text.is_empty() || text == "*" || inner.is_some_and(graphic)
     },
 };
 /// Visible ASCII.

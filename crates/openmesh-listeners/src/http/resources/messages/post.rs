@@ -19,7 +19,9 @@ of schemas and protocols. A message with a proof is taken as it stands.";
 
 pub(super) fn operation() -> Operation {
     let example = json!({"to": "topic:news", "data": {"headline": "hello"}});
-    let batch = Shape::List(Box::new(Shape::Named("EventToSend")), EVENTS_MAX);
+    // What is no event is refused in its place, so a batch may hold anything.
+    let item = Shape::Any(vec![Shape::Named("EventToSend"), Shape::Json]);
+    let batch = Shape::List(Box::new(item), EVENTS_MAX);
     Operation::new(Method::POST, "/v1/messages", "sendMessage", |call| Box::pin(run(call)))
         .about("messages", "Sends a message or a batch", ABOUT)
         .access(Access::Scope(Scope::Send))

@@ -40,10 +40,10 @@ pub(super) fn answer(status: StatusCode, setting: &Value, body: &Value) -> Respo
 /// The version that an entity tag stands for; `*` stands for any.
 pub(super) fn version_of(tag: Option<&str>) -> Result<Option<u64>, Failure> {
     match tag {
-        None | Some("" | "*") => Ok(None),
+        None | Some("*") => Ok(None),
         Some(tag) => {
             let version = tag.trim_matches('"').parse();
-            // A tag that is none of ours is the version of nothing that ever was.
+            // A tag that is none of ours, and an empty list of them, are the version of nothing that ever was.
             Ok(Some(version.unwrap_or(u64::MAX)))
         }
     }
