@@ -7,7 +7,7 @@ use crate::http::door::Door;
 use crate::http::problem::{Failure, respond};
 use crate::http::{guard, idempotency};
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Query, RawPathParams, Request, State};
 use axum::http::{HeaderValue, Method, Response, header, request::Parts};
 use axum::routing::any;
@@ -103,6 +103,10 @@ fn query_of(parts: &Parts) -> Result<Vec<(String, String)>, Failure> {
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Failure> {
+    // A length that is said to be too large is refused before a byte of it is awaited.
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Rejection::TooLarge.into());
+    }
     match timeout(BODY_DEADLINE, to_bytes(body, BODY_BYTES_MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(Rejection::TooLarge.into()),

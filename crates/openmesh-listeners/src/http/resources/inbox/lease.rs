@@ -2,7 +2,7 @@
 
 use super::{LEASE_MESSAGES_MAX, VISIBILITY_MS_MAX, fencing_token};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
-use crate::http::shape::{NUMBER_MAX, Shape, optional, required, word};
+use crate::http::shape::{NUMBER_MAX, Shape, optional, required, text, word};
 use axum::http::{Method, StatusCode};
 use openmesh_message::cloudevents::to_value;
 use openmesh_message::frame::{Command, Leased, Reply};
@@ -48,6 +48,7 @@ pub(super) fn operation() -> Operation {
         required("token", fencing_token(), "the fencing token of the lease"),
         required("number", Shape::Integer(1, NUMBER_MAX), "in the inbox"),
         required("attempt", Shape::Integer(1, i64::from(u32::MAX)), "how often it was leased"),
+        required("digest", text(43), "the message's digest, as `parents` names it"),
         required("event", Shape::Named("Event"), "the message"),
     ]);
     let list = Shape::List(Box::new(leased), LEASE_MESSAGES_MAX as usize);
@@ -74,5 +75,6 @@ async fn run(call: Call) -> Answer {
 
 fn leased_json(leased: &Leased) -> Value {
     let Leased { token, number, attempt, envelope } = leased;
-    json!({"token": token, "number": number, "attempt": attempt, "event": to_value(envelope)})
+    let digest = envelope.digest();
+    json!({"token": token, "number": number, "attempt": attempt, "digest": digest, "event": to_value(envelope)})
 }

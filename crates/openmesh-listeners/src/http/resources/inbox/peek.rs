@@ -21,6 +21,7 @@ pub(super) fn operation() -> Operation {
         required("until", nullable(text(40)), "until when it is delayed or leased"),
         required("attempts", Shape::Integer(0, i64::from(u32::MAX)), "how often it was leased"),
         required("priority", word(&["critical", "urgent", "normal", "bulk"]), ""),
+        required("digest", text(43), "the message's digest, as `parents` names it"),
         required("event", Shape::Named("Event"), "the message"),
     ]);
     let page = Shape::Object(vec![
@@ -59,6 +60,6 @@ fn seen_json(seen: &Peeked) -> Value {
     };
     json!({
         "number": seen.number, "state": state, "until": until, "attempts": seen.attempts,
-        "priority": seen.priority, "event": to_value(&seen.envelope),
+        "priority": seen.priority, "digest": seen.envelope.digest(), "event": to_value(&seen.envelope),
     })
 }

@@ -6,7 +6,10 @@ use crate::http::shape::{formed, text, word};
 use openmesh_core::{EXPRESSION_BYTES_MAX, Rejection, RowFilter};
 use openmesh_message::frame::{LogFilter, Verdict};
 use openmesh_message::limits::{MESSAGE_ID_BYTES_MAX, TOPIC_BYTES_MAX};
-use openmesh_message::{AgentRef, Timestamp};
+use openmesh_message::{AgentId, AgentRef, Timestamp};
+
+/// No record is of this kind.
+const NO_KIND: &str = "none";
 
 /// The parameters of a filter; all that are given must fit.
 pub(crate) fn with_filter(operation: Operation) -> Operation {
@@ -35,30 +38,28 @@ pub(crate) fn expression_of(call: &Call) -> Result<Option<RowFilter>, Failure> {
     Ok(compiled.map_err(|why| Rejection::BadArgument("where", why))?)
 }
 
-/// The filter of a call; `None` if it names an agent that nobody knows, so that nothing can fit.
-pub(crate) fn filter_of(call: &Call) -> Result<Option<LogFilter>, Failure> {
+/// The filter of a call. An agent that nobody knows is asked for all the same, as one without records: whether the
+/// caller may ask at all is decided before anybody is looked up.
+pub(crate) fn filter_of(call: &Call) -> Result<LogFilter, Failure> {
     let owned = |name: &str| call.text(name).map(str::to_owned);
-    let agent = match call.text("agent") {
-        None => None,
-        Some(text) => {
-            let reference = text.parse::<AgentRef>().ok();
-            match reference.and_then(|reference| call.door.mesh.view().directory.resolve(&reference)) {
-                Some(agent) => Some(agent),
-                None => return Ok(None),
-            }
-        }
-    };
+    let agent = call.text("agent").map(|text| known_agent(call, text));
+    let kind = if agent == Some(None) { Some(NO_KIND.to_owned()) } else { owned("kind") };
     let verdict = call.text("verdict").map(str::parse::<Verdict>).transpose();
-    Ok(Some(LogFilter {
+    Ok(LogFilter {
         id: owned("id"),
-        agent,
+        agent: agent.flatten(),
         topic: owned("topic"),
         conversation: owned("conversation"),
-        kind: owned("kind"),
+        kind,
         message_type: owned("type"),
         performative: owned("performative"),
         verdict: verdict.map_err(|why| Rejection::BadArgument("verdict", why))?,
         since: call.parse::<Timestamp>("since")?,
         until: call.parse::<Timestamp>("until")?,
-    }))
+    })
+}
+
+fn known_agent(call: &Call, text: &str) -> Option<AgentId> {
+    let reference = text.parse::<AgentRef>().ok()?;
+    call.door.mesh.view().directory.resolve(&reference)
 }

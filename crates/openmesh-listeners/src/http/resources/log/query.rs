@@ -64,7 +64,7 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn run(call: Call) -> Answer {
-    let Some(filter) = filter_of(&call)? else { return answer(&call, &[], None, None) };
+    let filter = filter_of(&call)?;
     let expression = expression_of(&call)?;
     let newest_first = call.is("newestFirst");
     let asked = Asked { agent: call.caller.agent, filter: &filter, newest_first };

@@ -7,7 +7,7 @@ use crate::http::problem::Failure;
 use crate::http::resources::log::{expression_of, filter_of, with_filter};
 use crate::http::shape::{NUMBER_MAX, Shape};
 use axum::http::Method;
-use openmesh_core::{Rejection, RowFilter};
+use openmesh_core::RowFilter;
 use openmesh_message::Scope;
 use openmesh_message::frame::{Command, LogFilter, Reply};
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn run(call: Call) -> Answer {
-    let filter = filter_of(&call)?.ok_or(Rejection::UnknownAgent)?;
+    let filter = filter_of(&call)?;
     let expression = expression_of(&call)?;
     let after_seq = call.number("Last-Event-ID").unwrap_or(HEAD);
     let (line, _) = Line::open_stream(call.caller.agent, false, &call.door.mesh).await?;
