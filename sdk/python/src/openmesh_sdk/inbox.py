@@ -11,10 +11,9 @@ from typing import Literal, Self
 from openmesh_sdk.errors import LeaseLost, Malformed, MeshError, Rejected
 from openmesh_sdk.message import Message
 from openmesh_sdk.session import Backoff, Session, is_lost
-from openmesh_sdk.talking.subscription import why_invalid
+from openmesh_sdk.talking.proving import Proving
 from openmesh_sdk.wire.cbor import Item
 from openmesh_sdk.wire.fields import Fields, variant
-from openmesh_sdk.wire.proof import ProofMemory
 from openmesh_sdk.wire.steering import PRIORITIES, Priority
 
 _log = logging.getLogger("openmesh_sdk")
@@ -171,10 +170,10 @@ class Inbox:
         """
         arguments = (messages_max, int(visibility * 1000), int(wait * 1000))
         reply = await self._session.ask_for("a lease", _LEASED, _LEASE, *arguments, wait=wait)
-        proofs, jobs = ProofMemory(), []
+        proving, jobs = Proving(self._session), []
         for item in reply.items(0):
             job = self._job(item)
-            why = why_invalid(job.message, proofs)
+            why = await proving.why_invalid(job.message)
             if why is None:
                 jobs.append(job)
             else:

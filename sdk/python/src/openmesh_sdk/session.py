@@ -42,6 +42,8 @@ class Session:
         self._current = connection
         self._reconnecting = asyncio.Lock()
         self._closed = False
+        self.kept_keys: dict[AgentId, frozenset[str]] = {}
+        """The keys that the node keeps for agents, as it said when it was asked."""
 
     async def __aenter__(self) -> Self:
         """Give the handle itself."""

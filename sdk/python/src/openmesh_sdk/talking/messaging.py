@@ -11,6 +11,7 @@ from openmesh_sdk.drafting import Options
 from openmesh_sdk.errors import Malformed, NoReply, OutcomeUnknown, Unanswerable
 from openmesh_sdk.message import Message
 from openmesh_sdk.talking import sending
+from openmesh_sdk.talking.proving import Proving
 from openmesh_sdk.talking.request import Exchange, Gathered, deadline_after, need_positive
 from openmesh_sdk.talking.sending import Sent
 from openmesh_sdk.talking.subscription import Subscription
@@ -135,7 +136,7 @@ class Messaging(Registry):
         await self._pin(options)
         message = self.compose(to, payload, act=act, **options)
         connection = await self.connection()
-        return await Exchange(connection, message, deadline_after(timeout), expected).send()
+        return await Exchange(Proving(self), connection, message, deadline_after(timeout), expected).send()
 
     async def subscribe(
         self, pattern: str, *, start: int | datetime | None = None, resume: bool = False

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from openmesh_sdk.connection.link import Connection
-from openmesh_sdk.connection.routes import Arrived
+from openmesh_sdk.connection.routes import Arrived, Gap
 from openmesh_sdk.errors import MeshError, refusal
 from openmesh_sdk.message import Message
-from openmesh_sdk.talking.subscription import why_invalid
+from openmesh_sdk.talking.proving import Proving
 from openmesh_sdk.wire.frames import Outcome, Refused
-from openmesh_sdk.wire.proof import ProofMemory
 from openmesh_sdk.words.addresses import Address
 from openmesh_sdk.words.ids import AgentId
 
@@ -36,7 +35,9 @@ class Exchange:
     It ends after `expected` agents gave their final reply, at the deadline, or when the connection is lost.
     """
 
-    def __init__(self, connection: Connection, message: Message, until: float, expected: int | None) -> None:
+    def __init__(
+        self, proving: Proving, connection: Connection, message: Message, until: float, expected: int | None
+    ) -> None:
         self.message = message
         self.answered: set[AgentId] = set()
         """Who gave a final reply."""
@@ -45,7 +46,8 @@ class Exchange:
         self._addressee = _addressee(message.to)
         self._expected = expected
         self._until = until
-        self._proofs = ProofMemory()
+        self._proving = proving
+        self._taken: Arrived | Gap | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -80,12 +82,15 @@ class Exchange:
         while not self.is_complete:
             try:
                 async with asyncio.timeout_at(self._until):
-                    arrived = await self._queue.next()
+                    # What was taken is not lost where this wait is given up while the node is asked for a key.
+                    self._taken = arrived = self._taken or await self._queue.next()
+                    fits = isinstance(arrived, Arrived) and await self._fits(arrived.message)
             except TimeoutError:
                 break
+            self._taken = None
             if arrived is None:
                 break
-            if isinstance(arrived, Arrived) and self._fits(arrived.message):
+            if isinstance(arrived, Arrived) and fits:
                 reply = arrived.message
                 if reply.is_final_reply:
                     self.answered.add(reply.sender)
@@ -97,9 +102,9 @@ class Exchange:
         """Take no further replies."""
         self._connection.routes.forget_replies(self.message.id)
 
-    def _fits(self, reply: Message) -> bool:
+    async def _fits(self, reply: Message) -> bool:
         """A reply comes from the agent that was asked, where the request named one by its id, or from the node."""
-        why = why_invalid(reply, self._proofs)
+        why = await self._proving.why_invalid(reply)
         if why is None and self._addressee and reply.sender not in (self._addressee, self._connection.node):
             why = f"{reply.sender} was not asked"
         if why is not None:

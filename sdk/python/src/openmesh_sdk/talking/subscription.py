@@ -9,12 +9,12 @@ from typing import Self, TypeAlias
 
 from openmesh_sdk.connection.link import Connection
 from openmesh_sdk.connection.routes import OWN_SUBSCRIPTION, Arrived, Gap
-from openmesh_sdk.errors import Closed, MeshError, Unanswerable
+from openmesh_sdk.errors import Closed, MeshError
 from openmesh_sdk.message import Message
 from openmesh_sdk.session import Session
+from openmesh_sdk.talking.proving import Proving
 from openmesh_sdk.wire.cbor import Writable
 from openmesh_sdk.wire.frames import Command
-from openmesh_sdk.wire.proof import ProofMemory
 from openmesh_sdk.words.times import moment_ms
 
 _log = logging.getLogger("openmesh_sdk")
@@ -43,7 +43,8 @@ class Subscription:
         self._pattern = pattern
         self._start = start
         self._resume = resume
-        self._proofs = ProofMemory()
+        self._proving = Proving(session)
+        self._taken: Arrived | Gap | None = None
         self._connection: Connection | None = None
         self._number = OWN_SUBSCRIPTION
         self._counted_before = 0
@@ -74,9 +75,12 @@ class Subscription:
     async def next(self) -> Item | None:
         """Return the next item; None when the subscription was ended."""
         while (connection := self._connection) is not None:
-            arrived = await connection.routes.open(self._number).next()
+            # What was taken is not lost where this wait is given up while the node is asked for a key.
+            self._taken = arrived = self._taken or await connection.routes.open(self._number).next()
             if arrived is not None:
-                return self._read(arrived)
+                item = await self._read(arrived)
+                self._taken = None
+                return item
             if connection is self._connection and (gap := await self._lost(connection)) is not None:
                 return gap
         return None
@@ -120,7 +124,7 @@ class Subscription:
         self._connection = connection
         return self
 
-    def _read(self, arrived: Arrived | Gap) -> Item:
+    async def _read(self, arrived: Arrived | Gap) -> Item:
         if isinstance(arrived, Gap):
             last = arrived.first if arrived.last is None else arrived.last
             self._counted = self._counted_before + last
@@ -129,7 +133,7 @@ class Subscription:
         message = arrived.message
         if message.position is not None:
             self._last_seq = message.position.seq
-        why = why_invalid(message, self._proofs)
+        why = await self._proving.why_invalid(message)
         if why is None:
             return message
         _log.error("message %d of a subscription was dropped: %s", arrived.number, why)
@@ -151,14 +155,3 @@ def _where(start: int | datetime | None) -> list[Writable]:
     if isinstance(start, datetime):
         return [_SINCE, [moment_ms(start)]]
     return [_NEXT, []] if start is None else [_AT, [start]]
-
-
-def why_invalid(message: Message, proofs: ProofMemory) -> str | None:
-    """Say why a message is not its sender's; None if it is. The node vouches for unsigned ones."""
-    try:
-        source = message.sender
-    except Unanswerable:
-        return "it names no sender"
-    if message.proof is None or proofs.verifies(message.proof, source, message.digest):
-        return None
-    return "its proof does not fit"

@@ -44,9 +44,11 @@ class Proof:
         return merkle.root_of(merkle.leaf(_LEAF_CONTEXT, digest.raw), self.index, self.path)
 
     def verifies(self, source: str, digest: Digest) -> bool:
-        """Tell whether this proves that the message is `source`'s."""
-        if self.keyid != source:
-            return False
+        """Tell whether this proves that the message is `source`'s, by a key of its own."""
+        return self.keyid == source and self.holds(digest)
+
+    def holds(self, digest: Digest) -> bool:
+        """Tell whether the key that the proof names signed the message."""
         try:
             signed = self.signed(digest)
         except Malformed:
@@ -102,17 +104,17 @@ class ProofMemory:
     def __init__(self) -> None:
         self._held: tuple[str, bytes, bytes] | None = None
 
-    def verifies(self, proof: Proof, source: str, digest: Digest) -> bool:
-        """As `Proof.verifies`, but checks one signature over many messages once."""
-        if not proof.is_batch or proof.keyid != source:
-            return proof.verifies(source, digest)
+    def holds(self, proof: Proof, digest: Digest) -> bool:
+        """As `Proof.holds`, but checks one signature over many messages once."""
+        if not proof.is_batch:
+            return proof.holds(digest)
         try:
-            root = (source, proof.signed(digest), proof.signature)
+            root = (proof.keyid, proof.signed(digest), proof.signature)
         except Malformed:
             return False
         if root == self._held:
             return True
-        holds = proof.verifies(source, digest)
+        holds = proof.holds(digest)
         if holds:
             self._held = root
         return holds
