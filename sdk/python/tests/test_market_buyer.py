@@ -58,6 +58,10 @@ class Actor:
                 return said[kind]
         raise AssertionError(f"{self.name} left early: {self.news}")
 
+    def heard(self, kind: str) -> Any:
+        """What it said last of this kind."""
+        return next(news[kind] for news in reversed(self.news) if kind in news)
+
     async def leave(self) -> None:
         if self._process.returncode is None:
             self._process.kill()
@@ -75,9 +79,9 @@ def request(number: int) -> dict[str, Any]:
     return {"id": f"r-{number}", "title": "Chairs", "budget": budget, "currency": "EUR", "fields": fields}
 
 
-async def enter(actor: Actor, node: Node, folder: Path) -> None:
+async def enter(actor: Actor, node: Node, folder: Path, *, misbehaves: bool = False) -> None:
     entry: dict[str, Any] = {"address": node.local.address, "domain": node.local.domain, "token": node.admin_token}
-    entry |= {"key": str(folder / f"{actor.name}.key"), "seed": SEED, "misbehave": actor.name == SELLERS[2]}
+    entry |= {"key": str(folder / f"{actor.name}.key"), "seed": SEED, "misbehave": misbehaves}
     await actor.tell({"Enter": entry})
     await actor.hear("Ready")
 
@@ -94,7 +98,7 @@ async def test_the_buyer_in_python_closes_deals_with_the_sellers_of_the_demo(
         cast.append(buyer)
         for actor in cast:
             stage.push_async_callback(actor.leave)
-        await asyncio.gather(*(enter(actor, node, tmp_path) for actor in cast))
+        await asyncio.gather(*(enter(actor, node, tmp_path, misbehaves=actor.name == SELLERS[2]) for actor in cast))
         await buyer.tell({"Begin": [request(number) for number in range(1, REQUESTS + 1)]})
         auditor = cast[len(SELLERS)]
         outcomes = [(await auditor.hear("Ended"))["outcome"] for _ in range(REQUESTS)]
