@@ -40,7 +40,7 @@ const CAMPAIGNS: &[Campaign] = &[
             "openmesh-node",
             "--test",
             "whole",
-            "query_load",
+            "queries::load",
             "--",
             "--nocapture",
         ],

@@ -1,55 +1,18 @@
 //! Each kind of bad input has its own stable code, and nothing of it is kept but the refusal.
 
+use crate::doors::maker::Maker;
 use crate::node::{Node, new_key};
 use crate::raw_agent::RawAgent;
 use openmesh_message::frame::{SendOutcome, ServerFrame};
 use openmesh_message::limits::{FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use openmesh_message::{Address, Attributes, Digest, Draft, Envelope, PinnedName, Proof, Timestamp, Transit};
-use openmesh_sdk::{KeyPair, Performative};
+use openmesh_message::{Address, Attributes, Digest, Envelope, PinnedName, Proof};
+use openmesh_sdk::KeyPair;
 use std::sync::Arc;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
-/// Makes bad messages for one agent and topic.
-struct Maker {
-    key: Arc<KeyPair>,
-    to: Address,
-    count: u32,
-}
-
-impl Maker {
-    fn draft(&mut self) -> Draft {
-        self.draft_at(openmesh_sdk::now())
-    }
-
-    fn draft_at(&mut self, time: Timestamp) -> Draft {
-        self.count += 1;
-        Draft::new(format!("bad-{}", self.count), time, &self.to, &Performative::Inform)
-    }
-
-    fn json(&mut self, payload: impl Into<Vec<u8>>) -> Envelope {
-        let draft = self.draft().json(payload.into());
-        draft.sign(&self.key).unwrap()
-    }
-
-    /// A signed message with attributes that no draft would make.
-    fn with(&mut self, name: &str, value: &str) -> Envelope {
-        let plain = self.draft().payload("text/plain", "x").sign(&self.key).unwrap();
-        let mut attributes = Attributes::default();
-        for (other, old) in plain.attributes.iter().filter(|(other, _)| *other != name) {
-            attributes.set(other, old).unwrap();
-        }
-        attributes.set(name, value).unwrap();
-        self.sign(attributes, plain.payload)
-    }
-
-    fn sign(&self, attributes: Attributes, payload: bytes::Bytes) -> Envelope {
-        let proof = Some(Proof::sign(&self.key, &attributes.digest(&payload)));
-        Envelope { attributes, payload, proof, transit: Transit::default() }
-    }
-}
-
-fn bad_messages(maker: &mut Maker, other: &KeyPair) -> Vec<(&'static str, Envelope)> {
+/// One message of each kind of mistake, with the code it is refused with.
+pub(crate) fn bad_messages(maker: &mut Maker, other: &KeyPair) -> Vec<(&'static str, Envelope)> {
     let now = openmesh_sdk::now();
     let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
     let keys: Vec<_> = (0..10_001).map(|n| format!("\"k{n}\":0")).collect();
@@ -101,7 +64,7 @@ async fn each_kind_of_bad_message_is_refused_with_its_own_code_and_kept_only_as_
     let (other, _) = node.agent("other").await;
     let mut agent = RawAgent::connect(&node, "sender").await;
     let to = Address::expand("topic:market/news", node.endpoint.domain).unwrap();
-    let mut maker = Maker { key: Arc::clone(&agent.key), to, count: 0 };
+    let mut maker = Maker::new(Arc::clone(&agent.key), to);
     let mut codes = Vec::new();
     for (expected, envelope) in bad_messages(&mut maker, &other) {
         let envelope = if expected == "topic.ephemeral" { durable(&maker, &envelope) } else { envelope };
@@ -133,7 +96,7 @@ async fn each_kind_of_bad_message_is_refused_with_its_own_code_and_kept_only_as_
 }
 
 /// The same message, asking to be kept.
-fn durable(maker: &Maker, envelope: &Envelope) -> Envelope {
+pub(crate) fn durable(maker: &Maker, envelope: &Envelope) -> Envelope {
     let mut attributes = envelope.attributes.clone();
     attributes.set("acklevel", "durable").unwrap();
     maker.sign(attributes, envelope.payload.clone())

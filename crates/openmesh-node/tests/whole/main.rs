@@ -11,6 +11,8 @@ mod demo;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod doors;
+#[cfg(test)]
 mod flood;
 #[cfg(test)]
 mod gathering;
@@ -28,8 +30,6 @@ mod node;
 mod patterns;
 #[cfg(test)]
 mod queries;
-#[cfg(test)]
-mod query_load;
 #[cfg(test)]
 mod raw_agent;
 #[cfg(test)]

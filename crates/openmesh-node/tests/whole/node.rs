@@ -22,6 +22,7 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
+    http: Option<SocketAddr>,
     pub(crate) domain: openmesh_sdk::DomainId,
     pid: u32,
     pub(crate) tls: Option<EndpointTls>,
@@ -36,6 +37,16 @@ impl Node {
     /// Starts a node in a fresh folder.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let home = Arc::new(tempfile::tempdir().unwrap());
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let (child, endpoint) = launch(home.path(), &arguments);
+        Self { child, home, arguments, endpoint }
+    }
+
+    /// Starts a node in a fresh folder under rules of the test's own.
+    pub(crate) fn start_under(policy: &str, arguments: &[&str]) -> Self {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        std::fs::create_dir(folder(home.path())).unwrap();
+        std::fs::write(folder(home.path()).join("policy.toml"), policy).unwrap();
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let (child, endpoint) = launch(home.path(), &arguments);
         Self { child, home, arguments, endpoint }
@@ -65,6 +76,20 @@ impl Node {
         let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
         assert!(self.child.wait().unwrap().success(), "a node told to stop ends well");
+    }
+
+    /// Where the node serves HTTP.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.endpoint.http.expect("the node serves HTTP")
+    }
+
+    /// A node on a copy of this one's folder, while this one is stopped.
+    pub(crate) fn copy(&self) -> Self {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let status = Command::new("cp").arg("-a").arg(self.folder()).arg(home.path()).status().unwrap();
+        assert!(status.success());
+        let (child, endpoint) = launch(home.path(), &self.arguments);
+        Self { child, home, arguments: self.arguments.clone(), endpoint }
     }
 
     /// The folder of the node's log.

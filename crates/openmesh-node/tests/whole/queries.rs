@@ -1,5 +1,7 @@
 //! Questions about the log: filters, order, pages, waiting.
 
+mod load;
+
 use crate::node::Node;
 use openmesh_sdk::{LogFilter, Mesh, Performative, Verdict};
 use serde_json::Value;
