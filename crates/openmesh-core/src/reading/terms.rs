@@ -5,9 +5,11 @@
 use super::matcher::refused;
 use super::{Audience, parties};
 use crate::record::Record;
-use openmesh_message::frame::LogFilter;
+use openmesh_message::frame::{LogFilter, Verdict};
 use openmesh_message::{AgentId, Digest, TopicPattern};
 
+/// The kind that most records are of.
+const MESSAGE_KIND: &str = "message";
 const TERM_CONTEXT: &str = "openmesh index term v1";
 
 /// One thing a record can be found by; the field it is of stands in its highest byte.
@@ -42,6 +44,7 @@ enum Field {
     Performative = 6,
     Kind = 7,
     Audience = 8,
+    AgentKind = 9,
 }
 
 impl Term {
@@ -56,10 +59,16 @@ impl Term {
         Self((field as u64) << 56 | low)
     }
 
-    /// Those by which an index finds every record that an agent may read, and others to topics.
-    pub fn readable_by(reader: &AgentId) -> Vec<Self> {
+    /// Those by which an index finds every record that an agent may read, and others to topics; where a filter names
+    /// a kind that messages are not of, only records of that kind.
+    pub fn readable_by(reader: &AgentId, filter: &LogFilter) -> Vec<Self> {
+        let kind = filter.kind.as_deref().or(filter.verdict.map(Verdict::kind));
+        let own = match kind.filter(|kind| *kind != MESSAGE_KIND) {
+            Some(kind) => Self::of_agent_and_kind(reader, kind),
+            None => Self::of_agent(reader),
+        };
         let audiences = [Audience::Topic, Audience::Domain].into_iter().filter_map(Self::of_audience);
-        std::iter::once(Self::of_agent(reader)).chain(audiences).collect()
+        std::iter::once(own).chain(audiences).collect()
     }
 
     fn of_audience(audience: Audience) -> Option<Self> {
@@ -70,6 +79,11 @@ impl Term {
         }
     }
 
+    /// Refusals, leases and the like of others are many: without a term for one's own a search would cross them all.
+    fn of_agent_and_kind(agent: &AgentId, kind: &str) -> Self {
+        Self::of(Field::AgentKind, format!("{agent} {kind}").as_bytes())
+    }
+
     fn of_agent(agent: &AgentId) -> Self {
         Self::of(Field::Agent, agent.to_string().as_bytes())
     }
@@ -78,8 +92,12 @@ impl Term {
 impl Terms {
     /// Reads a record.
     pub fn of(record: &Record) -> Self {
-        let mut terms = vec![Term::of(Field::Kind, record.header.outcome.kind().as_bytes())];
+        let kind = record.header.outcome.kind();
+        let mut terms = vec![Term::of(Field::Kind, kind.as_bytes())];
         terms.extend(parties(record).map(Term::of_agent));
+        if kind != MESSAGE_KIND {
+            terms.extend(parties(record).map(|agent| Term::of_agent_and_kind(agent, kind)));
+        }
         terms.extend(Term::of_audience(Audience::of(record)));
         let topic = record.topic().map(str::to_owned);
         terms.extend(topic.as_deref().map(Term::of_topic));

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 /// `OMix`, so that no other database passes for an index.
 const APPLICATION_ID: i32 = 0x4f4d_6978;
 /// The version of these tables; the caller's version of terms is kept beside it.
-const TABLES_VERSION: u32 = 1;
+const TABLES_VERSION: u32 = 2;
 const FILE_NAME: &str = "index.sqlite3";
 /// How many records stand in one row of times.
-pub(super) const SPAN_RECORDS: u64 = 1_024;
+pub(super) const SPAN_RECORDS: u64 = 128;
 
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;

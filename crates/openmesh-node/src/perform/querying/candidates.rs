@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The version of what records are indexed by; an index of another version is built anew.
-const TERMS_VERSION: u32 = 1;
+const TERMS_VERSION: u32 = 2;
 
 /// Opens the index of a log and has it follow the log.
 pub(crate) fn index(folder: &Path, log: LogReader) -> std::io::Result<Projection> {
@@ -41,7 +41,7 @@ pub(super) fn sought(question: &Question) -> Sought {
     };
     Sought {
         all: all.into_iter().map(|term| term.0).collect(),
-        any: Term::readable_by(&question.agent).into_iter().map(|term| term.0).collect(),
+        any: Term::readable_by(&question.agent, &question.filter).into_iter().map(|term| term.0).collect(),
         topics,
         times,
         newest_first: question.newest_first,
