@@ -51,11 +51,15 @@ fn certificates(file: &Path) -> Vec<CertificateDer<'static>> {
 }
 
 fn connector(authority: &Path) -> TlsConnector {
+    connector_for(authority, ALPN)
+}
+
+fn connector_for(authority: &Path, alpn: &[u8]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(certificates(authority).remove(0)).unwrap();
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     TlsConnector::from(Arc::new(config))
 }
 
@@ -288,6 +292,32 @@ async fn a_changed_certificate_is_taken_into_use_and_a_broken_one_is_not() {
         eventually(async || Mesh::connect(&of_first).await.is_ok()).await,
         "and is followed by a good one"
     );
+}
+
+/// The address of the node's HTTP.
+fn http_of(node: &Node) -> SocketAddr {
+    let endpoint = std::fs::read(node.folder().join("endpoint.json")).unwrap();
+    let endpoint: serde_json::Value = serde_json::from_slice(&endpoint).unwrap();
+    endpoint["http"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_is_served_over_tls_as_well() {
+    let node = Node::start(&["--tls", "dev"]);
+    let address = http_of(&node);
+    let get = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let connector = connector_for(&node.authority().unwrap(), b"http/1.1");
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = connector.connect(ServerName::from(address.ip()), stream).await.unwrap();
+    stream.write_all(get.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut plaintext = TcpStream::connect(address).await.unwrap();
+    plaintext.write_all(get.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = plaintext.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "plaintext is not answered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
