@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Query, RawPathParams, Request, State};
 use axum::http::{HeaderValue, Method, Response, header, request::Parts};
 use axum::routing::any;
+use futures_util::StreamExt;
 use metrics::counter;
 use openmesh_core::Rejection;
 use openmesh_message::Problem;
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 const ENCODING_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 /// Largest body of a request: a frame, and what JSON adds to it.
 pub(crate) const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX + ENCODING_BYTES_MAX;
+/// Largest body that is read past that limit and thrown away, so that its sender comes to read why.
+const DISCARDED_BYTES_MAX: u64 = 8 * BODY_BYTES_MAX as u64;
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -103,8 +106,11 @@ fn query_of(parts: &Parts) -> Result<Vec<(String, String)>, Failure> {
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Failure> {
-    // A length that is said to be too large is refused before a byte of it is awaited.
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+    let said = body.size_hint().lower();
+    if said > BODY_BYTES_MAX as u64 {
+        if said <= DISCARDED_BYTES_MAX {
+            let _ = timeout(BODY_DEADLINE, discard(body)).await;
+        }
         return Err(Rejection::TooLarge.into());
     }
     match timeout(BODY_DEADLINE, to_bytes(body, BODY_BYTES_MAX)).await {
@@ -116,6 +122,11 @@ async fn read_body(body: Body) -> Result<Bytes, Failure> {
             Err(Failure::new(late).with(header::CONNECTION, "close"))
         }
     }
+}
+
+async fn discard(body: Body) {
+    let mut parts = body.into_data_stream();
+    while let Some(Ok(_)) = parts.next().await {}
 }
 
 fn not_allowed(operations: &[Operation]) -> Failure {
