@@ -51,6 +51,23 @@ const CAMPAIGNS: &[Campaign] = &[
         ],
     },
     Campaign {
+        name: "traces",
+        what: "spans exported over OTLP, read by a receiver in Python (opentelemetry-proto)",
+        arguments: &[
+            "test",
+            "-p",
+            "openmesh-node",
+            "--features",
+            "otlp",
+            "--test",
+            "whole",
+            "otlp",
+            "--",
+            "--nocapture",
+        ],
+        environment: &[],
+    },
+    Campaign {
         name: "simulation",
         what: "20,000 seeds of the simulator",
         arguments: &[

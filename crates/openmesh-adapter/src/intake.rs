@@ -3,6 +3,7 @@
 
 use crate::mesh_handle::{Event, Inputs};
 use openmesh_core::Input;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// How often in a row express inputs go before one of the ordinary queue.
@@ -22,8 +23,8 @@ pub struct Intake {
 /// One thing for the owner.
 #[derive(Debug)]
 pub enum Arrival {
-    /// What an agent sent.
-    Input(Input),
+    /// What an agent sent, and since when it waits.
+    Input(Input, Instant),
     /// Anything else, inputs never.
     Event(Event),
 }
@@ -39,15 +40,20 @@ impl Intake {
         let waits = self.inputs.is_some() || self.event.is_some();
         if self.passed < PATIENCE || !waits {
             self.passed += u32::from(waits);
-            if let Some(input) = take_one(&mut self.hasty) {
-                return Some(Arrival::Input(input));
+            if let Some((input, since)) = take_one(&mut self.hasty) {
+                return Some(Arrival::Input(input, since));
             }
         }
         self.passed = 0;
-        if let Some(input) = take_one(&mut self.inputs) {
-            return Some(Arrival::Input(input));
+        if let Some((input, since)) = take_one(&mut self.inputs) {
+            return Some(Arrival::Input(input, since));
         }
         self.event.take().map(Arrival::Event)
+    }
+
+    /// How many batches wait in the queues.
+    pub fn depth(&self) -> usize {
+        self.ordinary.len() + self.express.len()
     }
 
     /// Whether anything waits.
@@ -92,7 +98,7 @@ impl Intake {
 }
 
 /// The next of these inputs; they are let go of with the last.
-fn take_one(inputs: &mut Option<Inputs>) -> Option<Input> {
+fn take_one(inputs: &mut Option<Inputs>) -> Option<(Input, Instant)> {
     let next = inputs.as_mut().and_then(Inputs::take);
     if inputs.as_ref().is_some_and(Inputs::is_empty) {
         *inputs = None;

@@ -1,9 +1,11 @@
-//! What every adapter shares: the handle to the mesh, the bounded way in, and the bounded way out.
+//! What every adapter shares: the handle to the mesh, the bounded way in, the bounded way out, and what is measured and traced.
 
 mod clock;
 mod intake;
 mod mesh_handle;
+pub mod metrics;
 mod outbox;
+pub mod trace;
 
 pub use clock::now;
 pub use intake::{Arrival, Intake};

@@ -2,12 +2,13 @@
 
 use crate::intake::Intake;
 use crate::outbox::Outbox;
+use crate::trace::Tracing;
 use arc_swap::ArcSwap;
 use openmesh_core::{ConnectionId, Input, View};
 use openmesh_message::{AgentId, Priority};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -59,6 +60,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Inputs {
     inputs: std::vec::IntoIter<Input>,
+    since: Instant,
     _waits: Option<Waits>,
 }
 
@@ -87,6 +89,7 @@ pub struct MeshHandle {
     queues: Queues,
     view: Arc<ArcSwap<View>>,
     next_connection: Arc<AtomicU64>,
+    tracing: Tracing,
 }
 
 /// The ways in to the owner.
@@ -100,11 +103,26 @@ struct Queues {
 pub fn channel(view: View) -> (MeshHandle, Intake) {
     let (queues, intake) = Queues::new();
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let handle = MeshHandle { queues, view, next_connection: Arc::new(AtomicU64::new(1)) };
+    let handle = MeshHandle {
+        queues,
+        view,
+        next_connection: Arc::new(AtomicU64::new(1)),
+        tracing: Tracing::default(),
+    };
     (handle, intake)
 }
 
 impl MeshHandle {
+    /// The same handle, for whoever traces otherwise than every message.
+    pub fn with_tracing(self, tracing: Tracing) -> Self {
+        Self { tracing, ..self }
+    }
+
+    /// Which messages are traced.
+    pub const fn tracing(&self) -> Tracing {
+        self.tracing
+    }
+
     /// The view that admission reads.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
@@ -127,7 +145,7 @@ impl MeshHandle {
 
     /// Hands in inputs; gives them back when the queue has no room in time.
     pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
-        self.queues.queue(Inputs { inputs: inputs.into_iter(), _waits: None }).await
+        self.queues.queue(Inputs::new(inputs, None)).await
     }
 
     /// Tells the owner something that must not be lost.
@@ -171,7 +189,7 @@ impl Entrance {
         let alone = self.waiting.fetch_add(1, Ordering::SeqCst) == 0;
         let may_hurry = alone && !is_first && inputs.iter().any(is_urgent);
         let waits = Some(Waits(Arc::clone(&self.waiting)));
-        let mut inputs = Inputs { inputs: inputs.into_iter(), _waits: waits };
+        let mut inputs = Inputs::new(inputs, waits);
         if may_hurry {
             match self.queues.express.try_send(inputs) {
                 Ok(()) => return Ok(()),
@@ -193,8 +211,13 @@ fn is_urgent(input: &Input) -> bool {
 }
 
 impl Inputs {
-    pub(crate) fn take(&mut self) -> Option<Input> {
-        self.inputs.next()
+    fn new(inputs: Vec<Input>, waits: Option<Waits>) -> Self {
+        Self { inputs: inputs.into_iter(), since: Instant::now(), _waits: waits }
+    }
+
+    /// The next, and since when it waits.
+    pub(crate) fn take(&mut self) -> Option<(Input, Instant)> {
+        Some((self.inputs.next()?, self.since))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -223,8 +246,8 @@ mod tests {
 
     fn tag(arrival: Option<Arrival>) -> u64 {
         match arrival {
-            Some(Arrival::Input(Input::Command { ticket, .. })) => ticket.tag,
-            Some(Arrival::Input(Input::Tick)) => 0,
+            Some(Arrival::Input(Input::Command { ticket, .. }, _)) => ticket.tag,
+            Some(Arrival::Input(Input::Tick, _)) => 0,
             other => panic!("{other:?}"),
         }
     }

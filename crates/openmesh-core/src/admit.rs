@@ -55,6 +55,8 @@ pub struct Refused {
     pub conversation: Option<String>,
     /// Its performative.
     pub performative: Option<String>,
+    /// The trace it is part of.
+    pub traceparent: Option<String>,
     /// Why.
     pub rejection: Rejection,
 }
@@ -250,6 +252,7 @@ impl Refused {
             id: text("id"),
             conversation: text("conversationid"),
             performative: text("performative"),
+            traceparent: trace_alone(envelope.transit.clone()).traceparent,
             rejection: Rejection::NotFound,
         }
     }
@@ -263,6 +266,7 @@ impl Refused {
             id: Some(control.id.clone()),
             conversation: control.conversation.map(|id| id.to_string()),
             performative: Some(control.performative.to_string()),
+            traceparent: admitted.envelope.transit.traceparent.clone(),
             rejection,
         }
     }

@@ -132,6 +132,11 @@ impl State {
         self.conversations.iter()
     }
 
+    /// How many conversations have not ended.
+    pub const fn open_conversations(&self) -> usize {
+        self.conversations.open()
+    }
+
     /// How many message ids are remembered of each sender, to recognise repeats.
     pub fn remembered_ids(&self) -> impl Iterator<Item = (&AgentId, usize)> {
         self.dedup.counts()

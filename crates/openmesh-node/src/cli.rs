@@ -13,6 +13,7 @@ mod exit_code;
 pub(crate) mod failure;
 mod inbox;
 mod log;
+mod logging;
 pub(crate) mod output;
 mod sign;
 mod talk;
@@ -101,7 +102,9 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(cli.globals);
-    start_logging(&context);
+    if !matches!(cli.command, Command::Up(_)) {
+        logging::start(&context);
+    }
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error, context.format()),
@@ -132,13 +135,6 @@ fn run(command: Command, context: &Context) -> Result<()> {
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completion(args) => completion::run(args, &mut Cli::command()),
     }
-}
-
-fn start_logging(context: &Context) {
-    let filter = context.log_filter();
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).compact();
-    // A second subscriber in one process changes nothing.
-    let _ = subscriber.with_env_filter(filter).try_init();
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::tls::TlsChoice;
 use anyhow::{Context, Result};
+use openmesh_adapter::trace::Tracing;
 use openmesh_message::{Authority, TopicPattern};
 use openmesh_policy::{DEFAULT_CLOSED, DEFAULT_OPEN, Policy};
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) inbox_messages_max: u64,
     /// Messages of one sender that an inbox holds.
     pub(crate) inbox_sender_messages_max: u64,
+    /// Which messages are traced.
+    pub(crate) tracing: Tracing,
 }
 
 impl Config {

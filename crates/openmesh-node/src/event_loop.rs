@@ -3,13 +3,14 @@
 //! Plans gather while a sync is under way; then their records go to the log writer together, and when those
 //! are synced their effects are performed in order. Nothing here decides anything.
 
+use crate::journey::Journeys;
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
 use openmesh_adapter::{Arrival, Event, Intake, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::{Position, Timestamp};
 use openmesh_store::Fault;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -39,6 +40,8 @@ pub(crate) struct EventLoop {
     pub(crate) writer: LogWriter,
     /// Lets effects happen.
     pub(crate) performer: Performer,
+    /// What is measured and traced.
+    pub(crate) journeys: Journeys,
     /// Plans that wait for the sync under way.
     pub(crate) waiting: Vec<Plan>,
     /// Bytes of their records.
@@ -68,6 +71,7 @@ impl EventLoop {
         let mut stopping = false;
         loop {
             stopping |= self.take_some(intake, stopping);
+            self.journeys.sample(&self.partition, intake.depth(), self.writer.is_full());
             if let Err(WriterGone(fault)) = self.submit() {
                 return Ended::Failed(fault);
             }
@@ -100,7 +104,10 @@ impl EventLoop {
                 break;
             }
             match intake.take() {
-                Some(Arrival::Input(input)) => self.handle(input),
+                Some(Arrival::Input(input, since)) => {
+                    self.journeys.note_wait(since);
+                    self.handle_since(input, since);
+                }
                 Some(Arrival::Event(event)) => stopping |= self.take(event),
                 None => break,
             }
@@ -136,19 +143,28 @@ impl EventLoop {
     }
 
     fn handle(&mut self, input: Input) {
+        self.handle_since(input, Instant::now());
+    }
+
+    fn handle_since(&mut self, input: Input, since: Instant) {
+        let begun = self.journeys.begin(&input, since);
         if self.writer.is_full()
             && let Some(refusal) = refuse_unkept(&input)
         {
-            return self.performer.perform(vec![Plan { effects: vec![refusal], ..Plan::new(now()) }]);
+            let plan = Plan { effects: vec![refusal], ..Plan::new(now()) };
+            let performing = self.journeys.decided(begun, &plan).performing();
+            return self.performer.perform(vec![plan], performing);
         }
         let plan = self.partition.handle(input, now());
+        let journey = self.journeys.decided(begun, &plan);
         let publishes = |effect: &Effect| *effect == Effect::PublishView || effect.reads_topics();
         if plan.effects.iter().any(publishes) {
             self.performer.publish(self.partition.view());
         }
         if plan.records.is_empty() && plan.effects.iter().all(is_live) {
-            self.performer.perform(vec![plan]);
+            self.performer.perform(vec![plan], journey.performing());
         } else {
+            self.journeys.wait(journey);
             let sizes = plan.records.iter().map(|record| record.header.len() + record.body.len());
             self.waiting_bytes += sizes.sum::<usize>() as u64;
             self.waiting.push(plan);
@@ -163,14 +179,17 @@ impl EventLoop {
         let plans = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         if plans.iter().all(|plan| plan.records.is_empty()) {
-            self.performer.perform(plans);
+            let performing = self.journeys.performing_unkept();
+            self.performer.perform(plans, performing);
             return Ok(());
         }
+        self.journeys.keeping();
         self.writer.submit(plans)
     }
 
     fn confirm(&mut self, commit: Commit) {
-        self.performer.perform(commit.plans);
+        let performing = self.journeys.kept(commit.head_seq);
+        self.performer.perform(commit.plans, performing);
         self.performer.note_head(commit.head_seq);
         match self.snapshot.take_if(|(at, _)| at.seq <= commit.head_seq) {
             Some((at, state)) => self.writer.write_snapshot(at, state),

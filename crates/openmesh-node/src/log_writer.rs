@@ -1,11 +1,13 @@
 //! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
 
+use crate::metering::{LogMeters, note_snapshot};
 use openmesh_core::Plan;
 use openmesh_message::Position;
 use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Room that is reserved before anything is planned: more than what may wait for one sync.
@@ -120,7 +122,10 @@ impl LogWriter {
     pub(crate) fn write_snapshot(&self, at: Position, state: Vec<u8>) {
         let snapshots = self.snapshots.clone();
         tokio::task::spawn_blocking(move || {
-            if let Err(fault) = snapshots.write(at, &state) {
+            let begun = Instant::now();
+            let written = snapshots.write(at, &state);
+            note_snapshot(written.is_ok(), begun.elapsed());
+            if let Err(fault) = written {
                 tracing::warn!(%fault, "a snapshot could not be written; recovery will read more of the log");
             }
         });
@@ -140,9 +145,10 @@ fn serve(
     full: &AtomicBool,
 ) -> EmbeddedLog {
     look_for_room(&mut log, full);
+    let meters = LogMeters::new();
     while let Some(job) = jobs.blocking_recv() {
         let result = match job {
-            Job::Keep(plans) => keep(&mut log, &plans),
+            Job::Keep(plans) => keep(&mut log, &plans, &meters),
             Job::NoteQuiet => match log.write_quiet_marker() {
                 Ok(_) => {
                     look_for_room(&mut log, full);
@@ -165,12 +171,14 @@ fn look_for_room(log: &mut EmbeddedLog, full: &AtomicBool) {
     full.store(no_room, Ordering::Release);
 }
 
-fn keep(log: &mut EmbeddedLog, plans: &[Plan]) -> Result<u64, Fault> {
+fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<u64, Fault> {
     let records = encode(plans);
     let bytes = records.iter().map(|record| (record.header.len() + record.body.len()) as u64).sum();
     log.reserve(batch_bytes(records.len(), bytes))?;
     log.append(&records)?;
+    let begun = Instant::now();
     log.sync()?;
+    meters.note(records.len(), bytes, begun.elapsed());
     Ok(log.next_seq().saturating_sub(1))
 }
 

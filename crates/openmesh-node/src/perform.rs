@@ -4,6 +4,7 @@ mod delivery;
 mod querying;
 mod reading;
 
+use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
 use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
@@ -83,7 +84,7 @@ impl Performer {
     }
 
     /// Performs plans whose records are synced, in order; their receipts share one signature.
-    pub(crate) fn perform(&mut self, plans: Vec<Plan>) {
+    pub(crate) fn perform(&mut self, plans: Vec<Plan>, performing: Performing) {
         let mut gathered = Gathered::new();
         let mut receipts = self.sign(&plans).into_iter();
         for effect in plans.into_iter().flat_map(|plan| plan.effects) {
@@ -110,6 +111,7 @@ impl Performer {
                 later => self.perform_later(later),
             }
         }
+        performing.end();
         for (connection, batch) in gathered {
             if let Some(channel) = self.channels.get(&connection) {
                 channel.send(batch);
@@ -167,6 +169,7 @@ impl Performer {
                 reading.fetch_receipt(ticket, seq, channel.outbox());
             }),
             Effect::Lease { ticket, token, items } => self.answer(ticket, |channel, reading| {
+                count_leased(items.len());
                 reading.lease(ticket, token, items, channel.outbox());
             }),
             Effect::Peek { ticket, items, next_after_number } => self.answer(ticket, |channel, reading| {

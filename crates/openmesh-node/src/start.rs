@@ -3,11 +3,12 @@
 use crate::config::{Config, default_policy, read_policy};
 use crate::event_loop::{Ended, EventLoop};
 use crate::identity::{Folder, Identity, random_bytes, write_private};
+use crate::journey::Journeys;
 use crate::log_writer::LogWriter;
+use crate::metering::Metering;
 use crate::perform::{self, Kept, Performer};
 use crate::tls::NodeTls;
 use anyhow::{Context, Result};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use openmesh_adapter::{Event, MeshHandle, channel, now};
 use openmesh_core::record::Record;
 use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
@@ -82,10 +83,12 @@ pub(crate) async fn run(
     let identity = Identity::load_or_make(&folder)?;
     write_default_policy(&folder, config.open)?;
     let recovered = recover(&folder, &identity, &config)?;
+    let metering = Metering::install()?;
     let (mesh, mut events) = channel(recovered.partition.view());
+    let mesh = mesh.with_tracing(config.tracing);
     let tls = config.tls.as_ref();
     let tls = tls.map(|choice| NodeTls::prepare(choice, &config.folder, &config.addresses())).transpose()?;
-    let doors = Doors::bind(&config, tls.as_ref())?;
+    let doors = Doors::bind(&config, tls.as_ref(), metering.clone())?;
     let endpoint = doors.endpoint(identity.domain(), tls.as_ref())?;
     let said = Ready {
         endpoint: endpoint.clone(),
@@ -106,6 +109,7 @@ pub(crate) async fn run(
         let _ = stop.wait_for(|stop| *stop).await;
         let _ = stopping.tell(Event::Stop).await;
     });
+    listening.spawn(metering.keep_up(folder.log()));
     ready(&said);
     let ended = event_loop.run(&mut events).await;
     let _ = std::fs::remove_file(folder.endpoint());
@@ -125,15 +129,16 @@ pub(crate) async fn run(
 struct Doors {
     native: Acceptor,
     http: Option<Acceptor>,
+    metering: Metering,
 }
 
 impl Doors {
-    fn bind(config: &Config, tls: Option<&NodeTls>) -> Result<Self> {
+    fn bind(config: &Config, tls: Option<&NodeTls>, metering: Metering) -> Result<Self> {
         let gate = Arc::new(Gate::default());
         let tls = tls.map(|tls| &tls.server);
         let native = Acceptor::bind(config.listen, Door::Native, Arc::clone(&gate), tls)?;
         let http = config.http.map(|address| Acceptor::bind(address, Door::Http, gate, tls)).transpose()?;
-        Ok(Self { native, http })
+        Ok(Self { native, http, metering })
     }
 
     fn endpoint(&self, domain: DomainId, tls: Option<&NodeTls>) -> Result<Endpoint> {
@@ -158,14 +163,14 @@ impl Doors {
         let node = Arc::new(NodeIdentity { key: Arc::clone(&identity.node), certificate });
         let mut listening = JoinSet::new();
         if let Some(acceptor) = self.http {
-            let metrics = PrometheusBuilder::new().install_recorder().context("cannot count")?;
+            let metering = self.metering;
             let http = HttpConfig {
                 node: identity.node.id(),
                 admin_token: identity.admin_token,
                 custodian: identity.custodian.clone(),
                 hosts: config.http_hosts.clone(),
                 is_tls: config.tls.is_some(),
-                metrics: Arc::new(move || metrics.render()),
+                metrics: Arc::new(move || metering.render()),
                 native: Arc::clone(&node),
             };
             let (mesh, stop) = (mesh.clone(), stop.clone());
@@ -285,6 +290,7 @@ fn prepare(
         partition,
         writer,
         performer,
+        journeys: Journeys::new(config.tracing),
         waiting: Vec::new(),
         waiting_bytes: 0,
         snapshot: None,

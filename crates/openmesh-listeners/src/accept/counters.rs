@@ -2,6 +2,9 @@
 
 use super::Door;
 use metrics::{Counter, Gauge, counter, gauge};
+use openmesh_adapter::metrics::{
+    CONNECTIONS_ACCEPTED, CONNECTIONS_ENDED_EARLY, CONNECTIONS_ESTABLISHED, CONNECTIONS_HALF_OPEN,
+};
 
 /// The counts of one door.
 #[derive(Clone)]
@@ -18,11 +21,11 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn new(door: Door) -> Self {
         let door = door.name();
-        let ended = |reason| counter!("openmesh.connections.ended_early", "door" => door, "reason" => reason);
+        let ended = |reason| counter!(CONNECTIONS_ENDED_EARLY, "door" => door, "reason" => reason);
         Self {
-            accepted: counter!("openmesh.connections.accepted", "door" => door),
-            established: gauge!("openmesh.connections.established", "door" => door),
-            half_open: gauge!("openmesh.connections.half_open", "door" => door),
+            accepted: counter!(CONNECTIONS_ACCEPTED, "door" => door),
+            established: gauge!(CONNECTIONS_ESTABLISHED, "door" => door),
+            half_open: gauge!(CONNECTIONS_HALF_OPEN, "door" => door),
             refused: ended("refused"),
             evicted: ended("evicted"),
             late: ended("late"),

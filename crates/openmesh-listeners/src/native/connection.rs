@@ -2,8 +2,10 @@
 
 use super::greeting::GreetingFault;
 use super::writer;
-use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, Outgoing, now};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use crate::admission::Admission;
+use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
+use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, Outgoing};
+use openmesh_core::admit::VerifiedRoots;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
@@ -64,7 +66,10 @@ pub(super) async fn serve_greeted<R, W>(
             tracing::debug!(%agent, "no room for a connection");
             writer::say_goodbye(halves.writing, Rejection::Busy.to_problem()).await;
         }
-        Err(refused) => tracing::debug!(%refused, "handshake refused"),
+        Err(refused) => {
+            metrics::counter!(HANDSHAKES_REFUSED, "reason" => refused.reason()).increment(1);
+            tracing::debug!(%refused, "handshake refused");
+        }
     }
 }
 
@@ -141,7 +146,7 @@ impl Connection {
 
     async fn send(&mut self, messages: Vec<(u64, Envelope)>) -> Result<(), Ended> {
         self.hold(messages.len()).await?;
-        let (view, now) = (self.mesh.view(), now());
+        let admission = Admission::of(self.agent, &self.mesh);
         let mut inputs = Vec::with_capacity(messages.len());
         for (place, (tag, envelope)) in messages.into_iter().enumerate() {
             if place % ADMITTED_AT_ONCE == ADMITTED_AT_ONCE - 1 {
@@ -149,10 +154,7 @@ impl Connection {
                 tokio::task::yield_now().await;
             }
             let ticket = self.ticket(tag);
-            inputs.push(match admit(envelope, self.agent, &view, &mut self.roots, now) {
-                Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
-                Err(refused) => Input::Refused { ticket, refused },
-            });
+            inputs.push(admission.admit(ticket, envelope, &mut self.roots));
         }
         self.submit(inputs).await
     }

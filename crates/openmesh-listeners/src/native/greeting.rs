@@ -29,6 +29,18 @@ pub(super) enum GreetingFault {
     Randomness(getrandom::Error),
 }
 
+impl GreetingFault {
+    /// What metrics call it.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Io(_) => "broken",
+            Self::Refused(_) => "refused",
+            Self::Randomness(_) => "randomness",
+        }
+    }
+}
+
 /// Proves the node, then has the agent prove its key, both on this channel.
 pub(super) async fn greet<S>(
     stream: &mut S,

@@ -54,9 +54,14 @@ pub(super) async fn say_goodbye<W: AsyncWrite + Unpin>(mut half: W, problem: Pro
 async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader, writing: Writing) {
     let mut frames = Frames::default();
     while let Some(mut batch) = outbox.next().await {
+        let mut spans = Vec::new();
+        let tracer = writing.mesh.tracing().listened_to();
         let mut goodbye = false;
         loop {
             for outgoing in batch {
+                if let Some(tracer) = tracer {
+                    tracer.delivering(writing.connection, &outgoing, &mut spans);
+                }
                 goodbye |= matches!(outgoing, Outgoing::Goodbye(_));
                 if frames.add(outgoing).is_err() {
                     return;
@@ -77,6 +82,7 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
         if half.flush().await.is_err() || goodbye {
             return;
         }
+        drop(spans);
         frames.buffer.clear();
         writing.in_flight.add_permits(std::mem::take(&mut frames.answers));
         if outbox.written() && writing.mesh.tell(Event::Drained(writing.connection)).await.is_err() {

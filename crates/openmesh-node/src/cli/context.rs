@@ -20,7 +20,6 @@ use openmesh_sdk::{DomainId, Mesh, identity};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
 
 /// Flags that every command takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,14 +67,13 @@ impl Context {
         self.globals.output
     }
 
-    /// What is logged to stderr; `RUST_LOG` says it more finely.
-    pub(crate) fn log_filter(&self) -> EnvFilter {
-        let default = match self.globals.verbose {
+    /// What is logged, as far as the command line says how much.
+    pub(crate) const fn log_level(&self) -> &'static str {
+        match self.globals.verbose {
             0 => "error",
             1 => "info",
             _ => "debug",
-        };
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
+        }
     }
 
     /// Whether the user said which node to talk to.

@@ -1,6 +1,7 @@
 //! `openmesh up`: starts a node and runs it until it is told to stop.
 
 use super::context::Context;
+use super::logging::Observing;
 use super::output::say;
 use crate::config::Config;
 use crate::start::{self, Ready};
@@ -78,6 +79,8 @@ pub(crate) struct Args {
     /// Messages of one sender that an inbox holds; what comes beyond is refused as inbox.quota.
     #[arg(long, value_name = "COUNT", default_value_t = INBOX_SENDER_MESSAGES_MAX)]
     inbox_sender_max: u64,
+    #[command(flatten)]
+    observing: Observing,
     /// Stop when standard input ends, as it does when the program that started the node is gone.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -114,6 +117,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         snapshot_records: args.snapshot_records,
         inbox_messages_max: args.inbox_max,
         inbox_sender_messages_max: args.inbox_sender_max,
+        tracing: args.observing.tracing(),
     };
     let format = context.format();
     let say_ready = move |ready: &Ready| {
@@ -129,6 +133,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         .enable_all()
         .event_interval(TASKS_BETWEEN_LOOKS)
         .build()?;
+    let exporting = args.observing.start(context, runtime.handle())?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -142,6 +147,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         });
         start::run(config, stopped, say_ready).await
     })?;
+    drop(exporting);
     if format.is_table() {
         let _ = say("stopped; everything accepted is kept");
     }

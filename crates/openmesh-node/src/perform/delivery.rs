@@ -5,6 +5,7 @@
 
 use super::querying::Asking;
 use super::reading::Reading;
+use crate::journey::count_delivery;
 use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
 use openmesh_core::{Begin, ConnectionId, Deliver};
 use openmesh_message::frame::Delivery;
@@ -246,6 +247,7 @@ impl Subscription {
 
 /// A delivery whose room in the outbox is taken.
 pub(super) fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing {
+    count_delivery(&delivery);
     outbox.count(lane, delivery_bytes(&delivery));
     Outgoing::Deliver(lane, delivery)
 }

@@ -23,9 +23,16 @@ mod keeping;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod metering;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod observing;
+#[cfg(feature = "otlp")]
+#[cfg(test)]
+mod otlp;
 #[cfg(test)]
 mod patterns;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use openmesh_sdk::{ConnectOptions, KeyPair, Mesh, Tls, identity};
 use serde::Deserialize;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,6 +51,15 @@ impl Node {
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let (child, endpoint) = launch(home.path(), &arguments);
         Self { child, home, arguments, endpoint }
+    }
+
+    /// Starts a node in a fresh folder, and has what it logs written to a file.
+    pub(crate) fn start_logged(arguments: &[&str]) -> (Self, PathBuf) {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let log = home.path().join("stderr");
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let (child, endpoint) = launch_to(home.path(), &arguments, File::create(&log).unwrap().into());
+        (Self { child, home, arguments, endpoint }, log)
     }
 
     /// Ends the node as a power cut of the process would, and starts it again on the same folder.
@@ -149,6 +159,10 @@ fn folder(home: &Path) -> PathBuf {
 }
 
 fn launch(home: &Path, arguments: &[String]) -> (Child, Endpoint) {
+    launch_to(home, arguments, Stdio::inherit())
+}
+
+fn launch_to(home: &Path, arguments: &[String], errors: Stdio) -> (Child, Endpoint) {
     let endpoint_file = folder(home).join("endpoint.json");
     let _ = std::fs::remove_file(&endpoint_file);
     let mut child = Command::new(env!("CARGO_BIN_EXE_openmesh"))
@@ -159,6 +173,7 @@ fn launch(home: &Path, arguments: &[String]) -> (Child, Endpoint) {
         .args(arguments)
         .env("OPENMESH_HOME", home)
         .stdout(Stdio::null())
+        .stderr(errors)
         .spawn()
         .unwrap();
     let until = Instant::now() + READY_WAIT;

@@ -1,9 +1,10 @@
 //! A line to the partition's owner: what is sent on it and asked over it is matched with its answers by tag.
 
 use super::{busy, unknown};
+use crate::admission::Admission;
 use crate::http::problem::Failure;
-use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, OutboxReader, Outgoing, now};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, OutboxReader, Outgoing};
+use openmesh_core::admit::VerifiedRoots;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{Command, Delivery, Reply, SendOutcome};
 use openmesh_message::{AgentId, Envelope};
@@ -108,15 +109,11 @@ impl Line {
     pub(crate) async fn start(&self, messages: Vec<Envelope>) -> Result<Sent, Failure> {
         let mut awaited = Vec::with_capacity(messages.len());
         let mut inputs = Vec::with_capacity(messages.len());
-        let (view, now) = (self.mesh.view(), now());
+        let admission = Admission::of(self.agent, &self.mesh);
         for envelope in messages {
             let expected = self.expect()?;
             let ticket = Ticket { connection: self.id, tag: expected.tag };
-            let admitted = admit(envelope, self.agent, &view, &mut self.roots(), now);
-            inputs.push(match admitted {
-                Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
-                Err(refused) => Input::Refused { ticket, refused },
-            });
+            inputs.push(admission.admit(ticket, envelope, &mut self.roots()));
             awaited.push(expected);
         }
         self.submit(inputs).await?;
@@ -220,7 +217,12 @@ async fn answer_all(
     handed_on: Option<mpsc::Sender<Delivery>>,
 ) {
     while let Some(batch) = outbox.next().await {
+        let tracer = mesh.tracing().listened_to();
         for outgoing in batch {
+            let mut delivering = Vec::new();
+            if let Some(tracer) = tracer {
+                tracer.delivering(id, &outgoing, &mut delivering);
+            }
             match outgoing {
                 Outgoing::Outcome(tag, _) | Outgoing::Reply(tag, _) => waiting.end(tag, outgoing),
                 Outgoing::Deliver(_, delivery) => {

@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, Response, header, request::Parts};
 use axum::routing::any;
 use futures_util::StreamExt;
 use metrics::counter;
+use openmesh_adapter::metrics::{HTTP_REQUESTS, TOKENS_REFUSED};
 use openmesh_core::Rejection;
 use openmesh_message::Problem;
 use openmesh_message::limits::FRAME_BYTES_MAX;
@@ -73,7 +74,7 @@ async fn dispatch(
     };
     let response = finish(answer);
     let id = operation.map_or("none", |operation| operation.id);
-    counter!("openmesh.http.requests", "operation" => id, "status" => response.status().as_u16().to_string())
+    counter!(HTTP_REQUESTS, "operation" => id, "status" => response.status().as_u16().to_string())
         .increment(1);
     response
 }
@@ -84,7 +85,9 @@ async fn call(
     path: Vec<(String, String)>,
     request: Request,
 ) -> Answer {
-    let caller = identify(&door, request.headers(), operation.access)?;
+    let caller = identify(&door, request.headers(), operation.access).inspect_err(|refused| {
+        counter!(TOKENS_REFUSED, "error.type" => refused.problem.code.clone()).increment(1);
+    })?;
     let (mut parts, body) = request.into_parts();
     let query = query_of(&parts)?;
     let given = check_parameters(operation, &Given { path: &path, query: &query, headers: &parts.headers })?;

@@ -8,7 +8,7 @@ mod request;
 use crate::http::operation::Operation;
 
 pub(super) use outcome::{accepted_or_problem, outcome_json};
-pub(super) use post::read_one;
+pub(super) use post::{in_trace_of, read_one};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![post::operation(), get_receipt::operation(), request::operation()]

@@ -4,6 +4,7 @@ use super::candidates::sought;
 use super::{Answered, Looked};
 use crate::perform::Kept;
 use crate::perform::reading::decode;
+use openmesh_adapter::metrics::LOG_LOOKUPS;
 use openmesh_adapter::now;
 use openmesh_core::record::{Record, to_json};
 use openmesh_core::{Matcher, Question, View, as_seen_by, may_ask_for, may_read};
@@ -19,8 +20,6 @@ const PAGE_BYTES_MAX: usize = 512 * 1024;
 const BLOCK_RECORDS: u64 = 256;
 /// Records that the index may be behind without being called so: they are read from the log for every question.
 const BEHIND_MAX: u64 = 2_000;
-/// Counts what questions look up, in the index and in the log.
-const LOOKUPS: &str = "openmesh_log_lookups_total";
 
 /// How a look into the index ended.
 enum FromIndex {
@@ -255,7 +254,7 @@ fn leave_to_log(fault: &ProjectionFault) -> FromIndex {
 }
 
 fn count_lookups(place: &'static str, count: u64) {
-    metrics::counter!(LOOKUPS, "in" => place).increment(count);
+    metrics::counter!(LOG_LOOKUPS, "in" => place).increment(count);
 }
 
 /// Thousandths of the log that the index covers, while it is behind.

@@ -41,7 +41,7 @@ async fn run(call: Call) -> Answer {
     if call.content_type().map(essence).as_deref() == Some(BATCH_JSON) {
         return send_batch(call).await;
     }
-    let envelope = call.door.complete(&call.caller, read_one(&call)?)?;
+    let envelope = call.door.complete(&call.caller, in_trace_of(&call, read_one(&call)?))?;
     let id = envelope.attributes.get("id").map(str::to_owned);
     let outcome = call.door.send(call.caller.agent, vec![envelope]).await?.pop();
     accepted_or_problem(id.as_deref(), outcome.unwrap_or(Ok(SendOutcome::Unknown)))
@@ -66,9 +66,20 @@ pub(crate) fn read_one(call: &Call) -> Result<Envelope, Failure> {
     }
 }
 
+/// A message that names no trace is part of its request's (W3C Trace Context).
+pub(crate) fn in_trace_of(call: &Call, mut envelope: Envelope) -> Envelope {
+    let text = |name: &str| call.headers.get(name)?.to_str().ok().map(str::to_owned);
+    if envelope.transit.traceparent.is_none() {
+        envelope.transit.traceparent = text("traceparent");
+        envelope.transit.tracestate = text("tracestate");
+    }
+    envelope
+}
+
 /// Sends what can be read of a batch, in its order; what cannot is refused in its place.
 async fn send_batch(call: Call) -> Answer {
     let complete = |read: Result<Envelope, EventError>| {
+        let read = read.map(|envelope| in_trace_of(&call, envelope));
         read.map_err(Failure::from).and_then(|envelope| call.door.complete(&call.caller, envelope))
     };
     let read: Vec<_> = cloudevents::from_batch(&call.body)?.into_iter().map(complete).collect();

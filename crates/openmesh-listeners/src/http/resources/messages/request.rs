@@ -1,7 +1,7 @@
 //! `POST /v1/requests`: sends a request and gathers replies until there are enough, or the time is over.
 
 use super::outcome::{accepted_or_problem, outcome_json};
-use super::post::read_one;
+use super::post::{in_trace_of, read_one};
 use crate::http::door::{Line, new_id};
 use crate::http::operation::{Access, Answer, Call, Operation, json_answer};
 use crate::http::problem::Failure;
@@ -56,7 +56,7 @@ pub(super) fn operation() -> Operation {
 async fn run(call: Call) -> Answer {
     let wait = Duration::from_millis(call.number("waitMs").unwrap_or(WAIT_MS));
     let wanted = call.number("replies").unwrap_or(1);
-    let envelope = as_request(read_one(&call)?, &call, wait)?;
+    let envelope = as_request(in_trace_of(&call, read_one(&call)?), &call, wait)?;
     let id = envelope.attributes.get("id").map(str::to_owned);
     let until = Instant::now() + wait;
     let (line, mut deliveries) = Line::open_stream(call.caller.agent, true, &call.door.mesh).await?;

@@ -4,7 +4,7 @@
 
 use crate::http::door::new_id;
 use crate::http::operation::{Access, Answer, Call, Operation, TOPIC};
-use crate::http::resources::messages::{accepted_or_problem, read_one};
+use crate::http::resources::messages::{accepted_or_problem, in_trace_of, read_one};
 use crate::http::shape::{Shape, formed};
 use axum::http::Method;
 use openmesh_core::Rejection;
@@ -61,7 +61,7 @@ async fn run(call: Call) -> Answer {
         attributes.set(name, value).map_err(Rejection::from)?;
     }
     let message = Envelope { attributes, payload: payload.into(), proof: None, transit: Transit::default() };
-    let message = call.door.complete(&call.caller, message)?;
+    let message = call.door.complete(&call.caller, in_trace_of(&call, message))?;
     let outcome = call.door.send(call.caller.agent, vec![message]).await?.pop();
     accepted_or_problem(Some(&id), outcome.unwrap_or(Ok(SendOutcome::Unknown)))
 }

@@ -1,0 +1,4 @@
+//! Pages of the docs that say what the code says.
+
+#[cfg(test)]
+mod metrics;
