@@ -1,6 +1,7 @@
 //! Long counts: runs no test run has time for, one row each, and the simulator by hand.
 
 use crate::command::Step;
+use crate::tools::{OTLP_PYTHON, Tool};
 use crate::workspace::{cargo, root};
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -14,6 +15,8 @@ struct Campaign {
     what: &'static str,
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    /// A Python that the test is told of by this variable.
+    python: Option<(&'static str, Tool)>,
 }
 
 /// Every campaign. A further one is a further row.
@@ -23,12 +26,14 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "the laws of policies on 100,000 generated ones each",
         arguments: &["test", "-p", "openmesh-policy", "--test", "policy", "properties"],
         environment: &[("PROPTEST_CASES", "100000")],
+        python: None,
     },
     Campaign {
         name: "kills",
         what: "1,000 kills of a node under load",
         arguments: &["test", "-p", "openmesh-node", "--test", "whole", "crash", "--", "--nocapture"],
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
+        python: None,
     },
     Campaign {
         name: "queries",
@@ -49,6 +54,7 @@ const CAMPAIGNS: &[Campaign] = &[
             ("OPENMESH_QUERY_RATE", "5000"),
             ("OPENMESH_QUERY_LIMIT_MS", "20"),
         ],
+        python: None,
     },
     Campaign {
         name: "traces",
@@ -66,6 +72,7 @@ const CAMPAIGNS: &[Campaign] = &[
             "--nocapture",
         ],
         environment: &[],
+        python: Some(("OPENMESH_OTLP_PYTHON", OTLP_PYTHON)),
     },
     Campaign {
         name: "simulation",
@@ -83,6 +90,7 @@ const CAMPAIGNS: &[Campaign] = &[
             "20000",
         ],
         environment: &[],
+        python: None,
     },
     Campaign {
         name: "fuzz",
@@ -100,12 +108,14 @@ const CAMPAIGNS: &[Campaign] = &[
             "2000000",
         ],
         environment: &[],
+        python: None,
     },
     Campaign {
         name: "http-api",
         what: "10 minutes of schemathesis, all checks on, against the HTTP API",
         arguments: &["run", "--quiet", "-p", "xtask", "--", "api", "--seconds", "600"],
         environment: &[],
+        python: None,
     },
 ];
 
@@ -123,7 +133,7 @@ pub(crate) fn run(names: &[String], list: bool) -> Result<bool> {
     for row in CAMPAIGNS.iter().filter(is_chosen) {
         println!("{}: {}", row.name, row.what);
         if !list {
-            passed &= run_step(&step_of(row))?;
+            passed &= run_step(&step_of(row)?)?;
         }
     }
     Ok(passed)
@@ -151,11 +161,15 @@ pub(crate) fn simulate(seed: u64, count: u64) -> Result<bool> {
     run_step(&Step::new(cargo(), &arguments))
 }
 
-fn step_of(row: &Campaign) -> Step {
+fn step_of(row: &Campaign) -> Result<Step> {
     let mut step = Step::new(cargo(), row.arguments);
     let owned = |(key, value): &(&str, &str)| (String::from(*key), String::from(*value));
     step.environment = row.environment.iter().map(owned).collect();
-    step
+    if let Some((variable, tool)) = row.python {
+        let python = tool.find().map_or_else(|| tool.install(&root()), Ok)?;
+        step.environment.push((variable.to_owned(), python.display().to_string()));
+    }
+    Ok(step)
 }
 
 fn run_step(step: &Step) -> Result<bool> {

@@ -61,6 +61,10 @@ pub(crate) const HTTP_PYTHON: Tool = Tool {
     shared: false,
 };
 
+/// Python with OpenTelemetry's own messages, to read what is exported.
+pub(crate) const OTLP_PYTHON: Tool =
+    Tool { name: "otlp-python", packages: &["opentelemetry-proto"], program: "python", shared: false };
+
 /// Stands in an environment once everything is installed in it.
 const COMPLETE: &str = "complete";
 

@@ -111,9 +111,11 @@ pub(crate) async fn run(
     });
     listening.spawn(metering.keep_up(folder.log()));
     ready(&said);
+    tracing::info!(domain = %identity.domain(), address = %said.listening, records = said.recovered, "ready");
     let ended = event_loop.run(&mut events).await;
     let _ = std::fs::remove_file(folder.endpoint());
     listening.abort_all();
+    tracing::info!("no longer listening");
     match ended {
         Ended::Stopped => close(event_loop),
         Ended::Failed(fault) => {

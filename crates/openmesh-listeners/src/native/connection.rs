@@ -87,6 +87,7 @@ where
     let mut wrote_all = false;
     let opened = Event::Opened { connection: id, agent, receives: true, outbox: outbox.clone() };
     if mesh.tell(opened).await.is_ok() {
+        tracing::debug!(connection = id.0, %agent, "an agent has connected");
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
         let decoder = FrameDecoder::default();
         let roots = VerifiedRoots::default();
@@ -105,6 +106,7 @@ where
             let goodbye = Outgoing::Goodbye(Problem::new("frame.malformed", error.to_string()));
             let _ = connection.outbox.send(vec![goodbye]);
         }
+        tracing::debug!(connection = id.0, %agent, ?ended, "a connection has ended");
         drop(connection);
         let _ = mesh.tell(Event::Closed(id)).await;
     }

@@ -133,7 +133,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         .enable_all()
         .event_interval(TASKS_BETWEEN_LOOKS)
         .build()?;
-    let exporting = args.observing.start(context, runtime.handle())?;
+    let _exporting = args.observing.start(context, runtime.handle())?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -147,7 +147,6 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         });
         start::run(config, stopped, say_ready).await
     })?;
-    drop(exporting);
     if format.is_table() {
         let _ = say("stopped; everything accepted is kept");
     }

@@ -42,7 +42,7 @@ impl HttpClient for Client {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        let posted = self.runtime.spawn(timeout(EXPORT_DEADLINE, post(request)));
+        let posted = self.runtime.spawn(async move { timeout(EXPORT_DEADLINE, post(request)).await });
         Box::pin(async move { posted.await?? })
     }
 }

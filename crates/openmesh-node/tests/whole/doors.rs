@@ -4,6 +4,7 @@
 
 mod corpus;
 mod entrance;
+mod flood;
 mod hostile;
 mod http;
 pub(crate) mod maker;

@@ -13,8 +13,6 @@ mod documents;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
-mod flood;
-#[cfg(test)]
 mod gathering;
 #[cfg(test)]
 mod hostile_node;
@@ -23,16 +21,11 @@ mod keeping;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
-mod metering;
-#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
 mod observing;
-#[cfg(feature = "otlp")]
-#[cfg(test)]
-mod otlp;
 #[cfg(test)]
 mod patterns;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use openmesh_message::Problem;
 use openmesh_message::limits::FRAME_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// What JSON and base64 may add to what a frame holds.
@@ -64,6 +64,7 @@ async fn dispatch(
     path: RawPathParams,
     request: Request,
 ) -> Response<Body> {
+    let begun = Instant::now();
     let path: Vec<_> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let operation = operations.iter().find(|operation| operation.method == *method);
@@ -74,8 +75,9 @@ async fn dispatch(
     };
     let response = finish(answer);
     let id = operation.map_or("none", |operation| operation.id);
-    counter!(HTTP_REQUESTS, "operation" => id, "status" => response.status().as_u16().to_string())
-        .increment(1);
+    let status = response.status().as_u16();
+    tracing::debug!(operation = id, status, took = ?begun.elapsed(), "a request was answered");
+    counter!(HTTP_REQUESTS, "operation" => id, "status" => status.to_string()).increment(1);
     response
 }
 

@@ -22,25 +22,19 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// `None` where Python lacks `opentelemetry-proto`.
-    fn start() -> Option<Self> {
-        let python = std::env::var("OPENMESH_OTLP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/otlp_receiver.py");
-        let child =
-            Command::new(python).args(["-B", script]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.ok()?;
+    /// Starts it with a Python that has `opentelemetry-proto`.
+    fn start(python: &str) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/whole/observing/otlp_receiver.py");
+        let mut child = Command::new(python).args(["-B", script]).stdout(Stdio::piped()).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut port = String::new();
         reader.read_line(&mut port).unwrap();
-        let Ok(port) = port.trim().parse() else {
-            let _ = child.wait();
-            return None;
-        };
+        let port = port.trim().parse().unwrap();
         let (sender, lines) = sync_channel(LINES_MAX);
         std::thread::spawn(move || {
             reader.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        Some(Self { child, port, lines })
+        Self { child, port, lines }
     }
 
     fn spans(&self, count: usize) -> Vec<Value> {
@@ -65,10 +59,11 @@ impl Drop for Receiver {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_spans_of_a_message_reach_a_receiver() {
-    let Some(receiver) = Receiver::start() else {
-        println!("not run: otlp (no python with opentelemetry-proto; name one with OPENMESH_OTLP_PYTHON)");
+    let Ok(python) = std::env::var("OPENMESH_OTLP_PYTHON") else {
+        println!("not run: otlp (`cargo xtask campaign traces` names a Python with opentelemetry-proto)");
         return;
     };
+    let receiver = Receiver::start(&python);
     let mut node = Node::start(&["--otlp", &format!("http://127.0.0.1:{}", receiver.port)]);
     let (_, alice) = node.agent("alice").await;
     let draft = alice.draft("inbox:alice", &Performative::Inform).unwrap().payload("text/plain", "noon");
