@@ -57,6 +57,25 @@ const CAMPAIGNS: &[Campaign] = &[
         python: None,
     },
     Campaign {
+        name: "urgent",
+        what: "under a full backlog of bulk, critical mail within twice the time without (p99)",
+        arguments: &[
+            "test",
+            "--release",
+            "-p",
+            "openmesh-node",
+            "--test",
+            "whole",
+            "mail::urgent::critical",
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ],
+        environment: &[("OPENMESH_URGENT_PERCENTILE", "99")],
+        python: None,
+    },
+    Campaign {
         name: "traces",
         what: "spans exported over OTLP, read by a receiver in Python (opentelemetry-proto)",
         arguments: &[

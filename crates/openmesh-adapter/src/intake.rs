@@ -20,11 +20,27 @@ pub struct Intake {
     passed: u32,
 }
 
+/// Which queues may be taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queues {
+    /// The express queue alone.
+    Express,
+    /// Both.
+    Both,
+}
+
 /// One thing for the owner.
 #[derive(Debug)]
 pub enum Arrival {
-    /// What an agent sent, and since when it waits.
-    Input(Input, Instant),
+    /// What an agent sent.
+    Input {
+        /// It.
+        input: Input,
+        /// Since when it waits.
+        since: Instant,
+        /// Whether it came by the express queue.
+        is_express: bool,
+    },
     /// Anything else, inputs never.
     Event(Event),
 }
@@ -34,19 +50,22 @@ impl Intake {
         Self { ordinary, express, event: None, inputs: None, hasty: None, passed: 0 }
     }
 
-    /// What goes next, if anything waits.
-    pub fn take(&mut self) -> Option<Arrival> {
+    /// What goes next of those queues that may be taken from, if anything waits.
+    pub fn take(&mut self, from: Queues) -> Option<Arrival> {
         self.look();
-        let waits = self.inputs.is_some() || self.event.is_some();
+        let waits = from == Queues::Both && (self.inputs.is_some() || self.event.is_some());
         if self.passed < PATIENCE || !waits {
             self.passed += u32::from(waits);
             if let Some((input, since)) = take_one(&mut self.hasty) {
-                return Some(Arrival::Input(input, since));
+                return Some(Arrival::Input { input, since, is_express: true });
             }
+        }
+        if !waits {
+            return None;
         }
         self.passed = 0;
         if let Some((input, since)) = take_one(&mut self.inputs) {
-            return Some(Arrival::Input(input, since));
+            return Some(Arrival::Input { input, since, is_express: false });
         }
         self.event.take().map(Arrival::Event)
     }
@@ -56,18 +75,19 @@ impl Intake {
         self.ordinary.len() + self.express.len()
     }
 
-    /// Whether anything waits.
-    pub fn has_more(&mut self) -> bool {
+    /// Whether anything waits there.
+    pub fn has_more(&mut self, from: Queues) -> bool {
         self.look();
-        self.hasty.is_some() || self.inputs.is_some() || self.event.is_some()
+        self.hasty.is_some() || from == Queues::Both && (self.inputs.is_some() || self.event.is_some())
     }
 
     /// Waits until something has come; `false` when nothing can come any more. Cancel-safe.
-    pub async fn arrive(&mut self) -> bool {
+    pub async fn arrive(&mut self, from: Queues) -> bool {
+        let may_look = from == Queues::Both && self.event.is_none() && self.inputs.is_none();
         tokio::select! {
             biased;
             Some(inputs) = self.express.recv(), if self.hasty.is_none() => self.hasty = Some(inputs),
-            event = self.ordinary.recv(), if self.event.is_none() && self.inputs.is_none() => match event {
+            event = self.ordinary.recv(), if may_look => match event {
                 Some(event) => self.sort(event),
                 None => return false,
             },

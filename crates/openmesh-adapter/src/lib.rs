@@ -8,6 +8,6 @@ mod outbox;
 pub mod trace;
 
 pub use clock::now;
-pub use intake::{Arrival, Intake};
+pub use intake::{Arrival, Intake, Queues};
 pub use mesh_handle::{Entrance, Event, Inputs, MeshGone, MeshHandle, channel};
 pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal, delivery_bytes};

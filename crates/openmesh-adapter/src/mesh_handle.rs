@@ -234,7 +234,7 @@ impl Drop for Waits {
 #[cfg(test)]
 mod tests {
     use super::{Entrance, Event, Queues};
-    use crate::intake::Arrival;
+    use crate::intake::{Arrival, Queues as Taken};
     use openmesh_core::{ConnectionId, Input, Ticket};
     use openmesh_message::frame::Command;
     use std::sync::atomic::Ordering;
@@ -246,8 +246,8 @@ mod tests {
 
     fn tag(arrival: Option<Arrival>) -> u64 {
         match arrival {
-            Some(Arrival::Input(Input::Command { ticket, .. }, _)) => ticket.tag,
-            Some(Arrival::Input(Input::Tick, _)) => 0,
+            Some(Arrival::Input { input: Input::Command { ticket, .. }, .. }) => ticket.tag,
+            Some(Arrival::Input { input: Input::Tick, .. }) => 0,
             other => panic!("{other:?}"),
         }
     }
@@ -257,14 +257,14 @@ mod tests {
         let (queues, mut intake) = Queues::new();
         let (flooding, calm) = (Entrance::new(queues.clone()), Entrance::new(queues));
         calm.submit(vec![command(1)]).await.unwrap();
-        assert_eq!(tag(intake.take()), 1, "the first comes after what tells of the connection");
+        assert_eq!(tag(intake.take(Taken::Both)), 1, "the first comes after what tells of the connection");
         flooding.submit(vec![Input::Tick, Input::Tick]).await.unwrap();
         flooding.submit(vec![command(2)]).await.unwrap();
         calm.submit(vec![command(3)]).await.unwrap();
         calm.submit(vec![command(4)]).await.unwrap();
-        let order: Vec<_> = (0..5).map(|_| tag(intake.take())).collect();
+        let order: Vec<_> = (0..5).map(|_| tag(intake.take(Taken::Both))).collect();
         assert_eq!(order, [3, 0, 0, 2, 4]);
-        assert!(!intake.has_more());
+        assert!(!intake.has_more(Taken::Both));
     }
 
     #[tokio::test]
@@ -278,7 +278,8 @@ mod tests {
             entrance.submit(vec![command(number)]).await.unwrap();
             entrances.push(entrance);
         }
-        let place = std::iter::from_fn(|| intake.take()).position(|next| matches!(next, Arrival::Event(_)));
+        let place = std::iter::from_fn(|| intake.take(Taken::Both))
+            .position(|next| matches!(next, Arrival::Event(_)));
         assert_eq!(place, Some(64));
     }
 }

@@ -92,6 +92,18 @@ impl Audience {
     }
 }
 
+impl Audience {
+    /// That of every record of a kind; `None` for messages, whose destination decides, and for kinds unknown.
+    pub(crate) fn of_kind(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "refused" | "fired" | "leased" | "extended" | "settled" | "recalled" | "token"
+            | "token_revoked" => Self::Parties,
+            "registered" | "schema" | "protocol" | "topics" | "policy" | "epoch" => Self::Domain,
+            _ => return None,
+        })
+    }
+}
+
 /// Whoever took part in a record: caused it, got something into an inbox by it, or is whom it is about.
 pub(crate) fn parties(record: &Record) -> impl Iterator<Item = &AgentId> {
     let about = match &record.header.outcome {

@@ -6,6 +6,7 @@ mod custodian;
 mod domain_id;
 pub mod handshake;
 mod key_pair;
+mod usable_key;
 
 pub use agent_id::{AgentId, IdentityError};
 pub use certificate::{Certificate, CertificateError, Inception};

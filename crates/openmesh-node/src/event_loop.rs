@@ -6,9 +6,10 @@
 use crate::journey::Journeys;
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
-use openmesh_adapter::{Arrival, Event, Intake, now};
+use crate::snapshots::Snapshots;
+use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
-use openmesh_message::{Position, Timestamp};
+use openmesh_message::Timestamp;
 use openmesh_store::Fault;
 use std::time::{Duration, Instant};
 use tokio::task::yield_now;
@@ -18,6 +19,12 @@ use tokio::time::sleep;
 const INPUTS_AT_ONCE: usize = 64;
 /// Bytes of records that may wait for the sync under way; beyond it no more events are taken.
 const WAITING_BYTES_MAX: u64 = HEADROOM_BYTES / 4;
+/// Plans that may always wait for the sync under way.
+pub(crate) const PLANS_AT_ONCE_MIN: usize = 64;
+/// And at most.
+const PLANS_AT_ONCE_MAX: usize = 4_096;
+/// About what it takes to write the records of one plan.
+const PLAN_WRITTEN: Duration = Duration::from_micros(8);
 /// Quiet after which the log notes that all of it is synced.
 const QUIET: Duration = Duration::from_millis(50);
 /// Longest time without a look at the clock, so that a clock set forward is noticed.
@@ -46,12 +53,10 @@ pub(crate) struct EventLoop {
     pub(crate) waiting: Vec<Plan>,
     /// Bytes of their records.
     pub(crate) waiting_bytes: u64,
-    /// A snapshot that waits until all it covers is synced.
-    pub(crate) snapshot: Option<(Position, Vec<u8>)>,
-    /// The last record of the last snapshot.
-    pub(crate) snapshot_seq: u64,
-    /// Records between two snapshots.
-    pub(crate) snapshot_records: u64,
+    /// How many of them wait before only what is urgent is taken.
+    pub(crate) plans_at_once: usize,
+    /// Makes snapshots of the state.
+    pub(crate) snapshots: Snapshots,
 }
 
 impl EventLoop {
@@ -80,39 +85,50 @@ impl EventLoop {
             }
             let (is_busy, until_deadline) = (self.writer.is_busy(), self.until_deadline());
             let may_receive = self.has_room() && !stopping;
-            let has_more = may_receive && intake.has_more();
+            let from = self.queues();
+            let has_more = may_receive && intake.has_more(from);
             let wants_quiet = self.writer.wants_quiet_marker() || self.writer.is_full();
             tokio::select! {
                 biased;
                 commit = self.writer.next_commit(), if is_busy => match commit {
-                    Ok(commit) => self.confirm(commit),
+                    Ok(commit) => if let Err(WriterGone(fault)) = self.confirm(commit) {
+                        return Ended::Failed(fault);
+                    },
                     Err(WriterGone(fault)) => return Ended::Failed(fault),
                 },
                 () = sleep(until_deadline), if !stopping => self.handle(Input::Tick),
                 () = yield_now(), if has_more => {}
-                goes_on = intake.arrive(), if may_receive && !has_more => stopping |= !goes_on,
+                goes_on = intake.arrive(from), if may_receive && !has_more => stopping |= !goes_on,
                 () = sleep(QUIET), if wants_quiet && !is_busy => self.writer.note_quiet(),
             }
         }
     }
 
-    /// Takes what waits, up to a bound; `true` if the node is to stop.
+    /// Takes what waits, up to a bound or something urgent; `true` if the node is to stop.
     fn take_some(&mut self, intake: &mut Intake, stopping: bool) -> bool {
         let mut stopping = stopping;
         for _ in 0..INPUTS_AT_ONCE {
             if stopping || !self.has_room() {
                 break;
             }
-            match intake.take() {
-                Some(Arrival::Input(input, since)) => {
+            match intake.take(self.queues()) {
+                Some(Arrival::Input { input, since, is_express }) => {
                     self.journeys.note_wait(since);
                     self.handle_since(input, since);
+                    if is_express {
+                        break;
+                    }
                 }
                 Some(Arrival::Event(event)) => stopping |= self.take(event),
                 None => break,
             }
         }
         stopping
+    }
+
+    /// What is decided cannot be overtaken any more: while enough waits for the log, only what is urgent is taken.
+    const fn queues(&self) -> Queues {
+        if self.waiting.len() < self.plans_at_once { Queues::Both } else { Queues::Express }
     }
 
     const fn has_room(&self) -> bool {
@@ -187,34 +203,28 @@ impl EventLoop {
         self.writer.submit(plans)
     }
 
-    fn confirm(&mut self, commit: Commit) {
+    /// Performs what is synced, while the log takes what waited for it.
+    fn confirm(&mut self, commit: Commit) -> Result<(), WriterGone> {
         let performing = self.journeys.kept(commit.head_seq);
+        self.plans_at_once = plans_in(commit.synced_in);
+        let submitted = self.submit();
         self.performer.perform(commit.plans, performing);
         self.performer.note_head(commit.head_seq);
-        match self.snapshot.take_if(|(at, _)| at.seq <= commit.head_seq) {
-            Some((at, state)) => self.writer.write_snapshot(at, state),
-            None if self.snapshot.is_none() => self.take_snapshot(),
-            None => {}
-        }
-    }
-
-    /// Takes a snapshot when enough records came since the last; it is written once all it covers is synced.
-    fn take_snapshot(&mut self) {
-        let Some(head) = self.partition.state().head() else { return };
-        if head.seq < self.snapshot_seq + self.snapshot_records {
-            return;
-        }
-        self.snapshot_seq = head.seq;
-        match self.partition.snapshot() {
-            Ok(state) => self.snapshot = Some((head, state)),
-            Err(error) => tracing::error!(%error, "the state cannot be written as a snapshot"),
-        }
+        self.snapshots.note_head(commit.head_seq);
+        submitted
     }
 
     fn until_deadline(&self) -> Duration {
         let until = |deadline: Timestamp| u64::try_from(deadline.since_ms(now())).unwrap_or(0);
         self.partition.next_deadline().map_or(TICK_MAX, |at| Duration::from_millis(until(at)).min(TICK_MAX))
     }
+}
+
+/// As many plans as take about as long to write as a sync takes: a slow disk is given large batches, a fast one small
+/// ones that soon end.
+fn plans_in(sync: Duration) -> usize {
+    let count = sync.as_micros() / PLAN_WRITTEN.as_micros();
+    usize::try_from(count).unwrap_or(usize::MAX).clamp(PLANS_AT_ONCE_MIN, PLANS_AT_ONCE_MAX)
 }
 
 /// Without room, messages are refused and refusals leave no record; leases, acks and timers go on.

@@ -1,13 +1,12 @@
 //! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
 
-use crate::metering::{LogMeters, note_snapshot};
+use crate::metering::LogMeters;
 use openmesh_core::Plan;
-use openmesh_message::Position;
 use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Room that is reserved before anything is planned: more than what may wait for one sync.
@@ -15,7 +14,7 @@ pub(crate) const HEADROOM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What the log is asked to do.
 enum Job {
-    Keep(Arc<[Plan]>),
+    Keep(Arc<Vec<Plan>>),
     NoteQuiet,
 }
 
@@ -25,6 +24,14 @@ pub(crate) struct Commit {
     pub(crate) plans: Vec<Plan>,
     /// The last record synced.
     pub(crate) head_seq: u64,
+    /// How long the sync took.
+    pub(crate) synced_in: Duration,
+}
+
+/// What the thread says of a batch.
+struct Kept {
+    head_seq: u64,
+    synced_in: Duration,
 }
 
 /// The log takes nothing more: it failed, or its thread ended.
@@ -34,8 +41,8 @@ pub(crate) struct WriterGone(pub(crate) Option<Fault>);
 /// The owner's side of the log.
 pub(crate) struct LogWriter {
     jobs: mpsc::Sender<Job>,
-    results: mpsc::Receiver<Result<u64, Fault>>,
-    under_way: Option<Arc<[Plan]>>,
+    results: mpsc::Receiver<Result<Kept, Fault>>,
+    under_way: Option<Arc<Vec<Plan>>>,
     snapshots: SnapshotFolder,
     reader: LogReader,
     quiet_marker_due: bool,
@@ -94,7 +101,7 @@ impl LogWriter {
 
     /// Hands over plans to keep; one batch at a time.
     pub(crate) fn submit(&mut self, plans: Vec<Plan>) -> Result<(), WriterGone> {
-        let plans: Arc<[Plan]> = plans.into();
+        let plans = Arc::new(plans);
         self.under_way = Some(Arc::clone(&plans));
         // The queue holds two jobs: a batch, and a quiet marker sent before it.
         self.jobs.try_send(Job::Keep(plans)).map_err(|_| WriterGone(None))
@@ -103,10 +110,9 @@ impl LogWriter {
     /// Waits for the batch under way; cancel-safe.
     pub(crate) async fn next_commit(&mut self) -> Result<Commit, WriterGone> {
         match self.results.recv().await {
-            Some(Ok(head_seq)) => {
+            Some(Ok(Kept { head_seq, synced_in })) => {
                 self.quiet_marker_due = true;
-                let plans = self.under_way.take().map(|plans| plans.to_vec()).unwrap_or_default();
-                Ok(Commit { plans, head_seq })
+                Ok(Commit { plans: self.unconfirmed(), head_seq, synced_in })
             }
             Some(Err(fault)) => Err(WriterGone(Some(fault))),
             None => Err(WriterGone(None)),
@@ -115,20 +121,12 @@ impl LogWriter {
 
     /// Plans that the log never confirmed.
     pub(crate) fn unconfirmed(&mut self) -> Vec<Plan> {
-        self.under_way.take().map(|plans| plans.to_vec()).unwrap_or_default()
+        self.under_way.take().map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
-    /// Writes a snapshot of the state at a position that is synced.
-    pub(crate) fn write_snapshot(&self, at: Position, state: Vec<u8>) {
-        let snapshots = self.snapshots.clone();
-        tokio::task::spawn_blocking(move || {
-            let begun = Instant::now();
-            let written = snapshots.write(at, &state);
-            note_snapshot(written.is_ok(), begun.elapsed());
-            if let Err(fault) = written {
-                tracing::warn!(%fault, "a snapshot could not be written; recovery will read more of the log");
-            }
-        });
+    /// Where snapshots of the state are written.
+    pub(crate) fn snapshots(&self) -> SnapshotFolder {
+        self.snapshots.clone()
     }
 
     /// Ends the thread and gives back the log.
@@ -141,14 +139,19 @@ impl LogWriter {
 fn serve(
     mut log: EmbeddedLog,
     mut jobs: mpsc::Receiver<Job>,
-    results: &mpsc::Sender<Result<u64, Fault>>,
+    results: &mpsc::Sender<Result<Kept, Fault>>,
     full: &AtomicBool,
 ) -> EmbeddedLog {
     look_for_room(&mut log, full);
     let meters = LogMeters::new();
     while let Some(job) = jobs.blocking_recv() {
         let result = match job {
-            Job::Keep(plans) => keep(&mut log, &plans, &meters),
+            Job::Keep(plans) => {
+                let kept = keep(&mut log, &plans, &meters);
+                // The owner has them to itself again when it hears.
+                drop(plans);
+                kept
+            }
             Job::NoteQuiet => match log.write_quiet_marker() {
                 Ok(_) => {
                     look_for_room(&mut log, full);
@@ -171,15 +174,16 @@ fn look_for_room(log: &mut EmbeddedLog, full: &AtomicBool) {
     full.store(no_room, Ordering::Release);
 }
 
-fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<u64, Fault> {
+fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<Kept, Fault> {
     let records = encode(plans);
     let bytes = records.iter().map(|record| (record.header.len() + record.body.len()) as u64).sum();
     log.reserve(batch_bytes(records.len(), bytes))?;
     log.append(&records)?;
     let begun = Instant::now();
     log.sync()?;
-    meters.note(records.len(), bytes, begun.elapsed());
-    Ok(log.next_seq().saturating_sub(1))
+    let synced_in = begun.elapsed();
+    meters.note(records.len(), bytes, synced_in);
+    Ok(Kept { head_seq: log.next_seq().saturating_sub(1), synced_in })
 }
 
 /// The records of plans, as the log takes them.

@@ -1,12 +1,13 @@
 //! Start-up and shut-down of a node, step by step.
 
 use crate::config::{Config, default_policy, read_policy};
-use crate::event_loop::{Ended, EventLoop};
+use crate::event_loop::{Ended, EventLoop, PLANS_AT_ONCE_MIN};
 use crate::identity::{Folder, Identity, random_bytes, write_private};
 use crate::journey::Journeys;
 use crate::log_writer::LogWriter;
 use crate::metering::Metering;
 use crate::perform::{self, Kept, Performer};
+use crate::snapshots::{Snapshots, Source};
 use crate::tls::NodeTls;
 use anyhow::{Context, Result};
 use openmesh_adapter::{Event, MeshHandle, channel, now};
@@ -67,6 +68,7 @@ pub(crate) struct Ready {
 /// A partition and its log, ready to go on.
 struct Recovered {
     partition: Partition,
+    limits: PartitionConfig,
     log: EmbeddedLog,
     records: u64,
     snapshot_seq: u64,
@@ -215,7 +217,7 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
         inbox_sender_messages_max: config.inbox_sender_messages_max,
         ..PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian)
     };
-    let (mut partition, snapshot_seq) = restore(limits, policy, &opened)?;
+    let (mut partition, snapshot_seq) = restore(limits.clone(), policy, &opened)?;
     let mut findings = describe(&opened);
     let mut records = 0;
     for stored in log.reader().records(snapshot_seq + 1) {
@@ -238,7 +240,7 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
         let plan = partition.begin_epoch(log.epoch(), &identity.node, opened.head_chain, now());
         keep_now(&mut log, &plan)?;
     }
-    Ok(Recovered { partition, log, records, snapshot_seq, findings })
+    Ok(Recovered { partition, limits, log, records, snapshot_seq, findings })
 }
 
 fn restore(config: PartitionConfig, policy: Policy, opened: &Opened) -> Result<(Partition, u64)> {
@@ -274,19 +276,20 @@ fn prepare(
     identity: &Identity,
     mesh: MeshHandle,
 ) -> Result<EventLoop> {
-    let Recovered { mut partition, mut log, snapshot_seq, .. } = recovered;
+    let Recovered { mut partition, limits, mut log, snapshot_seq, .. } = recovered;
     let home = Authority::Domain(identity.domain());
     let (policy, text) = read_policy(&folder.policy(), home)?;
-    keep_now(&mut log, &partition.handle(Input::PolicyLoaded { policy, text }, now()))?;
+    keep_now(&mut log, &partition.handle(Input::PolicyLoaded { policy: policy.clone(), text }, now()))?;
     for pattern in &config.pin {
         keep_now(&mut log, &partition.pin(pattern.clone(), now()))?;
     }
     mesh.publish(partition.view());
-    let snapshot_records = config.snapshot_records.max(1);
     let writer = LogWriter::start(log).context("cannot start the log's thread")?;
     let index =
         perform::index(&folder.projection(), writer.reader()).context("cannot start the index's thread")?;
     let kept = Kept { log: writer.reader(), index: Arc::new(index) };
+    let source = Source { log: writer.reader(), folder: writer.snapshots(), config: limits, policy };
+    let snapshots = Snapshots::new(source, config.snapshot_records.max(1), snapshot_seq);
     let performer = Performer::new(Arc::clone(&identity.node), mesh, kept, folder.policy());
     Ok(EventLoop {
         partition,
@@ -295,9 +298,8 @@ fn prepare(
         journeys: Journeys::new(config.tracing),
         waiting: Vec::new(),
         waiting_bytes: 0,
-        snapshot: None,
-        snapshot_seq,
-        snapshot_records,
+        plans_at_once: PLANS_AT_ONCE_MIN,
+        snapshots,
     })
 }
 

@@ -54,10 +54,6 @@ const IMPOSSIBLE: &[(Kind, &str, &str)] = &[
     (Kind::Refusal, "custody.unavailable", "the custodian's secret is the one that made every key"),
 ];
 
-/// What the simulator's crowd does not play often enough to be required, and why.
-const NOT_PLAYED: &[(Kind, &str, &str)] =
-    &[(Kind::State, "fipa/contract-net round=expired", "a round that nobody bids in for 12 hours is rare")];
-
 /// Counts of one run or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -90,9 +86,6 @@ impl Census {
         }
         for (_, name, why) in IMPOSSIBLE {
             let _ = writeln!(text, "{name} cannot occur: {why}");
-        }
-        for (_, name, why) in NOT_PLAYED {
-            let _ = writeln!(text, "{name} is not required: {why}");
         }
         text
     }
@@ -135,8 +128,7 @@ fn required() -> Vec<(Kind, String)> {
             all.extend(states.map(|state| (Kind::State, state_name(&name, machine, state))));
         }
     }
-    let excepted = IMPOSSIBLE.iter().chain(NOT_PLAYED);
-    let excepted: Vec<_> = excepted.map(|(kind, name, _)| (*kind, (*name).to_owned())).collect();
+    let excepted: Vec<_> = IMPOSSIBLE.iter().map(|(kind, name, _)| (*kind, (*name).to_owned())).collect();
     all.retain(|row| !excepted.contains(row));
     all
 }

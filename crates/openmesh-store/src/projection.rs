@@ -5,6 +5,7 @@
 
 mod database;
 mod follower;
+mod marker;
 mod search;
 #[cfg(test)]
 mod tests;

@@ -67,8 +67,11 @@ impl Term {
             Some(kind) => Self::of_agent_and_kind(reader, kind),
             None => Self::of_agent(reader),
         };
-        let audiences = [Audience::Topic, Audience::Domain].into_iter().filter_map(Self::of_audience);
-        std::iter::once(own).chain(audiences).collect()
+        let audiences = match kind.and_then(Audience::of_kind) {
+            Some(audience) => vec![audience],
+            None => vec![Audience::Topic, Audience::Domain],
+        };
+        std::iter::once(own).chain(audiences.into_iter().filter_map(Self::of_audience)).collect()
     }
 
     fn of_audience(audience: Audience) -> Option<Self> {
@@ -93,6 +96,10 @@ impl Terms {
     /// Reads a record.
     pub fn of(record: &Record) -> Self {
         let kind = record.header.outcome.kind();
+        debug_assert!(
+            Audience::of_kind(kind).is_none_or(|audience| audience == Audience::of(record)),
+            "{kind}"
+        );
         let mut terms = vec![Term::of(Field::Kind, kind.as_bytes())];
         terms.extend(parties(record).map(Term::of_agent));
         if kind != MESSAGE_KIND {

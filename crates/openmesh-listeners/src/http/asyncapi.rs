@@ -24,12 +24,13 @@ pub(crate) fn document() -> Value {
                 "message": {"$ref": "#/components/messages/message"},
                 "outcome": {"$ref": "#/components/messages/outcome"},
                 "gap": {"$ref": "#/components/messages/gap"},
+                "record": {"$ref": "#/components/messages/record"},
             },
             "bindings": {"ws": {"method": "GET", "query": query(), "bindingVersion": "0.1.0"}},
         }},
         "operations": {
             "send": operation("receive", "Takes a message of the caller's", &["message"]),
-            "deliver": operation("send", "Hands over messages, outcomes and gaps", &["message", "outcome", "gap"]),
+            "deliver": operation("send", "Hands over messages, outcomes, gaps and records", &["message", "outcome", "gap", "record"]),
         },
         "components": {
             "messages": messages(),
@@ -44,6 +45,8 @@ fn query() -> Value {
     json!({"type": "object", "properties": {
         "subscribe": {"type": "string", "description": "topic patterns joined by commas"},
         "receive": {"type": "boolean", "description": "whether messages to the agent's own address are handed over"},
+        "tail": {"type": "boolean", "description": "whether the log is followed; the filters of /v1/tail may follow"},
+        "after": {"type": "integer", "description": "with `tail`: go on after this record"},
     }})
 }
 
@@ -79,10 +82,14 @@ fn messages() -> Value {
     let gap = json!({"type": "object", "required": ["first", "last"], "properties": {
         "pattern": {"type": ["string", "null"]}, "first": {"type": "integer"}, "last": {"type": "integer"},
     }});
+    let record = json!({"type": "object", "required": ["seq", "kind"], "properties": {
+        "seq": {"type": "integer"}, "kind": {"type": "string"},
+    }});
     let message = |title: &str, payload: Value| json!({"title": title, "contentType": "application/cloudevents+json", "payload": payload});
     json!({
         "message": message("A message", event(None, &["to"], json!({}))),
         "outcome": message("How a message ended", event(Some("mesh/outcome.v1"), &context, outcome)),
         "gap": message("Messages that were missed", event(Some("mesh/gap.v1"), &context, gap)),
+        "record": message("A record of the log", event(Some("mesh/record.v1"), &context, record)),
     })
 }

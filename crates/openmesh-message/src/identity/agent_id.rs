@@ -1,7 +1,7 @@
 //! Agent ids: Ed25519 public keys in their `did:key` form (W3C CCG did:key, multicodec 0xed).
 
+use super::usable_key::usable_key;
 use crate::text_form::as_bytes32;
-use ed25519_dalek::VerifyingKey;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,11 +29,7 @@ pub enum IdentityError {
 impl AgentId {
     /// Checks that `bytes` are an Ed25519 public key that is not of small order.
     pub fn from_public_key(bytes: [u8; 32]) -> Result<Self, IdentityError> {
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| IdentityError::UnusableKey)?;
-        if key.is_weak() {
-            return Err(IdentityError::UnusableKey);
-        }
-        Ok(Self(bytes))
+        usable_key(&bytes).map(|_| Self(bytes)).ok_or(IdentityError::UnusableKey)
     }
 
     /// The 32 bytes of the public key.

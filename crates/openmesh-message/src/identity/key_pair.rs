@@ -1,7 +1,8 @@
 //! Ed25519 key pairs (RFC 8032) and signatures, always over a named context.
 
+use super::usable_key::usable_key;
 use crate::{AgentId, IdentityError};
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
@@ -53,7 +54,7 @@ impl Signature {
 
     /// Whether `signer` signed `context ‖ 0x00 ‖ bytes`; strict, so that a signature cannot be varied.
     pub fn verifies(&self, signer: &AgentId, context: &str, bytes: &[u8]) -> bool {
-        let Ok(key) = VerifyingKey::from_bytes(signer.public_key()) else {
+        let Some(key) = usable_key(signer.public_key()) else {
             return false;
         };
         let signature = ed25519_dalek::Signature::from_bytes(&self.0);

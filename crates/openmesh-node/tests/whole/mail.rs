@@ -1,5 +1,7 @@
 //! Inboxes beyond leasing: looking, waiting, calling back, and how much one sender may leave; end to end.
 
+mod urgent;
+
 use crate::node::Node;
 use openmesh_sdk::{HeldState, Mesh, Performative, SdkError, Sent, SignedReceipt};
 use std::time::Duration;

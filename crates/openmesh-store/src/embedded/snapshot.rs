@@ -61,6 +61,11 @@ impl SnapshotFolder {
         self.remove_old()
     }
 
+    /// The newest snapshot that is intact and agrees with the log. Errors: `Newer`, `Io`.
+    pub fn newest(&self) -> Result<Option<LoadedSnapshot>, Fault> {
+        load_newest(&self.folder, &self.reader, &mut RecoveryReport::default())
+    }
+
     fn write_whole(&self, unfinished: &Path, finished: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let file = self.disk.create(unfinished)?;
         self.disk.write_at(&file, bytes, 0)?;

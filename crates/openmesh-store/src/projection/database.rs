@@ -1,8 +1,8 @@
 //! The index's database: its tables, its settings, and how it is told from one that does not fit.
 //!
-//! SQLite in WAL mode, synced at checkpoints only: after a power cut it is an earlier state of itself, whole.
+//! SQLite in WAL mode, synced when it is closed only; after a power cut it is built anew (see `marker`).
 
-use super::{Entry, ProjectionFault};
+use super::{Entry, ProjectionFault, marker};
 use openmesh_message::Digest;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::io;
@@ -18,7 +18,7 @@ pub(super) const SPAN_RECORDS: u64 = 128;
 
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
+    PRAGMA synchronous = OFF;
     PRAGMA wal_autocheckpoint = 4000;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA temp_store = MEMORY;
@@ -46,6 +46,7 @@ pub(super) struct Covered {
 pub(super) fn open_to_write(folder: &Path, version: u32) -> Result<(Connection, Covered), ProjectionFault> {
     let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
     std::fs::create_dir_all(folder).map_err(fault)?;
+    marker::set(folder)?;
     let connection = Connection::open(file(folder)).map_err(told)?;
     connection.set_prepared_statement_cache_capacity(16);
     connection.execute_batch("PRAGMA cache_size = -32768;").map_err(told)?;
@@ -74,6 +75,15 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, ProjectionFault>
     Ok(connection)
 }
 
+/// Closes the index so that a power cut does not harm it any more.
+pub(super) fn close(folder: &Path, connection: Connection) -> Result<(), ProjectionFault> {
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE);").map_err(told)?;
+    connection.close().map_err(|(_, error)| told(error))?;
+    let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
+    std::fs::File::open(file(folder)).and_then(|file| file.sync_all()).map_err(fault)?;
+    marker::clear(folder).map_err(fault)
+}
+
 /// Throws the index away.
 pub(super) fn remove(folder: &Path) -> Result<(), ProjectionFault> {
     for ending in ["", "-wal", "-shm", "-journal"] {
@@ -85,7 +95,7 @@ pub(super) fn remove(folder: &Path) -> Result<(), ProjectionFault> {
             _ => {}
         }
     }
-    Ok(())
+    marker::clear(folder).map_err(|cause| ProjectionFault::Folder { folder: folder.to_owned(), cause })
 }
 
 /// Adds records and how far they go, all or nothing.

@@ -61,7 +61,7 @@ impl Follower {
                 self.rest(BATCH_INTERVAL.saturating_sub(began.elapsed()));
             }
         }
-        Ok(())
+        database::close(&self.shared.folder, connection)
     }
 
     /// Whether the index is of this log: it ends within it, with the same chain value.

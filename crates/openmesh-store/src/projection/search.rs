@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Topics that one pattern may stand for; a pattern with more does not narrow the search down.
 const TOPICS_MAX: usize = 1_000;
 /// Steps of one search between two of its candidates; then it says how far it came.
-const STEPS_MAX: usize = 20_000;
+const STEPS_MAX: usize = 500;
 
 /// What to look for.
 #[derive(Clone, Default)]

@@ -175,7 +175,9 @@ fn an_index_that_does_not_fit_is_built_anew() {
         keep(&mut open(folder), 300, "a");
     };
     let removed = |folder: &Path| std::fs::remove_dir_all(folder.join("projection")).unwrap();
-    let breaks: [&dyn Fn(&Path); 4] = [&damage, &other_log, &shorter_log, &removed];
+    let power_cut =
+        |folder: &Path| std::fs::write(folder.join("projection/being-written"), "an earlier run").unwrap();
+    let breaks: [&dyn Fn(&Path); 5] = [&damage, &other_log, &shorter_log, &removed, &power_cut];
     for (index, break_it) in breaks.into_iter().enumerate() {
         let folder = TempDir::new().unwrap();
         let mut log = open(folder.path());
@@ -185,6 +187,7 @@ fn an_index_that_does_not_fit_is_built_anew() {
             Projection::start(&folder.path().join("projection"), 1, log.reader(), wrong).unwrap();
         wait(&projection, 1_000);
         drop((projection, log));
+        assert!(!folder.path().join("projection/being-written").exists(), "closed and synced");
         break_it(folder.path());
         let log = open(folder.path());
         let records = log.next_seq() - 1;

@@ -8,7 +8,8 @@ use crate::accept::Peer;
 use crate::http::caller::Credential;
 use crate::http::operation::{Access, Answer, Call, Operation};
 use crate::http::problem::Failure;
-use crate::http::shape::{Shape, text};
+use crate::http::resources::log::with_filter;
+use crate::http::shape::{NUMBER_MAX, Shape, text};
 use crate::native;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -33,8 +34,10 @@ pub(super) fn operations() -> Vec<Operation> {
         .access(Access::Anyone)
         .in_query("subscribe", text(8_192), "Topic patterns, joined by commas.")
         .in_query("receive", Shape::Boolean, "Whether messages to the agent's own address are handed over.")
+        .in_query("tail", Shape::Boolean, "Whether the log is followed, as the parameters below filter it.")
+        .in_query("after", Shape::Integer(0, NUMBER_MAX), "With `tail`: go on after this record.")
         .on_socket();
-    vec![operation]
+    vec![with_filter(operation)]
 }
 
 async fn run(mut call: Call) -> Answer {
@@ -77,11 +80,12 @@ fn check(call: &Call) -> Result<events::Asked, Failure> {
     let patterns: Result<Vec<TopicPattern>, _> = patterns.map(str::parse).collect();
     let patterns = patterns.map_err(|error| Failure::argument("subscribe", error.to_string()))?;
     let receives = call.text("receive").is_none() && scopes.has(Scope::Read) || call.is("receive");
-    if (receives || !patterns.is_empty()) && !scopes.has(Scope::Read) {
+    let tails = call.is("tail");
+    if (receives || tails || !patterns.is_empty()) && !scopes.has(Scope::Read) {
         return Err(Rejection::OutOfScope(Scope::Read).into());
     }
     if patterns.len() > SUBSCRIPTIONS_MAX {
         return Err(Rejection::TooManySubscriptions.into());
     }
-    Ok(events::Asked { patterns, receives })
+    Ok(events::Asked { patterns, receives, tails })
 }

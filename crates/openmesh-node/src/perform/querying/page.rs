@@ -13,7 +13,7 @@ use openmesh_message::frame::LogPage;
 use openmesh_store::{Fault, Found, LogReader, PageLimit, ProjectionFault, StoredRecord};
 
 /// Records one question looks at before it answers with what it found so far.
-const LOOKED_AT_MAX: u64 = 10_000;
+const LOOKED_AT_MAX: u64 = 1_000;
 /// Bytes of one answer.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// Records read at once on the way back through the log.

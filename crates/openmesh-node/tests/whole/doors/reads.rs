@@ -192,7 +192,9 @@ async fn the_insider_sees_the_secrets() {
     insider.register("insider2", Some(&stage.node.admin_token())).await.unwrap();
     let token = issue(&insider).await;
     let thing = &stage.secrets[0];
-    for way in [Way::QueryTopic, Way::QueryType, Way::QueryId, Way::Csv, Way::Replay, Way::Topic] {
+    let ways =
+        [Way::QueryTopic, Way::QueryType, Way::QueryId, Way::Csv, Way::Replay, Way::Topic, Way::SocketTail];
+    for way in ways {
         let seen = way.read(stage.node.http(), &token, &insider, thing).await;
         assert!(seen.contains(MARKER), "{way:?}: {seen}");
     }

@@ -6,7 +6,9 @@ use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript}
 use openmesh_message::{DomainId, Envelope, KeyPair};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -26,8 +28,8 @@ pub(crate) struct EventSocket {
     stream: Stream,
 }
 
-async fn open(address: SocketAddr, protocol: &str, token: Option<&str>) -> Stream {
-    let mut request = format!("ws://{address}/v1/socket").into_client_request().unwrap();
+async fn open(address: SocketAddr, query: &str, protocol: &str, token: Option<&str>) -> Stream {
+    let mut request = format!("ws://{address}/v1/socket?{query}").into_client_request().unwrap();
     let headers = request.headers_mut();
     headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
     if let Some(token) = token {
@@ -40,7 +42,7 @@ async fn open(address: SocketAddr, protocol: &str, token: Option<&str>) -> Strea
 
 impl NativeSocket {
     pub(crate) async fn open(address: SocketAddr, domain: DomainId, key: &Arc<KeyPair>) -> Self {
-        let stream = open(address, "openmesh.native.v1", None).await;
+        let stream = open(address, "", "openmesh.native.v1", None).await;
         let (encoder, decoder) = (FrameEncoder::default(), FrameDecoder::default());
         let mut socket = Self { stream, unread: Vec::new(), encoder, decoder };
         let hello = minicbor::to_vec(ClientHello::new(key.id(), [7; 32])).unwrap();
@@ -92,16 +94,29 @@ impl NativeSocket {
 
 impl EventSocket {
     pub(crate) async fn open(address: SocketAddr, token: &str) -> Self {
-        Self { stream: open(address, "cloudevents.json", Some(token)).await }
+        Self::open_with(address, token, "").await
+    }
+
+    pub(crate) async fn open_with(address: SocketAddr, token: &str, query: &str) -> Self {
+        Self { stream: open(address, query, "cloudevents.json", Some(token)).await }
+    }
+
+    /// The data of the next event of a type, if one comes in time.
+    pub(crate) async fn next_within(&mut self, kind: &str, wait: Duration) -> Option<serde_json::Value> {
+        timeout(wait, self.next_of(kind)).await.ok()
     }
 
     /// Sends an event and returns the data of the outcome told for it.
     pub(crate) async fn send(&mut self, event: String) -> serde_json::Value {
         self.stream.send(Message::text(event)).await.unwrap();
+        self.next_of("mesh/outcome.v1").await
+    }
+
+    async fn next_of(&mut self, kind: &str) -> serde_json::Value {
         loop {
             if let Message::Text(text) = self.stream.next().await.unwrap().unwrap() {
                 let mut event: serde_json::Value = serde_json::from_str(&text).unwrap();
-                if event["type"] == "mesh/outcome.v1" {
+                if event["type"] == kind {
                     return event["data"].take();
                 }
             }

@@ -5,6 +5,7 @@ use crate::http::caller::Caller;
 use crate::http::door::{Door, Line, Sent};
 use crate::http::operation::Call;
 use crate::http::problem::Failure;
+use crate::http::resources::log::Follow;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use openmesh_core::Rejection;
@@ -16,11 +17,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Sends of one socket that may be unanswered; until there are fewer nothing more is read.
 const IN_FLIGHT_MAX: usize = 256;
+/// Records of the log that wait to be read.
+const RECORDS_MAX: usize = 64;
 /// How often a quiet socket is pinged, and its token looked at again.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long the other side may take to read what it is sent.
@@ -32,6 +35,8 @@ const CLOSE_TOKEN: u16 = 4_401;
 pub(super) struct Asked {
     pub(super) patterns: Vec<TopicPattern>,
     pub(super) receives: bool,
+    /// Whether the log is followed, with the filter of the call.
+    pub(super) tails: bool,
 }
 
 /// One open socket.
@@ -42,6 +47,8 @@ pub(super) struct Session {
     patterns: Vec<TopicPattern>,
     line: Arc<Line>,
     deliveries: Receiver<Delivery>,
+    /// Records of the log; never any where it is not followed.
+    records: Receiver<Value>,
 }
 
 type Outcome = (Option<String>, Result<SendOutcome, Failure>);
@@ -57,8 +64,13 @@ impl Session {
             let pattern = format!("topic:{pattern}");
             line.ask(Command::Subscribe { subscription, pattern, start: Start::Next }).await?;
         }
+        let (told, records) = channel(RECORDS_MAX);
+        if asked.tails {
+            let follow = Follow::open(&call, call.number("after")).await?;
+            tokio::spawn(pass_on(follow, told));
+        }
         let Call { door, caller, .. } = call;
-        Ok(Self { door, caller, domain, patterns: asked.patterns, line, deliveries })
+        Ok(Self { door, caller, domain, patterns: asked.patterns, line, deliveries, records })
     }
 
     /// Serves the socket until either side ends it.
@@ -73,6 +85,7 @@ impl Session {
                     Some(delivery) => text(&self.delivered(&delivery)),
                     None => return,
                 },
+                Some(record) = self.records.recv() => text(&told::record(self.domain, &record)),
                 Some((id, outcome)) = sending.next(), if !sending.is_empty() => {
                     text(&told::outcome(self.domain, id.as_deref(), outcome))
                 }
@@ -132,6 +145,19 @@ impl Session {
                 let index = usize::try_from(*subscription).ok().and_then(|number| number.checked_sub(1));
                 let pattern = index.and_then(|index| self.patterns.get(index)).map(TopicPattern::as_str);
                 told::gap(self.domain, pattern, *first, *last)
+            }
+        }
+    }
+}
+
+/// Hands on records until either side is gone.
+async fn pass_on(mut follow: Follow, told: Sender<Value>) {
+    while !told.is_closed()
+        && let Some(records) = follow.next().await
+    {
+        for record in records {
+            if told.send(record).await.is_err() {
+                return;
             }
         }
     }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 const OUTCOME: &str = "mesh/outcome.v1";
 /// Messages that were missed.
 const GAP: &str = "mesh/gap.v1";
+/// A record of the log.
+const RECORD: &str = "mesh/record.v1";
 
 /// Tells how the message of this id ended.
 pub(super) fn outcome(domain: DomainId, id: Option<&str>, outcome: Result<SendOutcome, Failure>) -> Value {
@@ -25,6 +27,11 @@ pub(super) fn outcome(domain: DomainId, id: Option<&str>, outcome: Result<SendOu
 /// Tells what a subscription missed.
 pub(crate) fn gap(domain: DomainId, pattern: Option<&str>, first: u64, last: u64) -> Value {
     event(domain, GAP, &json!({"pattern": pattern, "first": first, "last": last}))
+}
+
+/// Tells of a record of the log.
+pub(super) fn record(domain: DomainId, record: &Value) -> Value {
+    event(domain, RECORD, record)
 }
 
 fn event(domain: DomainId, kind: &str, data: &Value) -> Value {

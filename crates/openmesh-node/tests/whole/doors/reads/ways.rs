@@ -1,6 +1,7 @@
 //! Every way an agent can ask for something.
 
 use crate::doors::http::Request;
+use crate::doors::socket::EventSocket;
 use openmesh_sdk::{Item, LogFilter, Mesh, Start};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(super) enum Way {
     StreamFromTheStart,
     Tail,
     TailFromTheStart,
+    SocketTail,
     NativeQuery,
     Replay,
     ReplayByWildcard,
@@ -48,7 +50,7 @@ pub(super) enum Way {
     Schema,
 }
 
-pub(super) const WAYS: [Way; 20] = [
+pub(super) const WAYS: [Way; 21] = [
     Way::QueryTopic,
     Way::QueryType,
     Way::QueryId,
@@ -64,6 +66,7 @@ pub(super) const WAYS: [Way; 20] = [
     Way::StreamFromTheStart,
     Way::Tail,
     Way::TailFromTheStart,
+    Way::SocketTail,
     Way::NativeQuery,
     Way::Replay,
     Way::ReplayByWildcard,
@@ -106,6 +109,11 @@ impl Way {
             Self::Tail => stream(http, token, &format!("/v1/tail?topic={}", escaped(thing)), None).await,
             Self::TailFromTheStart => {
                 stream(http, token, &format!("/v1/tail?type={}", thing.kind), Some("0")).await
+            }
+            Self::SocketTail => {
+                let query = format!("receive=false&tail=true&after=0&topic={}", escaped(thing));
+                let mut socket = EventSocket::open_with(http, token, &query).await;
+                format!("{:?}", socket.next_within("mesh/record.v1", QUIET).await)
             }
             Self::NativeQuery => {
                 let filter = LogFilter { topic: Some(thing.topic.clone()), ..LogFilter::default() };

@@ -1,0 +1,50 @@
+//! Which bytes are a key that signatures can be checked with. Finding out takes longer than all else that is read of a
+//! message, so each thread remembers some.
+
+use ed25519_dalek::VerifyingKey;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Keys that a thread remembers; when there are more, it begins anew.
+const REMEMBERED_MAX: usize = 512;
+
+thread_local! {
+    static REMEMBERED: RefCell<BTreeMap<[u8; 32], VerifyingKey>> = RefCell::default();
+}
+
+/// The key, unless the bytes are no point of the curve or one of small order.
+pub(super) fn usable_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(key) = remembered.get(bytes) {
+            return Some(*key);
+        }
+        let key = VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())?;
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(*bytes, key);
+        Some(key)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REMEMBERED, REMEMBERED_MAX, usable_key};
+    use crate::KeyPair;
+
+    #[test]
+    fn many_keys_are_told_from_others_and_few_are_remembered() {
+        let keys = (0..=REMEMBERED_MAX as u32 + 10).map(|n| {
+            let mut seed = [0; 32];
+            seed[..4].copy_from_slice(&n.to_be_bytes());
+            *KeyPair::from_seed(&seed).unwrap().id().public_key()
+        });
+        for key in keys {
+            for _ in 0..2 {
+                assert_eq!(usable_key(&key).unwrap().as_bytes(), &key);
+                assert!(usable_key(&[2; 32]).is_none(), "no point of the curve");
+            }
+        }
+        REMEMBERED.with_borrow(|remembered| assert!(remembered.len() <= REMEMBERED_MAX));
+    }
+}

@@ -1,0 +1,102 @@
+//! Snapshots of a running node. A second partition reads what the log has since the last one, on a thread of its own and
+//! of low priority, and writes what it came to: the owner never stops for a snapshot.
+
+use crate::metering::note_snapshot;
+use anyhow::{Context, Result};
+use openmesh_core::record::Record;
+use openmesh_core::{Config as PartitionConfig, Partition};
+use openmesh_policy::Policy;
+use openmesh_store::{LogReader, SnapshotFolder};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// How much the thread gives way to the others of the node (`nice`).
+const NICE: i32 = 10;
+
+/// Makes snapshots now and then.
+pub(crate) struct Snapshots {
+    source: Source,
+    records_between: u64,
+    last_seq: u64,
+    under_way: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What a snapshot is made from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    /// What is synced.
+    pub(crate) log: LogReader,
+    /// Where snapshots are.
+    pub(crate) folder: SnapshotFolder,
+    /// The limits of the partition.
+    pub(crate) config: PartitionConfig,
+    /// Decides nothing here; a partition has one.
+    pub(crate) policy: Policy,
+}
+
+impl Snapshots {
+    /// None is under way; the last was made of everything up to `last_seq`.
+    pub(crate) fn new(source: Source, records_between: u64, last_seq: u64) -> Self {
+        Self { source, records_between, last_seq, under_way: None, stop: Arc::default() }
+    }
+
+    /// Everything up to a record is synced: begins a snapshot if enough came since the last and none is under way.
+    pub(crate) fn note_head(&mut self, head_seq: u64) {
+        let is_due = head_seq >= self.last_seq.saturating_add(self.records_between);
+        if !is_due || self.under_way.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        self.last_seq = head_seq;
+        let (source, stop) = (self.source.clone(), Arc::clone(&self.stop));
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        match thread.spawn(move || source.make_one(&stop)) {
+            Ok(thread) => self.under_way = Some(thread),
+            Err(error) => tracing::warn!(%error, "no thread for a snapshot; it is tried again later"),
+        }
+    }
+}
+
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.under_way.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Source {
+    fn make_one(&self, stop: &AtomicBool) {
+        // Where it cannot be lowered, it is as it was.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+        let begun = Instant::now();
+        let made = self.write(stop);
+        note_snapshot(made.is_ok(), begun.elapsed());
+        if let Err(error) = made {
+            tracing::warn!("a snapshot could not be written; recovery will read more of the log: {error:#}");
+        }
+    }
+
+    fn write(&self, stop: &AtomicBool) -> Result<()> {
+        let (config, policy) = (self.config.clone(), self.policy.clone());
+        let (mut partition, through_seq) = match self.folder.newest()? {
+            Some(last) => (Partition::restore(config, policy, &last.state)?, last.position.seq),
+            None => (Partition::new(config, policy), 0),
+        };
+        for stored in self.log.records(through_seq + 1) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let stored = stored?;
+            let record = Record::decode(&stored.header, &stored.salt, &stored.body);
+            partition.recover(&record.with_context(|| format!("record {}", stored.position))?);
+        }
+        if let Some(head) = partition.state().head() {
+            self.folder.write(head, &partition.snapshot()?)?;
+        }
+        Ok(())
+    }
+}
