@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// How much the thread gives way to the others of the node (`nice`).
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Makes snapshots now and then.
 pub(crate) struct Snapshots {
