@@ -19,9 +19,10 @@ from openmesh_sdk.words.names import PinnedName
 _REGISTER, _LIST_AGENTS = 2, 3
 _PUBLISH_SCHEMA, _PUBLISH_PROTOCOL, _GET_SCHEMA, _GET_PROTOCOL, _LIST_DEFINITIONS = 9, 10, 11, 12, 13
 _CONFIGURE_TOPIC, _LIST_CONVERSATIONS, _SHOW_CONVERSATION, _RELOAD_POLICY = 14, 15, 16, 19
-_SET_TOPIC, _LIST_TOPICS = 22, 23
+_SET_TOPIC, _LIST_TOPICS, _GET_TOPIC, _GET_AGENT = 22, 23, 24, 34
 _DEFINITION, _ROWS = 3, 5
 _DEFINITIONS_REMEMBERED = 1024
+_TOPICS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class Registry(Session):
         found = [row["agent"] for row in await self.agents() if row.get("name") == name]
         return AgentId(found[0]) if found else None
 
+    async def agent(self, reference: str) -> Row:
+        """Show an agent by name or id, with the keys that the node keeps for it."""
+        return _one(await self._rows("agent", _GET_AGENT, reference))
+
     async def publish_schema(self, name: str, schema: str | Row) -> Definition:
         """Publish a JSON Schema (2020-12) under `namespace/name@v1.0.0`."""
         text = schema if isinstance(schema, str) else json.dumps(schema)
@@ -112,6 +117,10 @@ class Registry(Session):
     async def topic_settings(self) -> list[Row]:
         """List the patterns that say how topics are kept."""
         return await self._rows("topic_settings", _LIST_TOPICS)
+
+    async def topics(self, pattern: str, *, after: str | None = None) -> list[Row]:
+        """Show how a topic or pattern is kept, then what is there of up to 500 of its topics after one."""
+        return await self._rows("topics", _GET_TOPIC, self.pattern(pattern), after, _TOPICS_MAX)
 
     async def conversations(self) -> list[Row]:
         """List the conversations that the agent may read."""

@@ -9,11 +9,12 @@ from openmesh_sdk.asking.rows import Row, parse_rows
 from openmesh_sdk.session import Session
 from openmesh_sdk.wire.cbor import Writable
 from openmesh_sdk.wire.digest import base64url, sha256
+from openmesh_sdk.words.ids import AgentId
 from openmesh_sdk.words.times import moment_ms
 
 Scope = Literal["send", "read", "inbox", "publish", "admin"]
 
-_ISSUE_TOKEN, _REVOKE_TOKEN, _LIST_TOKENS = 30, 32, 33
+_ISSUE_TOKEN, _REGISTER_KEYLESS, _REVOKE_TOKEN, _LIST_TOKENS = 30, 31, 32, 33
 _ISSUED, _ROWS = 15, 5
 _SCOPES: tuple[Scope, ...] = ("send", "read", "inbox", "publish", "admin")
 _TOKEN_BYTES = 32
@@ -29,11 +30,28 @@ class Tokens(Session):
 
         With `custodial` the node makes and keeps a key for the agent, and signs with it what the token's holder sends.
         """
-        token = f"omt_{base64url(os.urandom(_TOKEN_BYTES))}"
-        numbers = sorted(_SCOPES.index(scope) for scope in set(scopes))
-        grant: list[Writable] = [_known_as(token), numbers, moment_ms(expires_in), label, custodial]
+        token = _draw()
+        grant = _grant(token, scopes, expires_in, label, custodial=custodial)
         await self.ask_for("issue_token", _ISSUED, _ISSUE_TOKEN, None, grant, None)
         return token
+
+    async def register_keyless(
+        self,
+        name: str,
+        scopes: Collection[Scope],
+        *,
+        expires_in: timedelta,
+        label: str = "",
+        admin_token: str | None = None,
+    ) -> tuple[AgentId, str]:
+        """Register an agent without a key: the node makes and keeps one. Returns its id and its token.
+
+        The admin token is not needed where the domain is open.
+        """
+        token = _draw()
+        grant = _grant(token, scopes, expires_in, label, custodial=True)
+        issued = await self.ask_for("register_keyless", _ISSUED, _REGISTER_KEYLESS, name, grant, admin_token)
+        return AgentId.of_key(issued.binary(0)), token
 
     async def revoke_token(self, token: str) -> None:
         """Make a token worthless, at once."""
@@ -42,6 +60,17 @@ class Tokens(Session):
     async def tokens(self) -> list[Row]:
         """List the agent's tokens, without the tokens themselves."""
         return parse_rows(await self.ask_for("tokens", _ROWS, _LIST_TOKENS, None, None))
+
+
+def _draw() -> str:
+    return f"omt_{base64url(os.urandom(_TOKEN_BYTES))}"
+
+
+def _grant(
+    token: str, scopes: Collection[Scope], expires_in: timedelta, label: str, *, custodial: bool
+) -> list[Writable]:
+    numbers: list[Writable] = [*sorted(_SCOPES.index(scope) for scope in set(scopes))]
+    return [_known_as(token), numbers, moment_ms(expires_in), label, custodial]
 
 
 def _known_as(token: str) -> bytes:
