@@ -1,13 +1,16 @@
 """Runs schemathesis, all checks on, against the document of a real node, for as long as it is told (seconds).
 
-Streams are left out: they do not end. Each run has another seed, which it prints.
+Every operation is called as an agent, then those of administrators with the admin token. Streams are left out: they do
+not end. Each run has another seed, which it prints.
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from node import Node
@@ -17,10 +20,19 @@ EXAMPLES = 25
 STREAMS = ["streamTopic", "tailLog"]
 
 
-def run(url: str, token: str, seed: int, limit_s: float) -> bool:
-    """One run of every operation; tells whether nothing was found."""
+def of_administrators(url: str) -> list[str]:
+    """The operations that need the standing of an administrator."""
+    with urllib.request.urlopen(f"{url}/openapi.json") as answer:
+        paths = json.load(answer)["paths"].values()
+    operations = [operation for path in paths for operation in path.values() if "operationId" in operation]
+    return [one["operationId"] for one in operations if {"token": ["admin"]} in one.get("security", [])]
+
+
+def run(url: str, token: str, seed: int, limit_s: float, only: list[str]) -> bool:
+    """One run of all operations, or some; tells whether nothing was found."""
     program = str(Path(sys.executable).with_name("schemathesis"))
-    left_out = [argument for stream in STREAMS for argument in ("--exclude-operation-id", stream)]
+    flag, named = ("--include-operation-id", only) if only else ("--exclude-operation-id", STREAMS)
+    chosen = [argument for operation in named for argument in (flag, operation)]
     command = [program, "--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/openapi.json"]
     options = ["--checks", "all", "-n", str(EXAMPLES), "--seed", str(seed), "--no-color", "--request-timeout", "30"]
     options += ["--suppress-health-check", "all"]
@@ -29,7 +41,7 @@ def run(url: str, token: str, seed: int, limit_s: float) -> bool:
     try:
         # It leaves a cache in the folder it runs in.
         with tempfile.TemporaryDirectory() as folder:
-            whole = [*command, *header, *options, *left_out]
+            whole = [*command, *header, *options, *chosen]
             ended = subprocess.run(whole, env=environment, timeout=limit_s, cwd=folder)
     except subprocess.TimeoutExpired:
         print("the time is over; what was run found nothing")
@@ -44,10 +56,14 @@ def main() -> int:
     until = time.monotonic() + seconds
     runs = 0
     with Node() as node:
-        token = node.token("tester", ["send", "read", "inbox", "publish", "admin"])
-        while runs == 0 or time.monotonic() < until:
+        agent = node.token("tester", ["send", "read", "inbox", "publish", "admin"])
+        administrators = of_administrators(node.url)
+        assert administrators
+        callers = [(agent, []), (node.admin_token, administrators)]
+        while runs < len(callers) or time.monotonic() < until:
             limit_s = max(30.0, until - time.monotonic())
-            if not run(node.url, token, seed + runs, limit_s):
+            token, only = callers[runs % len(callers)]
+            if not run(node.url, token, seed + runs, limit_s, only):
                 print(f"FAILED with seed {seed + runs}")
                 return 1
             runs += 1

@@ -35,10 +35,14 @@ class Node:
                 time.sleep(0.05)
         raise TimeoutError("the node was not ready")
 
+    @property
+    def admin_token(self) -> str:
+        """What lends the standing of an administrator."""
+        return (self.folder / "admin.token").read_text().strip()
+
     def token(self, name: str, scopes: list[str]) -> str:
         """Registers an agent and gives its token."""
-        admin = (self.folder / "admin.token").read_text().strip()
-        answer = self.call("/v1/agents", admin, {"name": name, "scopes": scopes})
+        answer = self.call("/v1/agents", self.admin_token, {"name": name, "scopes": scopes})
         return answer["token"]
 
     def call(self, target: str, token: str, body: dict) -> dict:
