@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Longest path that an error shows.
+const PATH_BYTES_MAX: usize = 256;
+/// Longest message of an error.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+
 /// Why a definition cannot be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionError {
@@ -86,8 +91,20 @@ impl DefinitionError {
         kind: DefinitionErrorKind,
         message: impl Into<String>,
     ) -> Self {
-        Self { path: path.into(), kind, message: message.into() }
+        Self {
+            path: shortened(path.into(), PATH_BYTES_MAX),
+            kind,
+            message: shortened(message.into(), MESSAGE_BYTES_MAX),
+        }
     }
+}
+
+/// A text with the definition's own words in it may be as long as the definition: its beginning says enough.
+fn shortened(text: String, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    format!("{}…", text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default())
 }
 
 impl fmt::Display for DefinitionError {

@@ -77,7 +77,7 @@ impl World {
 
     /// Does something that is allowed in some conversation.
     pub(crate) fn converse(&mut self) -> Option<()> {
-        let state = self.some_talk(|name, state| !state.is_ended() && !interests_nobody(name, &state.id))?;
+        let state = self.some_talk(|_, state| !state.is_ended())?;
         let (agent, allowed) = self.choose(&state)?;
         let deed = self.deed(&state, agent, &allowed)?;
         let kept = self.random.chance(1, 12);
@@ -102,7 +102,8 @@ impl World {
         for agent in 0..9 {
             let id = self.id_of(agent)?;
             let allowed = protocol.allowed_next(state, &id, self.now());
-            all.extend(allowed.into_iter().map(|allowed| (agent, allowed)));
+            let willing = allowed.into_iter().filter(|next| !leaves_work_undone(state, &next.performative));
+            all.extend(willing.map(|allowed| (agent, allowed)));
         }
         let haggles =
             |(_, allowed): &(usize, AllowedAct)| allowed.performative == Performative::CounterPropose;
@@ -214,9 +215,11 @@ impl World {
     }
 }
 
-/// One call for bids in four is answered by nobody, and ends with its round.
-fn interests_nobody(protocol: &str, id: &ConversationId) -> bool {
-    protocol == "contract-net" && id.as_bytes()[0].is_multiple_of(4)
+/// In one conversation of a contract net out of four no winner reports and nobody cancels: the round expires.
+fn leaves_work_undone(state: &Conversation, act: &Performative) -> bool {
+    let is_one =
+        state.protocol.versioned.name.name == "contract-net" && state.id.as_bytes()[0].is_multiple_of(4);
+    is_one && matches!(act, Performative::Inform | Performative::Failure | Performative::Cancel)
 }
 
 pub(crate) fn rfp(facts: &TalkFacts, end: &str) -> Value {
