@@ -3,6 +3,7 @@
 //! An expression is compiled once: each thing it reads becomes one flat variable, and every number a double.
 
 mod compile;
+mod failure;
 
 pub(crate) use compile::{ALLOWED_OPERATORS, as_double, gives_truth, parse};
 
@@ -84,7 +85,7 @@ impl Expression {
             (Ok(Value::Bool(holds)), _) => Ok(holds),
             (Ok(_), _) => Err("it gives neither true nor false".to_owned()),
             (Err(_), Some(input)) => Err(format!("{} is not there", input.text())),
-            (Err(error), None) => Err(error.to_string()),
+            (Err(error), None) => Err(failure::why(&error)),
         }
     }
 }
