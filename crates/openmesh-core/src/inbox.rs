@@ -210,7 +210,11 @@ impl Inbox {
         self.entries.get(&number)
     }
 
+    /// Takes an entry in. A number is given once: a record that gives one again, which none of ours does, changes nothing.
     pub(crate) fn put(&mut self, number: u64, entry: Entry) {
+        if self.entries.contains_key(&number) {
+            return;
+        }
         self.counts.accepted += 1;
         self.counts.pending += 1;
         if let Some(expiry) = entry.expiry {
