@@ -96,11 +96,15 @@ fn read(reader: &LogReader, written: Written) -> Vec<StoredRecord> {
     }
     assert!(records.windows(2).all(|pair| pair[0].position.seq < pair[1].position.seq));
     for record in &records {
-        match reader.get(record.position.seq) {
-            Ok(found) => assert_eq!(found.as_ref(), Some(record)),
-            // Looked for by its number, a forged frame may be found by another one that leads past it.
-            Err(Fault::Damaged { .. }) => assert_eq!(written, Written::ByForger, "{:?}", record.position),
-            Err(fault) => panic!("{fault}"),
+        let found = reader.get(record.position.seq);
+        if written == Written::ByWriter {
+            assert_eq!(found.unwrap().as_ref(), Some(record));
+            continue;
+        }
+        // Frames that claim one number twice, or lead past it, are not all found where one alone is looked for.
+        match found {
+            Ok(found) => assert_eq!(found.map(|found| found.position.seq), Some(record.position.seq)),
+            Err(fault) => assert!(matches!(fault, Fault::Damaged { .. }), "{fault}"),
         }
     }
     records
