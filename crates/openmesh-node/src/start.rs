@@ -276,12 +276,16 @@ fn prepare(
     identity: &Identity,
     mesh: MeshHandle,
 ) -> Result<EventLoop> {
-    let Recovered { mut partition, limits, mut log, snapshot_seq, .. } = recovered;
+    let Recovered { mut partition, limits, mut log, records, mut snapshot_seq, .. } = recovered;
     let home = Authority::Domain(identity.domain());
     let (policy, text) = read_policy(&folder.policy(), home)?;
     keep_now(&mut log, &partition.handle(Input::PolicyLoaded { policy: policy.clone(), text }, now()))?;
     for pattern in &config.pin {
         keep_now(&mut log, &partition.pin(pattern.clone(), now()))?;
+    }
+    if records >= config.snapshot_records {
+        // Also where a node never runs long enough to make one beside its work, starts stay short.
+        snapshot_seq = write_snapshot(&log, &partition)?;
     }
     mesh.publish(partition.view());
     let writer = LogWriter::start(log).context("cannot start the log's thread")?;
@@ -307,11 +311,16 @@ fn prepare(
 fn close(event_loop: EventLoop) -> Result<()> {
     let EventLoop { partition, writer, .. } = event_loop;
     let Some(log) = writer.stop() else { return Ok(()) };
-    if let Some(head) = partition.state().head() {
-        log.write_snapshot(head, &partition.snapshot()?)?;
-    }
+    write_snapshot(&log, &partition)?;
     log.close()?;
     Ok(())
+}
+
+/// Writes the state as it is, all of which is synced; the last record it covers.
+fn write_snapshot(log: &EmbeddedLog, partition: &Partition) -> Result<u64> {
+    let Some(head) = partition.state().head() else { return Ok(0) };
+    log.write_snapshot(head, &partition.snapshot()?)?;
+    Ok(head.seq)
 }
 
 /// Reads how a running node is reached.
