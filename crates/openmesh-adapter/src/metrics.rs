@@ -68,7 +68,7 @@ metrics! {
     AGENTS = "openmesh.agents.registered", Gauge of Count by [];
     /// Batches that wait in the owner's queue.
     QUEUE_DEPTH = "openmesh.queue.depth", Gauge of Count by [];
-    /// How long a batch waited for the owner.
+    /// How long what an agent sent waited for the owner.
     QUEUE_WAIT = "openmesh.queue.wait", Histogram of Seconds by [];
     /// Records written with one sync.
     LOG_BATCH = "openmesh.log.batch.records", Histogram of Count by [];

@@ -20,6 +20,8 @@ const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Clock ticks a second in `/proc`; a constant of Linux.
 const TICKS_PER_SECOND: u64 = 100;
+/// Fields of `/proc/self/stat` between the program's name and `utime`, `stime` (proc_pid_stat(5): 3 to 13).
+const FIELDS_BEFORE_TIMES: usize = 11;
 
 /// Counts of this process.
 #[derive(Clone)]
@@ -77,7 +79,7 @@ fn cpu_ticks() -> Option<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The program's name, in brackets, may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
+    let mut fields = fields.split_whitespace().skip(FIELDS_BEFORE_TIMES);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
