@@ -150,11 +150,14 @@ impl Session {
     }
 }
 
-/// Hands on records until either side is gone.
+/// Hands on records until either side is gone; a question that waits ends with the socket.
 async fn pass_on(mut follow: Follow, told: Sender<Value>) {
-    while !told.is_closed()
-        && let Some(records) = follow.next().await
-    {
+    loop {
+        let records = tokio::select! {
+            () = told.closed() => return,
+            records = follow.next() => records,
+        };
+        let Some(records) = records else { return };
         for record in records {
             if told.send(record).await.is_err() {
                 return;
