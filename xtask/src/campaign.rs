@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 struct Campaign {
     name: &'static str,
     what: &'static str,
-    arguments: &'static [&'static str],
+    /// Cargo's arguments, none of which has a space in it.
+    cargo: &'static str,
     environment: &'static [(&'static str, &'static str)],
     /// A Python that the test is told of by this variable.
     python: Option<(&'static str, Tool)>,
@@ -24,31 +25,21 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "policy-laws",
         what: "the laws of policies on 100,000 generated ones each",
-        arguments: &["test", "-p", "openmesh-policy", "--test", "policy", "properties"],
+        cargo: "test -p openmesh-policy --test policy properties",
         environment: &[("PROPTEST_CASES", "100000")],
         python: None,
     },
     Campaign {
         name: "kills",
         what: "1,000 kills of a node under load",
-        arguments: &["test", "-p", "openmesh-node", "--test", "whole", "crash", "--", "--nocapture"],
+        cargo: "test -p openmesh-node --test whole crash -- --nocapture",
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
         python: None,
     },
     Campaign {
         name: "queries",
         what: "first pages of 1,000,000 records within 20 ms (p99) while 5,000 messages a second come in",
-        arguments: &[
-            "test",
-            "--release",
-            "-p",
-            "openmesh-node",
-            "--test",
-            "whole",
-            "queries::load",
-            "--",
-            "--nocapture",
-        ],
+        cargo: "test --release -p openmesh-node --test whole queries::load -- --nocapture",
         environment: &[
             ("OPENMESH_QUERY_RECORDS", "1000000"),
             ("OPENMESH_QUERY_RATE", "5000"),
@@ -59,80 +50,35 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "urgent",
         what: "under a full backlog of bulk, critical mail within twice the time without (p99)",
-        arguments: &[
-            "test",
-            "--release",
-            "-p",
-            "openmesh-node",
-            "--test",
-            "whole",
-            "mail::urgent::critical",
-            "--",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ],
+        cargo: "test --release -p openmesh-node --test whole mail::urgent::critical -- --nocapture --test-threads 1",
         environment: &[("OPENMESH_URGENT_PERCENTILE", "99")],
         python: None,
     },
     Campaign {
         name: "traces",
         what: "spans exported over OTLP, read by a receiver in Python (opentelemetry-proto)",
-        arguments: &[
-            "test",
-            "-p",
-            "openmesh-node",
-            "--features",
-            "otlp",
-            "--test",
-            "whole",
-            "otlp",
-            "--",
-            "--nocapture",
-        ],
+        cargo: "test -p openmesh-node --features otlp --test whole otlp -- --nocapture",
         environment: &[],
         python: Some(("OPENMESH_OTLP_PYTHON", OTLP_PYTHON)),
     },
     Campaign {
         name: "simulation",
         what: "20,000 seeds of the simulator",
-        arguments: &[
-            "run",
-            "-p",
-            "openmesh-simulator",
-            "--bin",
-            "simulate",
-            "--",
-            "--seed",
-            "1000000",
-            "--count",
-            "20000",
-        ],
+        cargo: "run -p openmesh-simulator --bin simulate -- --seed 1000000 --count 20000",
         environment: &[],
         python: None,
     },
     Campaign {
         name: "fuzz",
         what: "every fuzz target, 2,000,000 executions or 3 minutes, whichever is first",
-        arguments: &[
-            "run",
-            "--quiet",
-            "-p",
-            "xtask",
-            "--",
-            "fuzz",
-            "--seconds",
-            "180",
-            "--executions",
-            "2000000",
-        ],
+        cargo: "run --quiet -p xtask -- fuzz --seconds 180 --executions 2000000",
         environment: &[],
         python: None,
     },
     Campaign {
         name: "http-api",
         what: "10 minutes of schemathesis, all checks on, against the HTTP API",
-        arguments: &["run", "--quiet", "-p", "xtask", "--", "api", "--seconds", "600"],
+        cargo: "run --quiet -p xtask -- api --seconds 600",
         environment: &[],
         python: None,
     },
@@ -181,7 +127,8 @@ pub(crate) fn simulate(seed: u64, count: u64) -> Result<bool> {
 }
 
 fn step_of(row: &Campaign) -> Result<Step> {
-    let mut step = Step::new(cargo(), row.arguments);
+    let arguments: Vec<_> = row.cargo.split(' ').collect();
+    let mut step = Step::new(cargo(), &arguments);
     let owned = |(key, value): &(&str, &str)| (String::from(*key), String::from(*value));
     step.environment = row.environment.iter().map(owned).collect();
     if let Some((variable, tool)) = row.python {
