@@ -10,7 +10,7 @@ use crate::snapshots::Snapshots;
 use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::Timestamp;
-use openmesh_store::Fault;
+use openmesh_store::{Fault, failpoint};
 use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::sleep;
@@ -208,7 +208,9 @@ impl EventLoop {
         let performing = self.journeys.kept(commit.head_seq);
         self.plans_at_once = plans_in(commit.synced_in);
         let submitted = self.submit();
+        failpoint::reached("receipt.before-perform");
         self.performer.perform(commit.plans, performing);
+        failpoint::reached("receipt.performed");
         self.performer.note_head(commit.head_seq);
         self.snapshots.note_head(commit.head_seq);
         submitted

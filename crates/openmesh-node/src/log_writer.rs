@@ -2,7 +2,7 @@
 
 use crate::metering::LogMeters;
 use openmesh_core::Plan;
-use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes};
+use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes, failpoint};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -181,6 +181,7 @@ fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<Kep
     log.append(&records)?;
     let begun = Instant::now();
     log.sync()?;
+    failpoint::reached("receipt.synced");
     let synced_in = begun.elapsed();
     meters.note(records.len(), bytes, synced_in);
     Ok(Kept { head_seq: log.next_seq().saturating_sub(1), synced_in })

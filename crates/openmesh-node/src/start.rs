@@ -18,7 +18,7 @@ use openmesh_listeners::http::{self, HttpConfig};
 use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
-use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened};
+use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened, failpoint};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -311,6 +311,7 @@ fn prepare(
 fn close(event_loop: EventLoop) -> Result<()> {
     let EventLoop { partition, writer, .. } = event_loop;
     let Some(log) = writer.stop() else { return Ok(()) };
+    failpoint::reached("close.before-snapshot");
     write_snapshot(&log, &partition)?;
     log.close()?;
     Ok(())

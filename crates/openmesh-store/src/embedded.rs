@@ -27,6 +27,7 @@ pub use snapshot::SnapshotFolder;
 pub use start::Opened;
 pub use verify::{Commitment, Finding, Flaw, VerifyOptions, VerifyReport, verify};
 
+use crate::failpoint;
 use crate::fault::{Cause, Fault};
 use crate::record::EncodedRecord;
 use disk::Disk;
@@ -118,7 +119,9 @@ impl EmbeddedLog {
         self.make_room(BATCH_HEAD_BYTES as u64 + frames_bytes + MARKER_ROOM_BYTES)?;
         let batch = self.encode(records, frames_bytes);
         self.warm(batch.bytes.len() as u64)?;
+        failpoint::reached("append.before-write");
         self.write(&batch.bytes)?;
+        failpoint::reached("append.written");
         for (start, record) in batch.starts.iter().zip(records) {
             self.active.add_mark(Mark { seq: record.position.seq, at: batch.at + u64::from(*start) });
         }
@@ -132,12 +135,14 @@ impl EmbeddedLog {
     pub fn sync(&mut self) -> Result<(), Fault> {
         self.check_running()?;
         if self.unsynced {
+            failpoint::reached("sync.before");
             if let Err(error) = self.disk.sync_content(&self.active.file) {
                 let cause = Cause::from(&error);
                 return Err(self.stop(Fault::SyncFailed { segment: self.active.name.clone(), cause }));
             }
             self.unsynced = false;
             self.synced_to = self.at;
+            failpoint::reached("sync.after");
         }
         self.published.publish(self.next_seq - 1);
         Ok(())
@@ -151,7 +156,9 @@ impl EmbeddedLog {
             return Ok(false);
         }
         self.sync()?;
+        failpoint::reached("quiet.before-marker");
         self.write_marker(BatchKind::Quiet, 1)?;
+        failpoint::reached("quiet.after-marker");
         Ok(true)
     }
 
@@ -169,7 +176,9 @@ impl EmbeddedLog {
     /// `sync`.
     pub fn close(mut self) -> Result<(), Fault> {
         self.sync()?;
+        failpoint::reached("close.before-marker");
         self.write_marker(BatchKind::Closed, 1)?;
+        failpoint::reached("close.after-marker");
         if self.spare.take().is_some() {
             let path = self.folder.join(SPARE_NAME);
             std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;

@@ -2,7 +2,9 @@
 //! Knows positions, bytes and checksums; what a record's header or body means is its caller's.
 
 pub mod embedded;
+pub mod failpoint;
 mod fault;
+pub mod planted;
 mod projection;
 mod record;
 mod report;

@@ -12,6 +12,7 @@ use super::FIRST_SEQ;
 use super::disk::{Disk, is_full};
 use super::frame::{Seal, array_at, number_at, u32_at};
 use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
+use crate::failpoint;
 use crate::fault::Fault;
 
 /// Where frames begin: after the two copies of the header.
@@ -165,9 +166,13 @@ impl Segment {
         let header = SegmentHeader { file_bytes: spare.bytes, ..header };
         let name = segment_name(header.number);
         disk.write_at(&spare.file, &header.encode(), 0)?;
+        failpoint::reached("roll.header-written");
         disk.sync_file(&spare.file)?;
+        failpoint::reached("roll.header-synced");
         std::fs::rename(folder.join(SPARE_NAME), folder.join(&name))?;
+        failpoint::reached("roll.renamed");
         disk.sync_folder(folder)?;
+        failpoint::reached("roll.folder-synced");
         let segment = Self::new(name, header, spare.file);
         segment.set_marks(Vec::new());
         Ok(segment)

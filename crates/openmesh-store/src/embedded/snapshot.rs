@@ -12,8 +12,10 @@ use super::frame::{array_at, u32_at, u64_at};
 use super::reader::LogReader;
 use super::recovery::file_names;
 use super::segment::{newer_version, prologue, room_fault};
+use crate::failpoint;
 use crate::fault::Fault;
-use crate::record::LoadedSnapshot;
+use crate::planted::{self, Late, Planted};
+use crate::record::{LoadedSnapshot, StoredRecord};
 use crate::report::{BadSnapshot, RecoveryReport};
 
 /// A snapshot that is being written.
@@ -45,6 +47,8 @@ impl SnapshotFolder {
     /// Errors: `SnapshotAhead`, `OutOfOrder` (no such position), `Damaged` (its record is), `Full`, `Io`.
     pub fn write(&self, at: Position, state: &[u8]) -> Result<(), Fault> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let early = planted::has(Planted::SnapshotAheadOfLog);
+        let at = if early { self.before(at)? } else { at };
         let head_seq = self.reader.head_seq();
         if at.seq > head_seq {
             return Err(Fault::SnapshotAhead { seq: at.seq, head_seq });
@@ -53,7 +57,7 @@ impl SnapshotFolder {
         let Some(record) = record.filter(|record| record.position == at) else {
             return Err(Fault::OutOfOrder { expected: Position { seq: head_seq, ..at }, found: at });
         };
-        let bytes = encode(at, &record.chain, state);
+        let bytes = self.encode(&record, state);
         let unfinished = self.folder.join(UNFINISHED_NAME);
         let finished = self.folder.join(snapshot_name(at.seq));
         self.write_whole(&unfinished, &finished, &bytes).map_err(|error| {
@@ -68,21 +72,41 @@ impl SnapshotFolder {
         load_newest(&self.folder, &self.reader, &mut RecoveryReport::default())
     }
 
+    fn encode(&self, record: &StoredRecord, state: &[u8]) -> Vec<u8> {
+        static BEFORE: Late<Vec<u8>> = Late::new();
+        let (at, chain) = (record.position, &record.chain);
+        if planted::has(Planted::TrustStaleSnapshot) {
+            let before = BEFORE.swap(state.to_vec());
+            return encode(at, chain, before.as_deref().unwrap_or(state));
+        }
+        encode(at, chain, state)
+    }
+
     fn write_whole(&self, unfinished: &Path, finished: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        failpoint::reached("snapshot.begun");
         let file = self.disk.create(unfinished)?;
         // Synced piece by piece, so that the log's syncs find no long queue at the disk.
         for (piece, offset) in bytes.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
             self.disk.write_at(&file, piece, offset)?;
             self.disk.sync_file(&file)?;
         }
+        failpoint::reached("snapshot.written");
         std::fs::rename(unfinished, finished)?;
-        self.disk.sync_folder(&self.folder)
+        failpoint::reached("snapshot.renamed");
+        self.disk.sync_folder(&self.folder)?;
+        failpoint::reached("snapshot.folder-synced");
+        Ok(())
+    }
+
+    fn before(&self, at: Position) -> Result<Position, Fault> {
+        Ok(self.reader.get(at.seq - 1)?.map_or(at, |record| record.position))
     }
 
     fn remove_old(&self) -> Result<(), Fault> {
         for (_, name) in snapshot_files(&self.folder)?.into_iter().skip(KEPT) {
             let path = self.folder.join(name);
             std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;
+            failpoint::reached("snapshot.old-removed");
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::recovery::{Tail, open_segments, read_tail};
 use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare};
 use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, load_newest};
 use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
+use crate::failpoint;
 use crate::fault::{Cause, Fault};
 use crate::record::LoadedSnapshot;
 use crate::report::{CorruptRange, RecoveryReport};
@@ -42,6 +43,7 @@ impl EmbeddedLog {
     pub(crate) fn open_on(disk: Disk, folder: &Path, config: &LogConfig) -> Result<(Self, Opened), Fault> {
         make_folder(folder)?;
         let lock = FolderLock::take(folder)?;
+        failpoint::reached("open.locked");
         remove_unfinished(folder)?;
         let (mut segments, mut corrupt) = open_segments(folder, true)?;
         let fresh = segments.is_empty();
@@ -94,7 +96,9 @@ impl EmbeddedLog {
     fn run(mut self, tail: Tail, corrupt: Vec<CorruptRange>, fresh: bool) -> Result<(Self, Opened), Fault> {
         self.settle(&tail)?;
         // Two copies: the epoch must outlive damage to either of them.
+        failpoint::reached("open.before-epoch");
         self.write_marker(BatchKind::Opened, 2)?;
+        failpoint::reached("open.after-epoch");
         let mut report = RecoveryReport { dropped: tail.dropped, corrupt, bad_snapshots: Vec::new() };
         let snapshot = load_newest(&self.folder, &self.reader(), &mut report)?;
         let head_seq = self.next_seq - 1;

@@ -1,5 +1,6 @@
 //! The writing half of the log: from records to bytes, from bytes to segments with room for them.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use super::frame::{
 use super::published::RecentBatch;
 use super::segment::{DATA_START, Segment, SegmentHeader, Spare, segment_name};
 use super::start::fresh_header;
+use crate::failpoint;
 use crate::fault::{Cause, Fault};
+use crate::planted::{self, Late, Planted};
 use crate::record::EncodedRecord;
 
 /// Larger files are asked of no file system; the disk is full long before.
@@ -95,7 +98,7 @@ impl EmbeddedLog {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if let Err(error) = self.disk.write_at(&self.active.file, bytes, self.at) {
+        if let Err(error) = self.write_now(bytes) {
             let cause = Cause::from(&error);
             return Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }));
         }
@@ -103,6 +106,18 @@ impl EmbeddedLog {
         self.unsynced = true;
         self.uncovered = true;
         Ok(())
+    }
+
+    fn write_now(&self, bytes: &[u8]) -> io::Result<()> {
+        static HELD_BACK: Late<(Arc<Segment>, Vec<u8>, u64)> = Late::new();
+        if planted::has(Planted::AckBeforeSync) {
+            let before = HELD_BACK.swap((Arc::clone(&self.active), bytes.to_vec(), self.at));
+            return before.map_or(Ok(()), |(segment, bytes, at)| {
+                self.disk.write_at(&segment.file, &bytes, at)?;
+                self.disk.sync_content(&segment.file)
+            });
+        }
+        self.disk.write_at(&self.active.file, bytes, self.at)
     }
 
     /// Writes zeros over reserved room ahead of small batches: a sync of room that is real writes only content.
@@ -127,6 +142,7 @@ impl EmbeddedLog {
         }
         self.make_spare(bytes)?;
         self.sync()?;
+        failpoint::reached("roll.begun");
         let Some(spare) = self.spare.take() else {
             return Ok(());
         };

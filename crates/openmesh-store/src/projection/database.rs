@@ -3,6 +3,8 @@
 //! SQLite in WAL mode, synced when it is closed only; after a power cut it is built anew (see `marker`).
 
 use super::{Entry, ProjectionFault, marker};
+use crate::failpoint;
+use crate::planted::{self, Planted};
 use openmesh_message::Digest;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::io;
@@ -47,6 +49,7 @@ pub(super) fn open_to_write(folder: &Path, version: u32) -> Result<(Connection, 
     let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
     std::fs::create_dir_all(folder).map_err(fault)?;
     marker::set(folder)?;
+    failpoint::reached("index.marked");
     let connection = Connection::open(file(folder)).map_err(told)?;
     connection.set_prepared_statement_cache_capacity(16);
     connection.execute_batch("PRAGMA cache_size = -32768;").map_err(told)?;
@@ -77,11 +80,14 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, ProjectionFault>
 
 /// Closes the index so that a power cut does not harm it any more.
 pub(super) fn close(folder: &Path, connection: Connection) -> Result<(), ProjectionFault> {
+    failpoint::reached("index.before-close");
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE);").map_err(told)?;
     connection.close().map_err(|(_, error)| told(error))?;
     let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
     std::fs::File::open(file(folder)).and_then(|file| file.sync_all()).map_err(fault)?;
-    marker::clear(folder).map_err(fault)
+    marker::clear(folder).map_err(fault)?;
+    failpoint::reached("index.closed");
+    Ok(())
 }
 
 /// Throws the index away.
@@ -104,6 +110,9 @@ pub(super) fn add(
     entries: &[(u64, Entry)],
     covered: Covered,
 ) -> Result<(), ProjectionFault> {
+    if planted::has(Planted::TrustStaleIndex) {
+        write_covered(connection, covered)?;
+    }
     let transaction = connection.transaction().map_err(told)?;
     let mut postings: Vec<(i64, i64)> = entries
         .iter()
@@ -131,13 +140,20 @@ pub(super) fn add(
         for (seq, entry) in entries {
             upsert.execute(((seq / SPAN_RECORDS).cast_signed(), entry.at)).map_err(told)?;
         }
-        let mut update = transaction
-            .prepare_cached("UPDATE covered SET seq = ?1, chain_seq = ?2, chain = ?3")
-            .map_err(told)?;
-        let Covered { seq, chain_seq, chain } = covered;
-        update.execute((seq.cast_signed(), chain_seq.cast_signed(), chain)).map_err(told)?;
     }
-    transaction.commit().map_err(told)
+    write_covered(&transaction, covered)?;
+    failpoint::reached("index.before-commit");
+    transaction.commit().map_err(told)?;
+    failpoint::reached("index.committed");
+    Ok(())
+}
+
+fn write_covered(connection: &Connection, covered: Covered) -> Result<(), ProjectionFault> {
+    let mut update =
+        connection.prepare_cached("UPDATE covered SET seq = ?1, chain_seq = ?2, chain = ?3").map_err(told)?;
+    let Covered { seq, chain_seq, chain } = covered;
+    update.execute((seq.cast_signed(), chain_seq.cast_signed(), chain)).map_err(told)?;
+    Ok(())
 }
 
 /// How far the index has come.
