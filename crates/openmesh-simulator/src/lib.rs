@@ -7,6 +7,7 @@ mod census;
 mod checks;
 mod conversing;
 mod crowd;
+pub mod history;
 mod log;
 mod misdeeds;
 mod model;
