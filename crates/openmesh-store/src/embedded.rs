@@ -7,6 +7,7 @@ mod lock;
 mod published;
 mod reader;
 mod recovery;
+mod room;
 mod segment;
 mod snapshot;
 mod start;
@@ -34,13 +35,17 @@ use disk::Disk;
 use frame::{BATCH_HEAD_BYTES, BatchKind, frame_bytes};
 use lock::FolderLock;
 use published::Published;
-use segment::{Mark, SPARE_NAME, Segment, Spare};
+use room::RoomMaker;
+use segment::{Mark, Segment};
 
 /// The seq of the first record of a log.
 pub const FIRST_SEQ: u64 = 1;
 
 /// Kept free in each segment for the heads that cover what is before them.
 const MARKER_ROOM_BYTES: u64 = 8 * BATCH_HEAD_BYTES as u64;
+/// The next segment is made when less than this part of the segment is left, or less than this many times what is asked
+/// for: the disk then has as long as it takes to write the rest.
+const AHEAD: u64 = 2;
 /// How a log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -74,7 +79,7 @@ pub struct EmbeddedLog {
     disk: Disk,
     published: Arc<Published>,
     active: Arc<Segment>,
-    spare: Option<Spare>,
+    room: RoomMaker,
     /// Where the next frame goes.
     at: u64,
     /// Up to here the file is synced.
@@ -99,13 +104,20 @@ impl EmbeddedLog {
         Self::open_on(Disk::default(), folder, config)
     }
 
-    /// Makes sure that `bytes` (see `batch_bytes`) can be appended. Errors: `Full`, and then nothing has changed; `Io`.
+    /// Makes sure that `bytes` (see `batch_bytes`) can be appended. Called between batches, it has the next segment's room
+    /// made beside the log long before it is needed. Errors: `Full`, and then nothing has changed; `Io`.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
         self.check_running()?;
-        if self.at.saturating_add(bytes).saturating_add(MARKER_ROOM_BYTES) <= self.active.header.file_bytes {
-            return Ok(());
+        let needed = bytes.saturating_add(MARKER_ROOM_BYTES);
+        let left = self.active.header.file_bytes.saturating_sub(self.at);
+        let spare = self.spare_bytes(needed);
+        if left < needed {
+            return self.room.wait_for(spare);
         }
-        self.make_spare(bytes.saturating_add(MARKER_ROOM_BYTES))
+        if left < needed.saturating_mul(AHEAD) || left < self.active.header.file_bytes / AHEAD {
+            self.room.ask_ahead(spare);
+        }
+        Ok(())
     }
 
     /// Writes one batch. Readers see it after the next `sync`. Errors: `OutOfOrder`, `TooLarge` and `Full` (nothing
@@ -179,11 +191,7 @@ impl EmbeddedLog {
         failpoint::reached("close.before-marker");
         self.write_marker(BatchKind::Closed, 1)?;
         failpoint::reached("close.after-marker");
-        if self.spare.take().is_some() {
-            let path = self.folder.join(SPARE_NAME);
-            std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;
-        }
-        Ok(())
+        self.room.remove()
     }
 
     /// A view for readers, valid also after the writer is gone.

@@ -57,7 +57,10 @@ impl Disk {
     /// Reserves room for the file's first `bytes` bytes; they read as zeros.
     pub(crate) fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
         #[cfg(test)]
-        self.trouble().before_allocate()?;
+        {
+            self.trouble().before_allocate()?;
+            super::tests::trouble::wait_while_held(&self.trouble);
+        }
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
             Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(file, file.metadata()?.len(), bytes),
             done => done.map_err(io::Error::from),

@@ -12,6 +12,7 @@ use super::frame::BatchKind;
 use super::lock::FolderLock;
 use super::published::Published;
 use super::recovery::{Tail, open_segments, read_tail};
+use super::room::RoomMaker;
 use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare};
 use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, load_newest};
 use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
@@ -76,10 +77,10 @@ impl EmbeddedLog {
             folder: folder.to_owned(),
             config: config.clone(),
             snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
+            room: RoomMaker::new(folder, &disk),
             disk,
             published,
             active: found.active,
-            spare: None,
             at: tail.end,
             synced_to: tail.end,
             warm_to: tail.end,

@@ -5,6 +5,7 @@ mod crash;
 mod failures;
 mod flipped_byte;
 mod reading;
+mod rolling;
 mod torn_tail;
 pub(super) mod trouble;
 

@@ -11,7 +11,7 @@ use super::frame::{
     BATCH_HEAD_BYTES, BatchHead, BatchKind, RECORD_BYTES_MAX, chain_after, encode_record, frame_bytes,
 };
 use super::published::RecentBatch;
-use super::segment::{DATA_START, Segment, SegmentHeader, Spare, segment_name};
+use super::segment::{DATA_START, Segment, SegmentHeader, segment_name};
 use super::start::fresh_header;
 use crate::failpoint;
 use crate::fault::{Cause, Fault};
@@ -140,10 +140,15 @@ impl EmbeddedLog {
         if self.at + bytes <= self.active.header.file_bytes {
             return Ok(());
         }
-        self.make_spare(bytes)?;
+        self.room.wait_for(self.spare_bytes(bytes))?;
+        self.next_segment()
+    }
+
+    /// Seals the segment and goes on in the room that is ready.
+    fn next_segment(&mut self) -> Result<(), Fault> {
         self.sync()?;
         failpoint::reached("roll.begun");
-        let Some(spare) = self.spare.take() else {
+        let Some(spare) = self.room.take() else {
             return Ok(());
         };
         let header = SegmentHeader {
@@ -169,12 +174,9 @@ impl EmbeddedLog {
         }
     }
 
-    pub(super) fn make_spare(&mut self, bytes: u64) -> Result<(), Fault> {
+    /// Bytes of the segment after this one, in which a batch of `bytes` must fit.
+    pub(super) fn spare_bytes(&self, bytes: u64) -> u64 {
         let needed = self.config.segment_bytes.max(DATA_START.saturating_add(bytes)).min(FILE_BYTES_MAX);
-        if self.spare.as_ref().is_none_or(|spare| spare.bytes < needed) {
-            self.spare = None;
-            self.spare = Some(Spare::make(&self.disk, &self.folder, needed.next_multiple_of(8))?);
-        }
-        Ok(())
+        needed.next_multiple_of(8)
     }
 }

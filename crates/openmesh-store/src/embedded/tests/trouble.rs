@@ -3,6 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long an allocation is held at most.
+const HELD_MAX: Duration = Duration::from_secs(3);
 
 /// What fails next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,11 @@ pub(crate) struct Trouble {
     pub(crate) crash_after: Option<u64>,
     pub(crate) syncs: u64,
     pub(crate) sync_attempts: u64,
+    /// The disk takes its time to reserve room: until this is taken back, or [`HELD_MAX`] is over.
+    pub(crate) holds_allocations: bool,
+    /// How often it was over.
+    pub(crate) held_too_long: u64,
+    pub(crate) allocations: u64,
     undo: Vec<(File, u64, Vec<u8>)>,
 }
 
@@ -55,6 +65,7 @@ impl Trouble {
     }
 
     pub(crate) fn before_allocate(&mut self) -> io::Result<()> {
+        self.allocations += 1;
         match self.failing {
             Some(Failing::Allocate) => Err(io::Error::from_raw_os_error(28)),
             _ => Ok(()),
@@ -86,5 +97,17 @@ impl Trouble {
                 from = to;
             }
         }
+    }
+}
+
+/// A disk that takes its time.
+pub(crate) fn wait_while_held(trouble: &Mutex<Trouble>) {
+    let began = Instant::now();
+    while trouble.lock().unwrap().holds_allocations {
+        if began.elapsed() > HELD_MAX {
+            trouble.lock().unwrap().held_too_long += 1;
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
