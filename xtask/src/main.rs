@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
 
 mod api;
+mod bench;
 mod campaign;
 mod command;
 mod fuzz;
@@ -68,6 +69,8 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Measures OpenMesh beside its peers, on this machine.
+    Bench(bench::Options),
     /// Writes the files that are derived from others.
     Generate {
         /// Write nothing; fail when a file is stale.
@@ -97,6 +100,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Campaign { names, list } => campaign::run(&names, list),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Api { seconds } => api::run(seconds),
+        Command::Bench(options) => bench::run(&options),
         Command::Generate { check } => generate::run(check),
     }
 }

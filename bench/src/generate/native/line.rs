@@ -1,0 +1,130 @@
+//! A connection to a node: the handshake, then frames.
+
+use crate::generate::prepared::now;
+use anyhow::{Result, bail};
+use openmesh_message::frame::{
+    ClientFrame, Command, FrameDecoder, FrameEncoder, Reply, ServerFrame, body_length,
+};
+use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript};
+use openmesh_message::{DomainId, KeyPair};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+const READ_BYTES: usize = 256 * 1024;
+const HEADER_BYTES: usize = 4;
+
+/// A connected agent on a bare socket.
+pub(crate) struct Line {
+    stream: TcpStream,
+    key: KeyPair,
+    encoder: FrameEncoder,
+    unread: Vec<u8>,
+    read: usize,
+}
+
+impl Line {
+    /// Connects as a new agent.
+    pub(crate) fn connect(address: SocketAddr, domain: &DomainId) -> Result<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        Self::connect_as(address, domain, KeyPair::from_seed(&seed)?)
+    }
+
+    /// Connects as the agent of a key.
+    pub(crate) fn connect_as(address: SocketAddr, domain: &DomainId, key: KeyPair) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let mut line = Self { stream, key, encoder: FrameEncoder::default(), unread: Vec::new(), read: 0 };
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce)?;
+        let hello = minicbor::to_vec(ClientHello::new(line.key.id(), nonce))?;
+        line.write(&[&MAGIC, &(hello.len() as u32).to_be_bytes()[..], &hello].concat())?;
+        let answered = line.read_one(|body| Ok(handshake::decode(body)?))?;
+        let said = Transcript { client_hello: &hello, answered: &answered, binding: &Binding::Loopback };
+        let (_, auth) = handshake::authenticate(&line.key, domain, &said, now()?)?;
+        let auth = minicbor::to_vec(auth)?;
+        line.write(&[&(auth.len() as u32).to_be_bytes()[..], &auth].concat())?;
+        match line.frame()? {
+            ServerFrame::Pong(0) => Ok(line),
+            other => bail!("the node did not let the agent in: {other:?}"),
+        }
+    }
+
+    pub(crate) fn key(&self) -> &KeyPair {
+        &self.key
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// Gives a command, and waits for its reply.
+    pub(crate) fn command(&mut self, command: Command) -> Result<Reply> {
+        let mut bytes = Vec::new();
+        self.encoder.encode_client(&ClientFrame::Command(1, command), &mut bytes)?;
+        self.write(&bytes)?;
+        loop {
+            match self.frame()? {
+                ServerFrame::Reply(1, Ok(reply)) => return Ok(reply),
+                ServerFrame::Reply(1, Err(problem)) | ServerFrame::Goodbye(problem) => {
+                    bail!("the node refused: {problem:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame, decoded.
+    pub(crate) fn frame(&mut self) -> Result<ServerFrame> {
+        self.read_one(decode)
+    }
+
+    /// Waits for at least one frame, and hands over the bodies of all that are there.
+    pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.read_one(&mut each)?;
+        while self.take(&mut each)?.is_some() {}
+        Ok(())
+    }
+
+    fn read_one<T>(&mut self, mut each: impl FnMut(&[u8]) -> Result<T>) -> Result<T> {
+        loop {
+            if let Some(found) = self.take(&mut each)? {
+                return Ok(found);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Hands over the next frame's body, if all of it is there.
+    fn take<T>(&mut self, each: &mut impl FnMut(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let unread = self.unread.get(self.read..).unwrap_or_default();
+        let Some((header, rest)) = unread.split_first_chunk::<HEADER_BYTES>() else {
+            return Ok(None);
+        };
+        let length = body_length(*header)?;
+        let Some(body) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let found = each(body)?;
+        self.read += HEADER_BYTES + length;
+        Ok(Some(found))
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        self.unread.drain(..self.read);
+        self.read = 0;
+        let had = self.unread.len();
+        self.unread.resize(had + READ_BYTES, 0);
+        let read = self.stream.read(self.unread.get_mut(had..).unwrap_or_default())?;
+        self.unread.truncate(had + read);
+        if read == 0 {
+            bail!("the node closed the connection");
+        }
+        Ok(())
+    }
+}
+
+/// A frame that a node said. Nothing that is read here holds interned values but deliveries, each of which is read alone.
+pub(super) fn decode(body: &[u8]) -> Result<ServerFrame> {
+    Ok(FrameDecoder::default().decode_server(body)?)
+}

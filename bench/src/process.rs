@@ -1,0 +1,108 @@
+//! Processes that are measured: started, looked at through /proc, ended by their own id.
+
+use crate::settings::{QUIET_SHARE, QUIET_WAIT};
+use anyhow::{Context, Result};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Over which time a server's share of a core is taken.
+const QUIET_WINDOW: Duration = Duration::from_millis(200);
+
+/// A server; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Self { child })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Waits until the server does nothing of its own any more, or for as long as it is worth; tells the processor time
+    /// that it took meanwhile, in microseconds.
+    pub(crate) fn settle(&self) -> Result<f64> {
+        let until = Instant::now() + QUIET_WAIT;
+        let begun = cpu_us(self.id())?;
+        let mut before = begun;
+        while Instant::now() < until {
+            std::thread::sleep(QUIET_WINDOW);
+            let after = cpu_us(self.id())?;
+            let share = (after - before) / QUIET_WINDOW.as_micros() as f64;
+            before = after;
+            if share <= QUIET_SHARE {
+                break;
+            }
+        }
+        Ok(before - begun)
+    }
+
+    /// The most memory it ever had, in MiB.
+    pub(crate) fn peak_mib(&self) -> Result<f64> {
+        Ok(memory_bytes(self.id(), "VmHWM")? as f64 / (1024.0 * 1024.0))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// User and system time of a process so far, in microseconds, in steps of a clock tick.
+pub(crate) fn cpu_us(id: u32) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let ticks = cpu_ticks(&text).with_context(|| format!("/proc/{id}/stat cannot be read"))?;
+    Ok(ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// User and system time out of a process's `stat` (proc(5)): its 14th and 15th items.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    // The second item is a name in brackets, which may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut items = rest.split_whitespace().skip(11);
+    let user: u64 = items.next()?.parse().ok()?;
+    let system: u64 = items.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+/// Bytes of a process's memory, by the name of the line in its `status`: `VmRSS`, `VmHWM`.
+pub(crate) fn memory_bytes(id: u32, line: &str) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    status_bytes(&text, line).with_context(|| format!("/proc/{id}/status has no {line}"))
+}
+
+fn status_bytes(status: &str, line: &str) -> Option<u64> {
+    let found = status.lines().find_map(|row| row.strip_prefix(line)?.strip_prefix(':'))?;
+    let kib: u64 = found.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_ticks, status_bytes};
+
+    #[test]
+    fn the_times_of_a_process_are_read_whatever_its_name() {
+        let stat = "7 (a b) c)) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 99 1 2";
+        assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(cpu_ticks("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_memory_of_a_process_is_read_in_bytes() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(status_bytes(status, "VmHWM"), Some(2 * 1024 * 1024));
+        assert_eq!(status_bytes(status, "VmSwap"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What every row plays on: programs, sizes, folders that are removed at the end.
+
+use super::Options;
+use crate::progress;
+use crate::report::Row;
+use crate::server::{Nats, SyncInterval};
+use crate::settings::Settings;
+use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Programs, sizes and folders.
+pub(crate) struct Stage {
+    pub(crate) settings: Settings,
+    pub(crate) openmesh: PathBuf,
+    nats_server: Option<PathBuf>,
+    generator: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Stage {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let scratch = options.scratch.join(format!("openmesh-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        Ok(Self {
+            settings: Settings::new(options.quick, options.rounds),
+            openmesh: options.openmesh.clone(),
+            nats_server: options.nats_server.clone(),
+            generator: std::env::current_exe()?,
+            scratch,
+        })
+    }
+
+    /// A folder of this name.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch.join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A nats-server, if there is one; else the row says that there is none.
+    pub(crate) fn nats(&self, name: &str, sync: SyncInterval, row: &mut Row) -> Result<Option<Nats>> {
+        let Some(program) = &self.nats_server else {
+            row.not_run.push(format!("{name}: there is no nats-server"));
+            return Ok(None);
+        };
+        Nats::start(program, &self.folder(name)?, sync).map(Some)
+    }
+
+    /// Runs the load generator and reads what it measured.
+    pub(crate) fn generate<T: DeserializeOwned>(&self, arguments: &[String]) -> Result<T> {
+        let ended = Command::new(&self.generator).arg("generate").args(arguments).output()?;
+        let shown = || format!("generate {}", arguments.join(" "));
+        ensure!(ended.status.success(), "{}: {}", shown(), String::from_utf8_lossy(&ended.stderr).trim());
+        serde_json::from_slice(&ended.stdout).with_context(shown)
+    }
+
+    /// Says what is being done.
+    pub(crate) fn doing(&self, what: &str) {
+        progress::doing(what);
+    }
+
+    /// Removes what the last row left.
+    pub(crate) fn clear(&self) {
+        let _ = std::fs::remove_dir_all(&self.scratch);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
