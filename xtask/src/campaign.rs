@@ -1,7 +1,7 @@
 //! Long counts: runs no test run has time for, one row each, and the simulator by hand.
 
 use crate::command::Step;
-use crate::tools::{OTLP_PYTHON, Tool};
+use crate::tools::{NATS_SERVER, OTLP_PYTHON, Tool};
 use crate::workspace::{cargo, root};
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -16,8 +16,8 @@ struct Campaign {
     /// Cargo's arguments, none of which has a space in it.
     cargo: &'static str,
     environment: &'static [(&'static str, &'static str)],
-    /// A Python that the test is told of by this variable.
-    python: Option<(&'static str, Tool)>,
+    /// A program that the test is told of by this variable.
+    tool: Option<(&'static str, Tool)>,
 }
 
 /// Every campaign. A further one is a further row.
@@ -27,14 +27,21 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "the laws of policies on 100,000 generated ones each",
         cargo: "test -p openmesh-policy --test policy properties",
         environment: &[("PROPTEST_CASES", "100000")],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "kills",
         what: "1,000 kills of a node under load",
         cargo: "test -p openmesh-node --test whole crash -- --nocapture",
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
-        python: None,
+        tool: None,
+    },
+    Campaign {
+        name: "power-cut",
+        what: "200 power cuts under load, root needed; beside it nats-server at its defaults",
+        cargo: "test -p openmesh-node --test whole power_cut -- --nocapture --test-threads 1",
+        environment: &[("OPENMESH_POWER_CUTS", "200")],
+        tool: Some(("OPENMESH_NATS_SERVER", NATS_SERVER)),
     },
     Campaign {
         name: "queries",
@@ -45,42 +52,42 @@ const CAMPAIGNS: &[Campaign] = &[
             ("OPENMESH_QUERY_RATE", "5000"),
             ("OPENMESH_QUERY_LIMIT_MS", "20"),
         ],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "urgent",
         what: "under a full backlog of bulk, critical mail within twice the time without (p99)",
         cargo: "test --release -p openmesh-node --test whole mail::urgent::critical -- --nocapture --test-threads 1",
         environment: &[("OPENMESH_URGENT_PERCENTILE", "99")],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "traces",
         what: "spans exported over OTLP, read by a receiver in Python (opentelemetry-proto)",
         cargo: "test -p openmesh-node --features otlp --test whole otlp -- --nocapture",
         environment: &[],
-        python: Some(("OPENMESH_OTLP_PYTHON", OTLP_PYTHON)),
+        tool: Some(("OPENMESH_OTLP_PYTHON", OTLP_PYTHON)),
     },
     Campaign {
         name: "simulation",
         what: "20,000 seeds of the simulator",
         cargo: "run -p openmesh-simulator --bin simulate -- --seed 1000000 --count 20000",
         environment: &[],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "fuzz",
         what: "every fuzz target, 2,000,000 executions or 3 minutes, whichever is first",
         cargo: "run --quiet -p xtask -- fuzz --seconds 180 --executions 2000000",
         environment: &[],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "http-api",
         what: "10 minutes of schemathesis, all checks on, against the HTTP API",
         cargo: "run --quiet -p xtask -- api --seconds 600",
         environment: &[],
-        python: None,
+        tool: None,
     },
 ];
 
@@ -131,9 +138,9 @@ fn step_of(row: &Campaign) -> Result<Step> {
     let mut step = Step::new(cargo(), &arguments);
     let owned = |(key, value): &(&str, &str)| (String::from(*key), String::from(*value));
     step.environment = row.environment.iter().map(owned).collect();
-    if let Some((variable, tool)) = row.python {
-        let python = tool.find().map_or_else(|| tool.install(&root()), Ok)?;
-        step.environment.push((variable.to_owned(), python.display().to_string()));
+    if let Some((variable, tool)) = row.tool {
+        let program = tool.find().map_or_else(|| tool.install(&root()), Ok)?;
+        step.environment.push((variable.to_owned(), program.display().to_string()));
     }
     Ok(step)
 }

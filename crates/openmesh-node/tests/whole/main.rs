@@ -13,6 +13,8 @@ mod documents;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gathering;
 #[cfg(test)]
 mod hostile_node;
@@ -20,8 +22,6 @@ mod hostile_node;
 mod keeping;
 #[cfg(test)]
 mod mail;
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod node;
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! A node as a process of its own in a fresh folder, and agents that are let in.
+//! A node as a process of its own in a folder of its own, and agents that are let in.
 
 use openmesh_sdk::{ConnectOptions, KeyPair, Mesh, Tls, identity};
 use serde::Deserialize;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,9 +15,22 @@ const READY_WAIT: Duration = Duration::from_secs(60);
 /// A running node; killed when dropped.
 pub(crate) struct Node {
     child: Child,
-    home: Arc<TempDir>,
-    arguments: Vec<String>,
+    home: PathBuf,
+    /// Goes with the last node that ran in it.
+    _kept: Option<Arc<TempDir>>,
+    pub(crate) way: Way,
     pub(crate) endpoint: Endpoint,
+}
+
+/// How a node is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way {
+    /// What stands before the program, which takes its place under the same process: `prlimit`, `strace -D`.
+    pub(crate) prefix: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) arguments: Vec<String>,
+    /// Where what it logs goes; the test's own output where nothing is said.
+    pub(crate) errors: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -34,13 +47,32 @@ pub(crate) struct EndpointTls {
     ca: Option<PathBuf>,
 }
 
+impl Way {
+    /// With these arguments after `openmesh up`.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Self { arguments, ..Self::default() }
+    }
+}
+
 impl Node {
     /// Starts a node in a fresh folder.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let home = Arc::new(tempfile::tempdir().unwrap());
-        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let (child, endpoint) = launch(home.path(), &arguments);
-        Self { child, home, arguments, endpoint }
+        Self::start_kept(Arc::new(tempfile::tempdir().unwrap()), Way::with(arguments))
+    }
+
+    /// Starts a node in a home folder of the test's; its own folder is `node` in it.
+    pub(crate) fn start_in(home: &Path, way: Way) -> Self {
+        match launch(home, &way) {
+            Ok((child, endpoint)) => Self { child, home: home.to_owned(), _kept: None, way, endpoint },
+            Err(status) => panic!("the node ended before it was ready: {status}"),
+        }
+    }
+
+    fn start_kept(home: Arc<TempDir>, way: Way) -> Self {
+        let mut node = Self::start_in(home.path(), way);
+        node._kept = Some(home);
+        node
     }
 
     /// Starts a node in a fresh folder under rules of the test's own.
@@ -48,18 +80,15 @@ impl Node {
         let home = Arc::new(tempfile::tempdir().unwrap());
         std::fs::create_dir(folder(home.path())).unwrap();
         std::fs::write(folder(home.path()).join("policy.toml"), policy).unwrap();
-        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let (child, endpoint) = launch(home.path(), &arguments);
-        Self { child, home, arguments, endpoint }
+        Self::start_kept(home, Way::with(arguments))
     }
 
     /// Starts a node in a fresh folder, and has what it logs written to a file.
     pub(crate) fn start_logged(arguments: &[&str]) -> (Self, PathBuf) {
         let home = Arc::new(tempfile::tempdir().unwrap());
         let log = home.path().join("stderr");
-        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let (child, endpoint) = launch_to(home.path(), &arguments, File::create(&log).unwrap().into());
-        (Self { child, home, arguments, endpoint }, log)
+        let way = Way { errors: Some(log.clone()), ..Way::with(arguments) };
+        (Self::start_kept(home, way), log)
     }
 
     /// Ends the node as a power cut of the process would, and starts it again on the same folder.
@@ -70,9 +99,10 @@ impl Node {
 
     /// Starts an ended node again on the same folder.
     pub(crate) fn restart(&mut self) {
-        let (child, endpoint) = launch(self.home.path(), &self.arguments);
-        self.child = child;
-        self.endpoint = endpoint;
+        match launch(&self.home, &self.way) {
+            Ok((child, endpoint)) => (self.child, self.endpoint) = (child, endpoint),
+            Err(status) => panic!("the node ended before it was ready: {status}"),
+        }
     }
 
     /// SIGKILL to this node alone.
@@ -98,18 +128,17 @@ impl Node {
         let home = Arc::new(tempfile::tempdir().unwrap());
         let status = Command::new("cp").arg("-a").arg(self.folder()).arg(home.path()).status().unwrap();
         assert!(status.success());
-        let (child, endpoint) = launch(home.path(), &self.arguments);
-        Self { child, home, arguments: self.arguments.clone(), endpoint }
+        Self::start_kept(home, self.way.clone())
     }
 
     /// The folder of the node's log.
     pub(crate) fn log(&self) -> PathBuf {
-        folder(self.home.path()).join("log")
+        self.folder().join("log")
     }
 
     /// The folder of the node.
     pub(crate) fn folder(&self) -> PathBuf {
-        folder(self.home.path())
+        folder(&self.home)
     }
 
     /// The domain's admin token.
@@ -158,34 +187,35 @@ fn folder(home: &Path) -> PathBuf {
     home.join("node")
 }
 
-fn launch(home: &Path, arguments: &[String]) -> (Child, Endpoint) {
-    launch_to(home, arguments, Stdio::inherit())
-}
-
-fn launch_to(home: &Path, arguments: &[String], errors: Stdio) -> (Child, Endpoint) {
+/// Waits until the node is ready, or has ended.
+fn launch(home: &Path, way: &Way) -> Result<(Child, Endpoint), ExitStatus> {
     let endpoint_file = folder(home).join("endpoint.json");
     let _ = std::fs::remove_file(&endpoint_file);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_openmesh"))
+    let errors = way.errors.as_ref().map(|path| File::create(path).unwrap().into());
+    let mut words = way.prefix.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_openmesh")]);
+    let mut command = Command::new(words.next().unwrap());
+    command
+        .args(words)
         .arg("up")
         .arg("--data")
         .arg(folder(home))
         .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
+        .args(&way.arguments)
         .env("OPENMESH_HOME", home)
+        .envs(way.environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::null())
-        .stderr(errors)
-        .spawn()
-        .unwrap();
+        .stderr(errors.unwrap_or_else(Stdio::inherit));
+    let mut child = command.spawn().unwrap();
     let until = Instant::now() + READY_WAIT;
     loop {
         if let Ok(text) = std::fs::read(&endpoint_file)
             && let Ok(endpoint) = serde_json::from_slice::<Endpoint>(&text)
             && endpoint.pid == child.id()
         {
-            return (child, endpoint);
+            return Ok((child, endpoint));
         }
         if let Some(status) = child.try_wait().unwrap() {
-            panic!("the node ended before it was ready: {status}");
+            return Err(status);
         }
         assert!(Instant::now() < until, "the node was not ready in {READY_WAIT:?}");
         std::thread::sleep(Duration::from_millis(10));

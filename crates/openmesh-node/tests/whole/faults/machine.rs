@@ -1,0 +1,118 @@
+//! Pieces of a machine that a test makes and takes away again, also when it fails: disks in files, disks in memory,
+//! programs that may not be there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// EXT4_IOC_SHUTDOWN with the flag that writes nothing more, not even the journal: what a loss of power leaves.
+const SHUT_DOWN: &str = "import fcntl,os,struct,sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.ioctl(fd, 0x8004587D, struct.pack('I', 2))";
+
+/// An ext4 file system on a loop device on a file.
+pub(crate) struct LoopDisk {
+    image: PathBuf,
+    device: Option<String>,
+    pub(crate) mount: PathBuf,
+    is_mounted: bool,
+}
+
+/// Says loudly that a test did not run, for the closing count of the run.
+pub(crate) fn not_run(name: &str, why: &str) {
+    println!("not run: {name}: {why}");
+}
+
+/// Whether a program is on the search path.
+pub(crate) fn has_program(name: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
+}
+
+/// Whether this is root, and so may mount.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+impl LoopDisk {
+    /// Makes and mounts one; an error says what this machine lacks.
+    pub(crate) fn new(folder: &Path, mebibytes: u64) -> Result<Self, String> {
+        if !is_root() {
+            return Err("it takes root to mount".to_owned());
+        }
+        if let Some(lacks) =
+            ["losetup", "mkfs.ext4", "mount", "python3"].iter().find(|name| !has_program(name))
+        {
+            return Err(format!("there is no {lacks}"));
+        }
+        let (image, mount) = (folder.join("disk.img"), folder.join("disk"));
+        let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
+        file.set_len(mebibytes << 20).map_err(|error| error.to_string())?;
+        std::fs::create_dir(&mount).map_err(|error| error.to_string())?;
+        let mut disk = Self { image, device: None, mount, is_mounted: false };
+        disk.attach()?;
+        run("mkfs.ext4", &["-q", disk.device()])?;
+        disk.mount()?;
+        Ok(disk)
+    }
+
+    /// The power is gone: nothing more reaches the disk.
+    pub(crate) fn cut(&self) {
+        run("python3", &["-c", SHUT_DOWN, text(&self.mount)]).unwrap();
+    }
+
+    /// The power is back: the journal is played, and the disk is as it was when it was cut.
+    pub(crate) fn restore(&mut self) {
+        self.unmount().unwrap();
+        self.detach().unwrap();
+        self.attach().unwrap();
+        self.mount().unwrap();
+    }
+
+    fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or_default()
+    }
+
+    fn attach(&mut self) -> Result<(), String> {
+        let ended = Command::new("losetup").args(["-f", "--show"]).arg(&self.image).output();
+        let ended = ended.map_err(|error| error.to_string())?;
+        if !ended.status.success() {
+            return Err(format!("no loop device: {}", String::from_utf8_lossy(&ended.stderr).trim()));
+        }
+        self.device = Some(String::from_utf8_lossy(&ended.stdout).trim().to_owned());
+        Ok(())
+    }
+
+    fn detach(&mut self) -> Result<(), String> {
+        self.device.take().map_or(Ok(()), |device| run("losetup", &["-d", &device]))
+    }
+
+    fn mount(&mut self) -> Result<(), String> {
+        run("mount", &["-t", "ext4", self.device(), text(&self.mount)])?;
+        self.is_mounted = true;
+        Ok(())
+    }
+
+    fn unmount(&mut self) -> Result<(), String> {
+        if std::mem::take(&mut self.is_mounted) { run("umount", &[text(&self.mount)]) } else { Ok(()) }
+    }
+}
+
+impl Drop for LoopDisk {
+    fn drop(&mut self) {
+        if self.unmount().is_err() {
+            let _ = run("umount", &["-l", text(&self.mount)]);
+        }
+        let _ = self.detach();
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let ended =
+        Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
+    let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    if ended.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
