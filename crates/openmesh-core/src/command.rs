@@ -14,7 +14,7 @@ use crate::plan::{Begin, Effect, Plan, Question};
 use crate::reading::conversation_row;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
-use crate::state::domain_log;
+use crate::state::Logical;
 use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
 use openmesh_message::limits::TIME_AHEAD_MS_MAX;
@@ -238,7 +238,7 @@ impl Partition {
         body: Body,
         plan: &mut Plan,
     ) {
-        let draft = self.draft_in(domain_log(), Some(caller.agent), outcome, body);
+        let draft = self.draft_in(Logical::domain(), Some(caller.agent), outcome, body);
         self.commit(draft, None, plan);
         plan.effects.push(Effect::PublishView);
     }

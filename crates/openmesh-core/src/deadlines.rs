@@ -1,5 +1,7 @@
 //! Who wants to be called when: one deadline for each conversation, inbox and waiting agent.
 
+pub(crate) mod wheel;
+
 use openmesh_message::{AgentId, ConversationId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 

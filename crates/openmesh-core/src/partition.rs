@@ -11,17 +11,18 @@ pub mod planted;
 
 use self::planted::Planted;
 use crate::deadlines::{Deadlines, Owner};
+use crate::dedup::Dedup;
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
 use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Record};
 use crate::request::Requests;
 use crate::route::Routes;
-use crate::state::{Bounds, Facts, STATE_VERSION, State, domain_log};
+use crate::state::{Bounds, Facts, Logical, STATE_VERSION, State};
 use crate::view::View;
 use openmesh_message::frame::Retention;
 use openmesh_message::{
-    AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogName, LogSeq, PartitionId, Position,
-    Priority, Timestamp, TopicPattern,
+    AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogSeq, PartitionId, Position, Priority,
+    Timestamp, TopicPattern,
 };
 use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
@@ -118,32 +119,30 @@ impl Config {
             tokens_max: 64,
         }
     }
+
+    /// Drawn anew for each run: where remembered ids lie in memory.
+    fn dedup_key(&self) -> u64 {
+        let key = Digest::of_parts("openmesh dedup key v1", &[&self.salt_seed]);
+        key.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    }
 }
 
 impl Partition {
     /// An empty partition.
     pub fn new(config: Config, policy: Policy) -> Self {
-        Self::with_state(config, policy, State::default())
+        let dedup = Dedup::keyed(config.dedup_key());
+        Self::with_state(config, policy, State { dedup, ..State::default() })
     }
 
     /// A partition as a snapshot holds it.
     pub fn restore(config: Config, policy: Policy, snapshot: &[u8]) -> Result<Self, RestoreError> {
-        let malformed = |error: String| RestoreError::Malformed(error);
-        let (version, rest) =
-            snapshot.split_at_checked(2).ok_or_else(|| malformed("too short".to_owned()))?;
-        let version = version.try_into().map_or(0, u16::from_be_bytes);
-        if version > STATE_VERSION {
-            return Err(RestoreError::Newer(version));
-        }
-        let state = minicbor_serde::from_slice(rest).map_err(|error| malformed(error.to_string()))?;
+        let state = State::read(snapshot, config.dedup_key())?;
         Ok(Self::with_state(config, policy, planted::to_restore(state)))
     }
 
     /// The state as a snapshot holds it.
     pub fn snapshot(&self) -> Result<Vec<u8>, RestoreError> {
-        let state = minicbor_serde::to_vec(&*planted::to_keep(&self.state))
-            .map_err(|error| RestoreError::Malformed(error.to_string()))?;
-        Ok([STATE_VERSION.to_be_bytes().as_slice(), &state].concat())
+        planted::to_keep(&self.state).write()
     }
 
     fn with_state(config: Config, policy: Policy, state: State) -> Self {
@@ -197,7 +196,7 @@ impl Partition {
         let claim = minicbor::to_vec((epoch, &outcome)).unwrap_or_default();
         let body = Body::Claim(node.sign(CLAIM_CONTEXT, &claim));
         let mut plan = Plan::new(now);
-        let draft = self.draft_in(domain_log(), None, outcome, body);
+        let draft = self.draft_in(Logical::domain(), None, outcome, body);
         self.commit(draft, None, &mut plan);
         plan
     }
@@ -216,7 +215,7 @@ impl Partition {
         if self.state.topics.pinned().all(|pinned| *pinned != pattern) {
             let retention = Retention::UNLIMITED;
             let outcome = Outcome::TopicsSet { pattern: pattern.to_string(), pinned: true, retention };
-            let draft = self.draft_in(domain_log(), None, outcome, Body::Empty);
+            let draft = self.draft_in(Logical::domain(), None, outcome, Body::Empty);
             self.commit(draft, None, &mut plan);
         }
         plan
@@ -302,7 +301,7 @@ impl Partition {
         self.view.policy = policy;
         if version != self.state.policy_version {
             let outcome = Outcome::PolicyChanged { version };
-            let draft = self.draft_in(domain_log(), None, outcome, Body::Text(text));
+            let draft = self.draft_in(Logical::domain(), None, outcome, Body::Text(text));
             self.commit(draft, None, plan);
         }
         plan.effects.push(Effect::PublishView);
@@ -311,13 +310,13 @@ impl Partition {
     /// A record that stands in one logical log.
     pub(crate) fn draft_in(
         &self,
-        log: LogName,
+        log: Logical,
         sender: Option<AgentId>,
         outcome: Outcome,
         body: Body,
     ) -> Draft {
         let seq = self.state.next_number(&log);
-        Draft { logs: vec![LogSeq { log, seq }], sender, outcome, body }
+        Draft { logs: vec![log.at(seq)], sender, outcome, body }
     }
 
     /// Seals a record, applies it, and adds it to the plan. The only way state changes.
@@ -357,14 +356,7 @@ impl Partition {
             self.set_conversation_deadline(step.conversation);
         }
         let puts = record.puts().iter().map(|put| put.agent);
-        let agent = match &record.header.outcome {
-            Outcome::Leased { agent, .. }
-            | Outcome::Extended { agent, .. }
-            | Outcome::Settled { agent, .. }
-            | Outcome::Recalled { agent, .. } => Some(*agent),
-            _ => None,
-        };
-        for agent in puts.chain(agent) {
+        for agent in puts.chain(record.inbox_changed()) {
             self.set_inbox_deadline(agent);
         }
     }
@@ -423,7 +415,7 @@ pub(crate) struct Draft {
 /// Gives numbers in logical logs to one record, which may stand in one log more than once.
 pub(crate) struct Numbering<'a> {
     state: &'a State,
-    given: Vec<LogSeq>,
+    given: Vec<(Logical, u64)>,
 }
 
 impl<'a> Numbering<'a> {
@@ -432,15 +424,15 @@ impl<'a> Numbering<'a> {
     }
 
     /// The next number of a log.
-    pub(crate) fn next(&mut self, log: LogName) -> u64 {
-        let given = self.given.iter().rev().find(|given| given.log == log);
-        let seq = given.map_or_else(|| self.state.next_number(&log), |given| given.seq + 1);
+    pub(crate) fn next(&mut self, log: Logical) -> u64 {
+        let given = self.given.iter().rev().find(|(given, _)| *given == log);
+        let seq = given.map_or_else(|| self.state.next_number(&log), |(_, given)| given + 1);
         let seq = seq - u64::from(planted::has(Planted::RepeatNumber) && seq > 3);
-        self.given.push(LogSeq { log, seq });
+        self.given.push((log, seq));
         seq
     }
 
     pub(crate) fn finish(self) -> Vec<LogSeq> {
-        self.given
+        self.given.into_iter().map(|(log, seq)| log.at(seq)).collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
 use crate::rejection::Rejection;
 use crate::request::ReplyFit;
 use crate::route::OWN_ADDRESS;
-use crate::state::{Facts, conversation_log, inbox_log, refusals_log, topic_log};
+use crate::state::{Facts, Logical};
 use openmesh_message::{
     AckLevel, AgentId, ConversationId, Level, LogSeq, Priority, Receipt, Target, Timestamp, TopicPath,
 };
@@ -234,7 +234,7 @@ impl Partition {
         let Some(inbox) = self.state.inboxes.get(recipient) else {
             return Ok(());
         };
-        if inbox.counts().pending >= self.config.inbox_messages_max {
+        if inbox.pending() >= self.config.inbox_messages_max {
             return Err(Rejection::InboxFull);
         }
         let quota = self.config.inbox_sender_messages_max;
@@ -285,17 +285,17 @@ impl Partition {
         let mut numbering = Numbering::new(&self.state);
         let mut puts = Vec::new();
         if let Some(topic) = &route.topic {
-            numbering.next(topic_log(topic));
+            numbering.next(Logical::topic(topic));
         }
         if let Some(agent) = route.agent {
-            let number = numbering.next(inbox_log(&agent));
+            let number = numbering.next(Logical::Inbox(agent));
             puts.push(Put { agent, number, notice: None });
         }
         if let Some(id) = &conversation {
-            numbering.next(conversation_log(id));
+            numbering.next(Logical::conversation(id));
         }
         for agent in recipients.iter().copied().filter(|agent| Some(*agent) != route.agent) {
-            let number = numbering.next(inbox_log(&agent));
+            let number = numbering.next(Logical::Inbox(agent));
             puts.push(Put { agent, number, notice: None });
         }
         if let Some(step) = step {
@@ -382,7 +382,7 @@ impl Partition {
         while let Some(allowed) = self.state.conversations.fire(id, &self.view.catalog, plan.at) {
             let step = allowed.into_step(*id);
             let mut numbering = Numbering::new(&self.state);
-            numbering.next(conversation_log(id));
+            numbering.next(Logical::conversation(id));
             let mut puts = Vec::new();
             put_notices(&step.notices, &mut numbering, &mut puts);
             let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
@@ -419,7 +419,7 @@ impl Partition {
             performative: refused.performative,
             detail: problem.detail,
         });
-        let draft = self.draft_in(refusals_log(), Some(refused.offered_by), outcome, body);
+        let draft = self.draft_in(Logical::refusals(), Some(refused.offered_by), outcome, body);
         self.commit(draft, None, plan);
         plan.effects.push(Effect::Reject(ticket, refused.rejection));
     }
@@ -432,7 +432,7 @@ fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) 
 fn put_notices(notices: &[openmesh_schema::Notice], numbering: &mut Numbering<'_>, puts: &mut Vec<Put>) {
     for (index, notice) in notices.iter().enumerate() {
         for agent in &notice.readers {
-            let number = numbering.next(inbox_log(agent));
+            let number = numbering.next(Logical::Inbox(*agent));
             puts.push(Put { agent: *agent, number, notice: u16::try_from(index).ok() });
         }
     }

@@ -164,6 +164,17 @@ impl Record {
         self.header.logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"))
     }
 
+    /// The agent whose inbox it changed otherwise than by an entry.
+    pub const fn inbox_changed(&self) -> Option<AgentId> {
+        match &self.header.outcome {
+            Outcome::Leased { agent, .. }
+            | Outcome::Extended { agent, .. }
+            | Outcome::Settled { agent, .. }
+            | Outcome::Recalled { agent, .. } => Some(*agent),
+            _ => None,
+        }
+    }
+
     /// The entries it made in inboxes.
     pub fn puts(&self) -> &[Put] {
         match &self.header.outcome {

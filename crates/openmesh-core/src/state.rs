@@ -1,14 +1,20 @@
 //! All of a partition that outlives a restart. Changed only by `apply`, which reads a record and never decides.
 
+pub(crate) mod compact;
+mod logical;
+mod stored;
+
+pub(crate) use logical::Logical;
+
 use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
 use crate::directory::topics::{Shelved, Shelves, Topics};
 use crate::directory::{Directory, Tokens};
-use crate::inbox::{Entry, EntryState, Inbox};
+use crate::inbox::{Entry, EntryState, Inbox, bytes_in_reply, bytes_in_reply_at_most};
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Target, TopicPath, json,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Target, json,
 };
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
@@ -17,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The version of the snapshot format; a newer one is refused.
-pub(crate) const STATE_VERSION: u16 = 2;
+pub(crate) const STATE_VERSION: u16 = 3;
 
 /// All of a partition that outlives a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,21 +32,20 @@ pub struct State {
     pub(crate) version: u16,
     /// The last record applied.
     pub(crate) head: Option<Position>,
-    /// The last number given in each logical log.
+    /// The last number given in each logical log but those of inboxes, which know theirs.
     pub(crate) numbers: BTreeMap<LogName, u64>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) topics: Arc<Topics>,
-    #[serde(default)]
     pub(crate) shelves: Arc<Shelves>,
     /// Stored forms of what was published here, in order.
     pub(crate) definitions: Vec<StoredDefinition>,
     /// The policy in force.
     pub(crate) policy_version: Digest,
+    #[serde(skip)]
     pub(crate) dedup: Dedup,
     pub(crate) conversations: Conversations,
+    #[serde(skip)]
     pub(crate) inboxes: BTreeMap<AgentId, Inbox>,
-    /// From version 2 on.
-    #[serde(default)]
     pub(crate) tokens: Arc<Tokens>,
 }
 
@@ -62,30 +67,6 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) dedup_ids_max: usize,
-}
-
-pub(crate) fn topic_log(topic: &TopicPath) -> LogName {
-    LogName(format!("topic/{topic}"))
-}
-
-pub(crate) fn inbox_log(agent: &AgentId) -> LogName {
-    LogName(format!("inbox/{agent}"))
-}
-
-pub(crate) fn inbox_events_log(agent: &AgentId) -> LogName {
-    LogName(format!("inboxevents/{agent}"))
-}
-
-pub(crate) fn conversation_log(id: &ConversationId) -> LogName {
-    LogName(format!("conversation/{id}"))
-}
-
-pub(crate) fn domain_log() -> LogName {
-    LogName("domain".to_owned())
-}
-
-pub(crate) fn refusals_log() -> LogName {
-    LogName("refusals".to_owned())
 }
 
 impl Default for State {
@@ -148,8 +129,29 @@ impl State {
     }
 
     /// The next number of a logical log.
-    pub(crate) fn next_number(&self, log: &LogName) -> u64 {
-        self.numbers.get(log).map_or(1, |last| last + 1)
+    pub(crate) fn next_number(&self, log: &Logical) -> u64 {
+        let last = match log {
+            Logical::Named(name) => self.numbers.get(name).copied(),
+            Logical::Inbox(agent) => self.inboxes.get(agent).map(|inbox| inbox.last_numbers().0),
+            Logical::InboxEvents(agent) => self.inboxes.get(agent).map(|inbox| inbox.last_numbers().1),
+        };
+        last.unwrap_or_default() + 1
+    }
+
+    /// Notes which numbers a record has in the logical logs it is in.
+    fn note_numbers(&mut self, record: &Record) {
+        for log in record.header.logs.iter().filter(|log| !Logical::is_of_inbox(log)) {
+            match self.numbers.get_mut(&log.log) {
+                Some(number) => *number = log.seq,
+                None => _ = self.numbers.insert(log.log.clone(), log.seq),
+            }
+        }
+        for put in record.puts() {
+            self.inboxes.entry(put.agent).or_default().note_put(put.number);
+        }
+        if let (Some(agent), Some(log)) = (record.inbox_changed(), record.header.logs.first()) {
+            self.inboxes.entry(agent).or_default().note_event(log.seq);
+        }
     }
 
     /// Applies a record; `facts` are those of its message.
@@ -161,9 +163,7 @@ impl State {
         bounds: Bounds,
     ) {
         self.head = Some(record.header.position);
-        for log in &record.header.logs {
-            self.numbers.insert(log.log.clone(), log.seq);
-        }
+        self.note_numbers(record);
         let at = record.header.at;
         match &record.header.outcome {
             Outcome::Accepted(_) => {
@@ -222,7 +222,9 @@ impl State {
 
     /// Makes the entries a record lists; `control` is that of its message.
     fn put_all(&mut self, record: &Record, control: Option<&ControlAttributes>) {
-        let payload_bytes = record.message().map_or(0, |message| message.payload.len());
+        let message = record.message();
+        let own_bytes = message.map_or(0, |message| bytes_in_reply(message, &record.header.logs));
+        let notice_bytes = bytes_in_reply_at_most(message.map_or(0, |message| message.payload.len()));
         for put in record.puts() {
             let control = control.filter(|_| put.notice.is_none());
             let not_before = control.and_then(|control| control.not_before);
@@ -231,7 +233,7 @@ impl State {
             let entry = Entry {
                 seq: record.header.position.seq,
                 notice: put.notice,
-                bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+                bytes: if put.notice.is_none() { own_bytes } else { notice_bytes },
                 priority: control.map(|control| control.priority).unwrap_or_default(),
                 expiry: control.and_then(|control| control.expiry),
                 attempts: 0,
@@ -239,7 +241,7 @@ impl State {
                 sender: control.map(|control| control.source),
                 is_act: control.is_some_and(ControlAttributes::is_act),
             };
-            self.inboxes.entry(put.agent).or_default().put(put.number, entry);
+            self.inboxes.entry(put.agent).or_default().put(put.number, &entry);
         }
     }
 
@@ -302,30 +304,5 @@ impl StoredDefinition {
         if let Some(published) = published {
             *catalog = published;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::State;
-    use openmesh_message::TopicPath;
-
-    /// After version 1: an inbox of three messages, one leased, and a pinned topic with one message.
-    const VERSION_1: &[u8] = include_bytes!("../tests/snapshots/version-1.bin");
-
-    #[test]
-    fn a_snapshot_of_version_1_is_still_read() {
-        let (version, rest) = VERSION_1.split_at(2);
-        assert_eq!(version, [0, 1]);
-        let state: State = minicbor_serde::from_slice(rest).unwrap();
-        let (_, inbox) = state.inboxes().next().unwrap();
-        let counts = inbox.counts();
-        assert_eq!((counts.accepted, counts.pending, counts.recalled), (3, 3, 0));
-        assert!(counts.is_conserved() && inbox.entries().all(|(_, entry)| entry.sender.is_none()));
-        let topic: TopicPath = "market/a".parse().unwrap();
-        assert!(state.topics.is_pinned(&topic));
-        assert!(state.topics.of(&topic).unwrap().1.retention.is_unlimited());
-        let again = minicbor_serde::to_vec(&state).unwrap();
-        assert_eq!(minicbor_serde::from_slice::<State>(&again).unwrap(), state);
     }
 }

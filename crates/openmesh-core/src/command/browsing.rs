@@ -8,7 +8,7 @@ use crate::plan::{Effect, Plan, SeenItem};
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Put};
 use crate::rejection::Rejection;
-use crate::state::inbox_events_log;
+use crate::state::Logical;
 use openmesh_message::frame::{HeldState, PeekPage, Reply};
 use openmesh_message::{AgentId, Digest, Timestamp};
 use openmesh_policy::Action;
@@ -33,7 +33,7 @@ impl Partition {
         let next_after_number = numbers.last().copied().filter(|_| more);
         let items = numbers.iter().filter_map(|number| {
             let entry = inbox.get(*number)?;
-            Some(seen(caller.agent, *number, entry))
+            Some(seen(caller.agent, *number, &entry))
         });
         let items = items.collect();
         plan.effects.push(Effect::Peek { ticket: caller.ticket, items, next_after_number });
@@ -63,7 +63,7 @@ impl Partition {
             return Err(Rejection::TooLateToRecall);
         }
         let outcome = Outcome::Recalled { agent: recipient, number };
-        let log = inbox_events_log(&recipient);
+        let log = Logical::InboxEvents(recipient);
         let draft = self.draft_in(log, Some(caller.agent), outcome, Body::Empty);
         self.commit(draft, None, plan);
         Ok(Some(Reply::Done))

@@ -7,13 +7,13 @@ use crate::partition::{Partition, Waiting};
 use crate::plan::{Effect, LeasedItem, Plan};
 use crate::record::{Body, Outcome, Put, Settlement};
 use crate::rejection::Rejection;
-use crate::state::inbox_events_log;
+use crate::state::Logical;
 use openmesh_message::frame::Reply;
 use openmesh_message::{AgentId, Priority};
 use openmesh_policy::{Action, Destination, Party};
 
 /// Messages of one lease.
-const LEASE_MESSAGES_MAX: u32 = 256;
+const LEASE_MESSAGES_MAX: u32 = 1_024;
 /// Longest lease, and longest delay of a message given back.
 const VISIBILITY_MS_MAX: u64 = 12 * 60 * 60 * 1000;
 /// Longest wait for mail.
@@ -199,7 +199,7 @@ impl Partition {
     }
 
     fn commit_inbox(&mut self, agent: &AgentId, outcome: Outcome, plan: &mut Plan) {
-        let draft = self.draft_in(inbox_events_log(agent), Some(*agent), outcome, Body::Empty);
+        let draft = self.draft_in(Logical::InboxEvents(*agent), Some(*agent), outcome, Body::Empty);
         self.commit(draft, None, plan);
     }
 

@@ -1,0 +1,59 @@
+//! Logical logs, as they are numbered: those of inboxes by their agent, the others by name.
+
+use openmesh_message::{AgentId, ConversationId, LogName, LogSeq, TopicPath};
+
+const INBOX: &str = "inbox/";
+const INBOX_EVENTS: &str = "inboxevents/";
+
+/// A logical log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Logical {
+    Named(LogName),
+    /// What is put into an agent's inbox.
+    Inbox(AgentId),
+    /// What happens in it.
+    InboxEvents(AgentId),
+}
+
+impl Logical {
+    pub(crate) fn topic(topic: &TopicPath) -> Self {
+        Self::Named(LogName(format!("topic/{topic}")))
+    }
+
+    pub(crate) fn conversation(id: &ConversationId) -> Self {
+        Self::Named(LogName(format!("conversation/{id}")))
+    }
+
+    pub(crate) fn domain() -> Self {
+        Self::Named(LogName("domain".to_owned()))
+    }
+
+    pub(crate) fn refusals() -> Self {
+        Self::Named(LogName("refusals".to_owned()))
+    }
+
+    /// A record's number in it.
+    pub(crate) fn at(self, seq: u64) -> LogSeq {
+        let log = match self {
+            Self::Named(name) => name,
+            Self::Inbox(agent) => LogName(format!("{INBOX}{agent}")),
+            Self::InboxEvents(agent) => LogName(format!("{INBOX_EVENTS}{agent}")),
+        };
+        LogSeq { log, seq }
+    }
+
+    /// Whether a number is one in a log of an inbox.
+    pub(super) fn is_of_inbox(log: &LogSeq) -> bool {
+        log.log.0.starts_with(INBOX) || log.log.0.starts_with(INBOX_EVENTS)
+    }
+
+    /// The log of a name.
+    pub(super) fn of(name: LogName) -> Self {
+        let agent = |prefix| name.0.strip_prefix(prefix).and_then(|agent| agent.parse().ok());
+        match (agent(INBOX), agent(INBOX_EVENTS)) {
+            (Some(agent), _) => Self::Inbox(agent),
+            (None, Some(agent)) => Self::InboxEvents(agent),
+            (None, None) => Self::Named(name),
+        }
+    }
+}
