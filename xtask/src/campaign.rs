@@ -32,7 +32,7 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "kills",
         what: "1,000 kills of a node under load",
-        cargo: "test -p openmesh-node --test whole crash -- --nocapture",
+        cargo: "test -p openmesh-node --test whole crash::a_hundred -- --nocapture",
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
         tool: None,
     },
@@ -42,6 +42,13 @@ const CAMPAIGNS: &[Campaign] = &[
         cargo: "test -p openmesh-node --test whole power_cut -- --nocapture --test-threads 1",
         environment: &[("OPENMESH_POWER_CUTS", "200")],
         tool: Some(("OPENMESH_NATS_SERVER", NATS_SERVER)),
+    },
+    Campaign {
+        name: "failpoints",
+        what: "a crash at each place of each kind five times, at its first and later passes",
+        cargo: "test -p openmesh-node --test whole crash::failpoints -- --nocapture --test-threads 1",
+        environment: &[("OPENMESH_FAILPOINT_PASSES", "5")],
+        python: None,
     },
     Campaign {
         name: "queries",

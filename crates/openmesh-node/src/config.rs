@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) open: bool,
     /// Topics whose messages are kept.
     pub(crate) pin: Vec<TopicPattern>,
+    /// Size of one file of the log.
+    pub(crate) segment_bytes: u64,
     /// Records between two snapshots of the state.
     pub(crate) snapshot_records: u64,
     /// Messages an inbox holds.

@@ -210,7 +210,8 @@ fn write_default_policy(folder: &Folder, open: bool) -> Result<()> {
 fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Recovered> {
     let home = Authority::Domain(identity.domain());
     let (policy, _) = read_policy(&folder.policy(), home)?;
-    let (mut log, opened) = EmbeddedLog::open(&folder.log(), &LogConfig::new(PartitionId(0)))?;
+    let log_config = LogConfig { segment_bytes: config.segment_bytes, ..LogConfig::new(PartitionId(0)) };
+    let (mut log, opened) = EmbeddedLog::open(&folder.log(), &log_config)?;
     let custodian = identity.custodian.clone();
     let limits = PartitionConfig {
         inbox_messages_max: config.inbox_messages_max,

@@ -24,6 +24,13 @@ const OPEN_FILES: u64 = 32_768;
 /// long, and what is urgent comes on other connections.
 const TASKS_BETWEEN_LOOKS: u32 = 4;
 
+/// One file of the log, unless told otherwise.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Smaller files would hold hardly anything.
+const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// Larger ones are reserved too slowly.
+const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
 /// Starts a node.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -73,6 +80,10 @@ pub(crate) struct Args {
     /// Records between two snapshots of the state; fewer make a restart read less.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     snapshot_records: u64,
+    /// Size of one file of the log.
+    #[arg(long, value_name = "BYTES", default_value_t = SEGMENT_BYTES, hide = true,
+        value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
+    segment_bytes: u64,
     /// Messages that an inbox holds in all; what comes beyond is refused as inbox.full.
     #[arg(long, value_name = "COUNT", default_value_t = INBOX_MESSAGES_MAX)]
     inbox_max: u64,
@@ -114,6 +125,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         http_hosts: args.http_host,
         open: args.open,
         pin: args.pin,
+        segment_bytes: args.segment_bytes,
         snapshot_records: args.snapshot_records,
         inbox_messages_max: args.inbox_max,
         inbox_sender_messages_max: args.inbox_sender_max,

@@ -1,5 +1,6 @@
 //! `kill -9` under load, again and again: nothing accepted is missing, nothing stands twice, state is what the log says.
 
+mod failpoints;
 pub(crate) mod model;
 
 use crate::faults::load::Load;

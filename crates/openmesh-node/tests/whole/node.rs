@@ -105,6 +105,31 @@ impl Node {
         }
     }
 
+    /// Starts an ended node again under an environment that may have it end; how it ended if that was before it was ready.
+    pub(crate) fn restart_under(&mut self, environment: &[(&str, &str)]) -> Result<(), ExitStatus> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let way = Way { environment: environment.collect(), ..self.way.clone() };
+        (self.child, self.endpoint) = launch(&self.home, &way)?;
+        Ok(())
+    }
+
+    /// Waits for the node to end by itself.
+    pub(crate) fn ended_within(&mut self, at_most: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + at_most;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+    }
+
     /// SIGKILL to this node alone.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
