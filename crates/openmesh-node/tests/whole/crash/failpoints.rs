@@ -82,6 +82,10 @@ async fn die_everywhere(passes: &[Pass]) -> Tally {
     for scene in scenes {
         let mut crew = Crew::start().await;
         for place in places.iter().filter(|place| place.split('.').next() == Some(scene)) {
+            if scene == "roll" && passes.is_empty() {
+                // Only the first file of a log is small.
+                crew = Crew::start().await;
+            }
             let quick = [if scene == "roll" { 1 } else { 2 }];
             for pass in if passes.is_empty() { &quick } else { passes } {
                 die_at(&mut crew, place, *pass, None, &mut tally).await;
