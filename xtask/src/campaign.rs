@@ -48,7 +48,7 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "a crash at each place of each kind five times, at its first and later passes",
         cargo: "test -p openmesh-node --test whole crash::failpoints -- --nocapture --test-threads 1",
         environment: &[("OPENMESH_FAILPOINT_PASSES", "5")],
-        python: None,
+        tool: None,
     },
     Campaign {
         name: "queries",
