@@ -3,22 +3,26 @@
 //! It is as thin for one system as for the other: everything is made before the clock starts, and one thread writes
 //! what there is to write at once and reads what there is to read.
 
-mod native;
-mod nats;
+pub(crate) mod native;
+pub(crate) mod nats;
 mod prepared;
 mod raw;
 mod window;
+
+pub(crate) use prepared::now;
+pub(crate) use window::Wire;
 
 use crate::process::cpu_us;
 use crate::settings::PUBLISH_PAYLOAD_BYTES;
 use crate::statistics::percentile;
 use anyhow::{Context, Result};
+use native::Line;
 use openmesh_message::DomainId;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use window::{Driven, Wire};
+use window::Driven;
 
 /// Messages made before the clock starts, a second of load; a run that uses them up ends early.
 const PREPARED_PER_SECOND: usize = 200_000;
@@ -47,11 +51,20 @@ pub(crate) struct Options {
     #[arg(long)]
     in_flight: usize,
     /// Load that does not count.
-    #[arg(long)]
+    #[arg(long, default_value_t = 0)]
     warm_up_ms: u64,
     /// Load that counts.
-    #[arg(long)]
+    #[arg(long, default_value_t = 0)]
     load_ms: u64,
+    /// So many messages, however long it takes.
+    #[arg(long, conflicts_with_all = ["warm_up_ms", "load_ms"])]
+    messages: Option<usize>,
+    /// Bytes of each payload.
+    #[arg(long, default_value_t = PUBLISH_PAYLOAD_BYTES)]
+    payload_bytes: usize,
+    /// Messages go to the inbox that is drained.
+    #[arg(long)]
+    mail: bool,
 }
 
 /// What can be put under load.
@@ -80,24 +93,37 @@ pub(crate) struct Measured {
 
 /// Puts the load on, and prints what came of it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let seconds = (options.warm_up_ms + options.load_ms) as usize;
-    let per_second = if options.in_flight == 1 { PREPARED_ALONE_PER_SECOND } else { PREPARED_PER_SECOND };
-    let count = (per_second * seconds / 1_000).max(options.in_flight * 2);
+    let count = options.messages.unwrap_or_else(|| options.prepared());
     let address = || options.address.context("--address says where the server listens");
     let mut wire: Box<dyn Wire> = match options.system {
         System::Openmesh => {
             let domain = options.domain.context("--domain says which domain it is")?;
-            Box::new(native::Publisher::connect(address()?, &domain, count)?)
+            let line = Line::connect(address()?, &domain)?;
+            let to = if options.mail { native::inbox(domain)? } else { native::topic(domain)? };
+            Box::new(native::Publisher::new(line, &to, count, options.payload_bytes)?)
         }
-        System::Nats => Box::new(nats::Publisher::connect(address()?, PUBLISH_PAYLOAD_BYTES)?),
+        System::Nats => Box::new(nats::Publisher::connect(address()?, options.payload_bytes)?),
         System::Raw => {
             let file = options.file.as_ref().context("--file says where to write")?;
-            Box::new(raw::Writer::open(file, PUBLISH_PAYLOAD_BYTES)?)
+            Box::new(raw::Writer::open(file, options.payload_bytes)?)
         }
     };
     let measured = measure(options, &mut *wire, count)?;
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())
+}
+
+impl Options {
+    /// How many messages are made for load that lasts so long.
+    fn prepared(&self) -> usize {
+        let milliseconds = (self.warm_up_ms + self.load_ms) as usize;
+        let per_second = if self.in_flight == 1 { PREPARED_ALONE_PER_SECOND } else { PREPARED_PER_SECOND };
+        (per_second * milliseconds / 1_000).max(self.in_flight * 2)
+    }
+
+    fn load(&self) -> Duration {
+        if self.messages.is_some() { Duration::MAX } else { Duration::from_millis(self.load_ms) }
+    }
 }
 
 fn measure(options: &Options, wire: &mut dyn Wire, count: usize) -> Result<Measured> {
@@ -106,8 +132,7 @@ fn measure(options: &Options, wire: &mut dyn Wire, count: usize) -> Result<Measu
     let server = |id: Option<u32>| id.map(cpu_us).transpose();
     let own = std::process::id();
     let (server_before, own_before) = (server(options.server)?, cpu_us(own)?);
-    let load = Duration::from_millis(options.load_ms);
-    let driven = window::drive(wire, warmed.next..count, options.in_flight, load)?;
+    let driven = window::drive(wire, warmed.next..count, options.in_flight, options.load())?;
     let (server_after, own_after) = (server(options.server)?, cpu_us(own)?);
     let server_us = server_after.zip(server_before).map(|(after, before)| after - before);
     Ok(summary(driven, server_us, own_after - own_before))

@@ -7,8 +7,11 @@
     reason = "a command line tool speaks on its standard output"
 )]
 
+mod fill;
 mod generate;
+mod idle;
 mod machine;
+mod mail;
 mod process;
 mod progress;
 mod report;
@@ -35,12 +38,21 @@ enum Command {
     Run(run::Options),
     /// Puts load on one server and prints one JSON line; `run` starts it.
     Generate(generate::Options),
+    /// Opens connections to one server, leaves them idle, and prints what they cost it; `run` starts it.
+    Idle(idle::Options),
+    /// Writes a log of many records into the folder of a stopped node, without a network.
+    Fill(fill::Options),
+    /// Works an inbox of one server and prints one JSON line; `run` starts it.
+    Mail(mail::Options),
 }
 
 fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Mail(options) => mail::run(&options),
+        Command::Idle(options) => idle::run(&options),
+        Command::Fill(options) => fill::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

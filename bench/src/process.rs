@@ -2,9 +2,14 @@
 
 use crate::settings::{QUIET_SHARE, QUIET_WAIT};
 use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+/// How long a server has between being asked to end and being ended.
+const END_WAIT: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Over which time a server's share of a core is taken.
 const QUIET_WINDOW: Duration = Duration::from_millis(200);
 
@@ -46,9 +51,35 @@ impl Process {
         Ok(before - begun)
     }
 
+    /// The memory it has, in MiB.
+    pub(crate) fn memory_mib(&self) -> Result<f64> {
+        Ok(memory_bytes(self.id(), "VmRSS")? as f64 / (1024.0 * 1024.0))
+    }
+
     /// The most memory it ever had, in MiB.
     pub(crate) fn peak_mib(&self) -> Result<f64> {
         Ok(memory_bytes(self.id(), "VmHWM")? as f64 / (1024.0 * 1024.0))
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        let until = Instant::now() + END_WAIT;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                return self.kill();
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
     }
 }
 
@@ -57,6 +88,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Lets this process, and those it starts, open as many files as it may.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it cannot be raised, connections beyond it fail, and say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// User and system time of a process so far, in microseconds, in steps of a clock tick.
@@ -86,6 +124,18 @@ fn status_bytes(status: &str, line: &str) -> Option<u64> {
     let found = status.lines().find_map(|row| row.strip_prefix(line)?.strip_prefix(':'))?;
     let kib: u64 = found.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// Bytes of the files in a folder, as they lie on the disk.
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.blocks() * 512 };
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

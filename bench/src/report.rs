@@ -1,5 +1,6 @@
 //! What came of a run: figures by row, and aims beside what was reached.
 
+mod chart;
 mod document;
 mod table;
 
@@ -33,6 +34,8 @@ pub(crate) struct Row {
     pub(crate) how: Vec<String>,
     pub(crate) figures: Vec<Figure>,
     pub(crate) aims: Vec<Aim>,
+    /// How long it took to play.
+    pub(crate) seconds: u64,
     /// Why it, or a part of it, was not run.
     pub(crate) not_run: Vec<String>,
 }

@@ -5,11 +5,13 @@ mod stage;
 pub(crate) use stage::Stage;
 
 use crate::machine::{Machine, version};
+use crate::process::raise_open_files;
 use crate::progress;
 use crate::report::{self, Report, Row};
 use crate::row::PLAYS;
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// What to run, and where to write what came of it.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub(crate) struct Options {
     /// How often each system has its turn.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Another size of something, as the report's JSON names it: `history=1000000`.
+    #[arg(long = "size", value_name = "NAME=VALUE")]
+    pub(crate) sizes: Vec<String>,
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -53,13 +58,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for name in &options.rows {
         ensure!(known(name), "there is no row {name}: there are {}", ids.join(" "));
     }
+    raise_open_files();
     let stage = Stage::new(options)?;
     let asked =
         |id: &str| options.rows.is_empty() || options.rows.iter().any(|name| id.eq_ignore_ascii_case(name));
     let rows = PLAYS.iter().filter(|play| asked(play.id)).map(|play| {
-        let row = (play.play)(&stage);
+        let begun = Instant::now();
+        let played = (play.play)(&stage);
         stage.clear();
-        row.unwrap_or_else(|error| failed(play.id, &error))
+        let mut row = played.unwrap_or_else(|error| failed(play.id, &error));
+        row.seconds = begun.elapsed().as_secs();
+        row
     });
     let rows: Vec<Row> = rows.collect();
     progress::done();

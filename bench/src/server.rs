@@ -2,9 +2,11 @@
 
 mod nats;
 mod openmesh;
+mod postgres;
 
 pub(crate) use nats::{Nats, SyncInterval};
 pub(crate) use openmesh::Node;
+pub(crate) use postgres::{Postgres, Rows};
 
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};

@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// How often each system has its turn.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Another size of something, as the report's JSON names it: `history=1000000`.
+    #[arg(long = "size", value_name = "NAME=VALUE")]
+    sizes: Vec<String>,
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -77,6 +80,7 @@ impl Options {
         words.extend(self.quick.then(|| "--quick".to_owned()));
         words.extend(self.rows.iter().map(|row| format!("--row={row}")));
         words.extend(self.rounds.map(|rounds| format!("--rounds={rounds}")));
+        words.extend(self.sizes.iter().map(|size| format!("--size={size}")));
         words
     }
 }
@@ -91,10 +95,14 @@ mod tests {
             quick: true,
             rows: vec!["P2".to_owned(), "P5".to_owned()],
             rounds: Some(2),
+            sizes: vec!["history=1000".to_owned()],
             json: None,
             out: None,
             write_docs: true,
         };
-        assert_eq!(options.shown(), "cargo xtask bench --quick --row=P2 --row=P5 --rounds=2 --write-docs");
+        assert_eq!(
+            options.shown(),
+            "cargo xtask bench --quick --row=P2 --row=P5 --rounds=2 --size=history=1000 --write-docs"
+        );
     }
 }

@@ -4,37 +4,48 @@ mod line;
 
 use super::prepared::Prepared;
 use super::window::Wire;
-use crate::settings::PUBLISH_PAYLOAD_BYTES;
 use anyhow::{Context, Result, bail, ensure};
-pub(super) use line::Line;
+pub(crate) use line::Line;
 use minicbor::Decoder;
-use openmesh_message::frame::Command;
-use openmesh_message::{Address, DomainId, Target};
-use std::net::SocketAddr;
+use openmesh_message::frame::{Command, SendOutcome, ServerFrame, Start};
+use openmesh_message::{Address, AgentRef, DomainId, KeyPair, Target};
 use std::ops::Range;
 
 /// Kinds of frames that a node sends, and how an accepted send begins.
 const OUTCOMES: u8 = 0;
 const ACCEPTED: u32 = 0;
-/// The pinned topic that is published to.
 const TOPIC: &str = "bench/published";
+const READER_SEED: [u8; 32] = [7; 32];
 
 /// Publishes prepared messages to a pinned topic.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     line: Line,
     prepared: Prepared,
     bytes: Vec<u8>,
 }
 
 impl Publisher {
-    pub(super) fn connect(address: SocketAddr, domain: &DomainId, count: usize) -> Result<Self> {
-        let mut line = Line::connect(address, domain)?;
-        let name = format!("bench-{}", std::process::id());
-        line.command(Command::Register { name, token: None })?;
-        let to = Address::new(*domain, Target::Topic(TOPIC.parse()?));
-        let prepared = Prepared::make(line.key(), &to, &[b'x'; PUBLISH_PAYLOAD_BYTES], count)?;
+    /// Registers the agent of the line, and prepares its messages.
+    pub(crate) fn new(mut line: Line, to: &Address, count: usize, payload_bytes: usize) -> Result<Self> {
+        line.register()?;
+        let prepared = Prepared::make(line.key(), to, &vec![b'x'; payload_bytes], count)?;
         Ok(Self { line, prepared, bytes: Vec::new() })
     }
+}
+
+/// The pinned topic that is published to.
+pub(crate) fn topic(domain: DomainId) -> Result<Address> {
+    Ok(Address::new(domain, Target::Topic(TOPIC.parse()?)))
+}
+
+/// The key of the agent whose inbox is filled and drained, by different processes.
+pub(crate) fn reader_key() -> Result<KeyPair> {
+    Ok(KeyPair::from_seed(&READER_SEED)?)
+}
+
+/// The inbox that is filled and drained.
+pub(crate) fn inbox(domain: DomainId) -> Result<Address> {
+    Ok(Address::new(domain, Target::Inbox(AgentRef::Id(reader_key()?.id()))))
 }
 
 impl Wire for Publisher {
@@ -50,6 +61,29 @@ impl Wire for Publisher {
         }
         Ok(())
     }
+}
+
+/// Has a node accept a message, and deliver it to the agent that sent it.
+pub(crate) fn probe(mut line: Line, domain: DomainId) -> Result<()> {
+    line.register()?;
+    let to = topic(domain)?;
+    let subscribe = Command::Subscribe { subscription: 1, pattern: to.to_string(), start: Start::Next };
+    line.command(subscribe)?;
+    let mut bytes = Vec::new();
+    Prepared::make(line.key(), &to, b"probe", 1)?.frames(0..1, &mut bytes)?;
+    line.write(&bytes)?;
+    let (mut accepted, mut delivered) = (false, false);
+    while !(accepted && delivered) {
+        match line.frame()? {
+            ServerFrame::Outcomes(outcomes) => {
+                accepted = outcomes.iter().all(|(_, one)| matches!(one, SendOutcome::Accepted(_)));
+                ensure!(accepted, "the node did not accept: {outcomes:?}");
+            }
+            ServerFrame::Deliver(_) => delivered = true,
+            other => bail!("the node said what was not expected: {other:?}"),
+        }
+    }
+    Ok(())
 }
 
 /// The tags of accepted sends. Receipts are skipped, not decoded: the load generator of a peer checks no more.

@@ -4,7 +4,7 @@ mod line;
 
 use super::window::Wire;
 use anyhow::{Context, Result, ensure};
-pub(super) use line::Line;
+pub(crate) use line::Line;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -16,19 +16,27 @@ pub(crate) const SUBJECT: &str = "bench.published";
 const STREAM: &str = r#"{"name":"BENCH","subjects":["bench.>"],"storage":"file","num_replicas":1,"retention":"limits","discard":"old"}"#;
 
 /// Publishes to a stream, and takes its acknowledgements.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     line: Line,
     payload: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl Publisher {
-    pub(super) fn connect(address: SocketAddr, payload_bytes: usize) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, payload_bytes: usize) -> Result<Self> {
         let mut line = Line::connect(address)?;
         line.ask("$JS.API.STREAM.CREATE.BENCH", STREAM)?;
         line.write(format!("SUB {INBOX}* 2\r\n").as_bytes())?;
         let payload = [vec![b'x'; payload_bytes], b"\r\n".to_vec()].concat();
         Ok(Self { line, payload, bytes: Vec::new() })
+    }
+}
+
+impl Publisher {
+    /// Publishes one message, and waits for its acknowledgement.
+    pub(crate) fn publish_one(&mut self) -> Result<()> {
+        self.send(0..1)?;
+        self.acknowledged(&mut Vec::new())
     }
 }
 

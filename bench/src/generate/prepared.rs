@@ -96,7 +96,7 @@ fn signed(key: &KeyPair, to: &Address, payload: &[u8], ids: Range<usize>) -> Res
 }
 
 /// The time of day.
-pub(super) fn now() -> Result<Timestamp> {
+pub(crate) fn now() -> Result<Timestamp> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok(Timestamp::from_millis(i64::try_from(since.as_millis())?))
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A connection to what is under load.
-pub(super) trait Wire {
+pub(crate) trait Wire {
     /// Sends the messages of these tags, in one write where that is possible.
     fn send(&mut self, tags: Range<usize>) -> Result<()>;
 

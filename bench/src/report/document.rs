@@ -8,10 +8,13 @@ use std::path::Path;
 
 /// The page's name in its folder.
 const PAGE: &str = "benchmarks.md";
+/// The picture beside it.
+const CHART: &str = "benchmarks.svg";
 
 pub(super) fn write(report: &Report, folder: &Path) -> Result<()> {
     let page = folder.join(PAGE);
     std::fs::write(&page, text(report)?)?;
+    std::fs::write(folder.join(CHART), super::chart::draw(report))?;
     Ok(())
 }
 
@@ -34,6 +37,7 @@ fn text(report: &Report) -> Result<String> {
         settings.rounds
     )?;
     writeln!(page, "* {}", tally(&report.rows))?;
+    writeln!(page, "\n![Bars: the first value of each figure below]({CHART})")?;
     for row in &report.rows {
         write_row(&mut page, row)?;
     }

@@ -18,7 +18,7 @@ pub(crate) fn print(report: &Report) {
 }
 
 fn print_row(row: &Row) {
-    println!("\n{} {}", row.id, row.title);
+    println!("\n{} {} ({} s)", row.id, row.title, row.seconds);
     for line in &row.how {
         println!("  {line}");
     }

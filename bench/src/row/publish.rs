@@ -74,7 +74,7 @@ fn describe(row: &mut Row) {
 }
 
 fn load(stage: &Stage, servers: &Servers, system: &str, in_flight: usize) -> Result<Option<Played>> {
-    let mut arguments = Vec::new();
+    let mut arguments = vec!["generate".to_owned()];
     let process = match system {
         RAW => {
             arguments.extend(["--system".to_owned(), "raw".to_owned(), "--file".to_owned()]);
@@ -104,7 +104,7 @@ fn load(stage: &Stage, servers: &Servers, system: &str, in_flight: usize) -> Res
     if let Some(process) = process {
         arguments.extend(["--server".to_owned(), process.id().to_string()]);
     }
-    let measured: Measured = stage.generate(&arguments)?;
+    let measured: Measured = stage.load(&arguments)?;
     let behind_us = process.map(|process| process.settle()).transpose()?;
     let behind_us = behind_us.map(|us| us / measured.messages as f64);
     Ok(Some(Played { measured, behind_us }))

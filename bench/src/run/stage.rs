@@ -3,10 +3,12 @@
 use super::Options;
 use crate::progress;
 use crate::report::Row;
+use crate::row::history::{FOLDER, History};
 use crate::server::{Nats, SyncInterval};
 use crate::settings::Settings;
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,6 +19,8 @@ pub(crate) struct Stage {
     nats_server: Option<PathBuf>,
     generator: PathBuf,
     scratch: PathBuf,
+    /// What the rows about a long log share.
+    pub(crate) history: OnceCell<History>,
 }
 
 impl Stage {
@@ -24,11 +28,12 @@ impl Stage {
         let scratch = options.scratch.join(format!("openmesh-bench-{}", std::process::id()));
         std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         Ok(Self {
-            settings: Settings::new(options.quick, options.rounds),
+            settings: Settings::new(options.quick, options.rounds).with(&options.sizes)?,
             openmesh: options.openmesh.clone(),
             nats_server: options.nats_server.clone(),
             generator: std::env::current_exe()?,
             scratch,
+            history: OnceCell::new(),
         })
     }
 
@@ -48,10 +53,10 @@ impl Stage {
         Nats::start(program, &self.folder(name)?, sync).map(Some)
     }
 
-    /// Runs the load generator and reads what it measured.
-    pub(crate) fn generate<T: DeserializeOwned>(&self, arguments: &[String]) -> Result<T> {
-        let ended = Command::new(&self.generator).arg("generate").args(arguments).output()?;
-        let shown = || format!("generate {}", arguments.join(" "));
+    /// Runs a load in a process of its own and reads what it measured.
+    pub(crate) fn load<T: DeserializeOwned>(&self, arguments: &[String]) -> Result<T> {
+        let ended = Command::new(&self.generator).args(arguments).output()?;
+        let shown = || arguments.join(" ");
         ensure!(ended.status.success(), "{}: {}", shown(), String::from_utf8_lossy(&ended.stderr).trim());
         serde_json::from_slice(&ended.stdout).with_context(shown)
     }
@@ -61,14 +66,23 @@ impl Stage {
         progress::doing(what);
     }
 
-    /// Removes what the last row left.
+    /// Removes a folder of this name.
+    pub(crate) fn remove(&self, name: &str) {
+        let _ = std::fs::remove_dir_all(self.scratch.join(name));
+    }
+
+    /// Removes what the last row left, but for what rows share.
     pub(crate) fn clear(&self) {
-        let _ = std::fs::remove_dir_all(&self.scratch);
+        for entry in std::fs::read_dir(&self.scratch).into_iter().flatten().flatten() {
+            if entry.file_name() != FOLDER {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        self.clear();
+        let _ = std::fs::remove_dir_all(&self.scratch);
     }
 }

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use openmesh_message::frame::{
     ClientFrame, Command, FrameDecoder, FrameEncoder, Reply, ServerFrame, body_length,
 };
+use openmesh_message::frame::{LogFilter, LogPage};
 use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript};
 use openmesh_message::{DomainId, KeyPair};
 use std::io::{Read, Write};
@@ -50,6 +51,11 @@ impl Line {
         }
     }
 
+    /// The socket alone, without room for what is read.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(crate) fn key(&self) -> &KeyPair {
         &self.key
     }
@@ -58,11 +64,23 @@ impl Line {
         Ok(self.stream.write_all(bytes)?)
     }
 
+    /// Registers the agent, under a name of its own, in a domain that lets anyone.
+    pub(crate) fn register(&mut self) -> Result<()> {
+        let name = format!("bench-{}", self.key.id().short().to_lowercase());
+        self.command(Command::Register { name, token: None })?;
+        Ok(())
+    }
+
+    /// Gives a command whose reply is read later.
+    pub(crate) fn give(&mut self, tag: u64, command: Command) -> Result<()> {
+        let mut bytes = Vec::new();
+        self.encoder.encode_client(&ClientFrame::Command(tag, command), &mut bytes)?;
+        self.write(&bytes)
+    }
+
     /// Gives a command, and waits for its reply.
     pub(crate) fn command(&mut self, command: Command) -> Result<Reply> {
-        let mut bytes = Vec::new();
-        self.encoder.encode_client(&ClientFrame::Command(1, command), &mut bytes)?;
-        self.write(&bytes)?;
+        self.give(1, command)?;
         loop {
             match self.frame()? {
                 ServerFrame::Reply(1, Ok(reply)) => return Ok(reply),
@@ -71,6 +89,16 @@ impl Line {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Asks the log for its first page.
+    pub(crate) fn ask(&mut self, filter: LogFilter, records_max: u32) -> Result<LogPage> {
+        let filter = Box::new(filter);
+        let query = Command::QueryLog { filter, after_seq: 0, records_max, wait_ms: 0, newest_first: false };
+        match self.command(query)? {
+            Reply::Log(page) => Ok(page),
+            other => bail!("a question was answered with {other:?}"),
         }
     }
 

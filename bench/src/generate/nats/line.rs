@@ -7,12 +7,13 @@ use std::net::{SocketAddr, TcpStream};
 const READ_BYTES: usize = 256 * 1024;
 const CONNECT: &[u8] =
     b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"lang\":\"bench\"}\r\nPING\r\n";
-/// Where answers of the server's own interface come to.
-const ANSWERS: &str = "_INBOX.answers";
+/// Where answers of the server's own interface come to, with the connection's port behind it.
+const ANSWERS: &str = "_INBOX.answers.";
 
 /// A connected client.
 pub(crate) struct Line {
     stream: TcpStream,
+    answers: String,
     unread: Vec<u8>,
     read: usize,
 }
@@ -39,9 +40,11 @@ impl Line {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        let mut line = Self { stream, unread: Vec::new(), read: 0 };
+        let answers = format!("{ANSWERS}{}", stream.local_addr()?.port());
+        let subscribe = format!("SUB {answers} 1\r\n");
+        let mut line = Self { stream, answers, unread: Vec::new(), read: 0 };
         line.write(CONNECT)?;
-        line.write(format!("SUB {ANSWERS} 1\r\n").as_bytes())?;
+        line.write(subscribe.as_bytes())?;
         Ok(line)
     }
 
@@ -51,11 +54,12 @@ impl Line {
 
     /// Asks the server's own interface, and waits for its answer.
     pub(crate) fn ask(&mut self, subject: &str, question: &str) -> Result<serde_json::Value> {
-        self.write(format!("PUB {subject} {ANSWERS} {}\r\n{question}\r\n", question.len()).as_bytes())?;
+        let answers = self.answers.clone();
+        self.write(format!("PUB {subject} {answers} {}\r\n{question}\r\n", question.len()).as_bytes())?;
         let mut answer = None;
         while answer.is_none() {
             self.read(|message| {
-                if message.subject == ANSWERS {
+                if message.subject == answers {
                     let parsed = serde_json::from_slice::<serde_json::Value>(message.payload);
                     answer = Some(parsed.with_context(|| format!("the answer to {subject}"))?);
                 }

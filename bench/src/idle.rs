@@ -1,0 +1,75 @@
+//! Connections that say nothing, and what they cost the server.
+
+use crate::generate::native::Line;
+use crate::process::{memory_bytes, raise_open_files};
+use anyhow::{Result, ensure};
+use openmesh_message::DomainId;
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long the server has to come to rest before its memory is read.
+const REST: Duration = Duration::from_secs(2);
+const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\nPING\r\n";
+const PONG: &[u8] = b"PONG\r\n";
+const READ_BYTES: usize = 8 * 1024;
+
+/// How many connections to which server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where the server listens.
+    #[arg(long)]
+    address: SocketAddr,
+    /// The domain of a node; without it a nats-server is spoken to.
+    #[arg(long)]
+    domain: Option<DomainId>,
+    /// The server, whose memory is read.
+    #[arg(long)]
+    server: u32,
+    /// How many.
+    #[arg(long)]
+    connections: usize,
+}
+
+/// What it cost.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Held {
+    /// Resident memory of the server for each connection.
+    pub(crate) bytes: f64,
+}
+
+/// Opens them, and prints what they cost.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    raise_open_files();
+    let connect = || match &options.domain {
+        Some(domain) => Ok(Line::connect(options.address, domain)?.into_stream()),
+        None => connect_nats(options.address),
+    };
+    // What the first connection brings into being is not the cost of one more.
+    let mut held = vec![connect()?];
+    std::thread::sleep(REST);
+    let before = memory_bytes(options.server, "VmRSS")?;
+    while held.len() <= options.connections {
+        held.push(connect()?);
+    }
+    std::thread::sleep(REST);
+    let after = memory_bytes(options.server, "VmRSS")?;
+    let bytes = after.saturating_sub(before) as f64 / options.connections as f64;
+    println!("{}", serde_json::to_string(&Held { bytes })?);
+    Ok(())
+}
+
+/// Connects, and waits until the server answers a ping.
+fn connect_nats(address: SocketAddr) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(CONNECT)?;
+    let mut read: Vec<u8> = Vec::new();
+    let mut piece = [0; READ_BYTES];
+    while !read.windows(PONG.len()).any(|part: &[u8]| part == PONG) {
+        let count = stream.read(&mut piece)?;
+        ensure!(count > 0, "the server closed the connection");
+        read.extend(piece.iter().take(count));
+    }
+    Ok(stream)
+}
