@@ -54,7 +54,7 @@ impl Dedup {
         let Some(window) = self.windows.get(sender) else {
             return Lookup::Fresh;
         };
-        match window.find(short(&Digest::of(id.as_bytes()))) {
+        match window.find(short_id(id)) {
             Some(seen) if seen.check == short(digest) => Lookup::Again(seen.seq),
             Some(_) => Lookup::Conflict,
             None if window.floor().is_some_and(|floor| time <= floor) => Lookup::BelowFloor,
@@ -71,8 +71,8 @@ impl Dedup {
     pub(crate) fn remember(&mut self, message: Remembered<'_>, ids_max: usize, now: Timestamp) {
         let key = self.key;
         let window = self.windows.entry(*message.sender).or_insert_with(|| Window::keyed(key));
-        let Remembered { id, digest, seq, time, .. } = message;
-        window.insert(Seen { id: short(&Digest::of(id.as_bytes())), check: short(&digest), seq, time });
+        let Remembered { id, check, seq, time, .. } = message;
+        window.insert(Seen { id, check, seq, time });
         window.forget_before(now.plus_ms(-TIME_WINDOW_MS));
         window.shrink_to(ids_max);
     }
@@ -81,14 +81,21 @@ impl Dedup {
 /// A message to remember.
 pub(crate) struct Remembered<'a> {
     pub(crate) sender: &'a AgentId,
-    pub(crate) id: &'a str,
-    pub(crate) digest: Digest,
+    /// Of its id.
+    pub(crate) id: u64,
+    /// Of its digest.
+    pub(crate) check: u64,
     pub(crate) seq: u64,
     pub(crate) time: Timestamp,
 }
 
-/// The first eight bytes of a digest, in its order.
-fn short(digest: &Digest) -> u64 {
+/// What is kept of an id.
+pub(crate) fn short_id(id: &str) -> u64 {
+    short(&Digest::of(id.as_bytes()))
+}
+
+/// What is kept of a digest: its first eight bytes, in its order.
+pub(crate) fn short(digest: &Digest) -> u64 {
     let first = digest.as_bytes().first_chunk();
     first.map_or(0, |first| u64::from_be_bytes(*first))
 }

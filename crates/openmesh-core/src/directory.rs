@@ -1,5 +1,7 @@
 //! Who is registered under which name, with which keys and tokens.
 
+pub(crate) mod shared_map;
+mod stored;
 pub(crate) mod tokens;
 pub(crate) mod topics;
 
@@ -10,13 +12,14 @@ use crate::record::{Custody, Record};
 use openmesh_message::{AgentId, AgentName, AgentRef, Digest, Timestamp};
 use openmesh_policy::Authenticity;
 use serde::{Deserialize, Serialize};
+use shared_map::SharedMap;
 use std::collections::BTreeMap;
 
-/// The agents of the domain.
+/// The agents of the domain. Copies share what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
-    agents: BTreeMap<AgentId, Agent>,
-    names: BTreeMap<AgentName, AgentId>,
+    agents: SharedMap<AgentId, Agent>,
+    names: SharedMap<AgentName, AgentId>,
 }
 
 /// One registered agent.
@@ -71,6 +74,11 @@ impl Directory {
             return Some(Authenticity::Custodial);
         }
         (kept || keyid == source).then_some(Authenticity::Signed)
+    }
+
+    /// How many agents are registered.
+    pub const fn count(&self) -> usize {
+        self.agents.len()
     }
 
     /// Every agent, by id.

@@ -14,10 +14,10 @@ use crate::deadlines::{Deadlines, Owner};
 use crate::dedup::Dedup;
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
-use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Record};
+use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Recollection, Record};
 use crate::request::Requests;
 use crate::route::Routes;
-use crate::state::{Bounds, Facts, Logical, STATE_VERSION, State};
+use crate::state::{Bounds, Gist, Logical, STATE_VERSION, State};
 use crate::view::View;
 use openmesh_message::frame::Retention;
 use openmesh_message::{
@@ -176,8 +176,12 @@ impl Partition {
 
     /// Applies a record that was kept before; decides nothing.
     pub fn recover(&mut self, record: &Record) {
-        let facts = record.message().and_then(Facts::of);
-        self.apply(record, facts.as_ref());
+        self.recollect(&Recollection::of(record));
+    }
+
+    /// The same where the record was read for nothing else.
+    pub fn recollect(&mut self, recollection: &Recollection<'_>) {
+        self.apply(&recollection.record, recollection.gist.as_ref());
     }
 
     /// Begins an epoch: every record from here on bears it. Returns the record that says so.
@@ -320,7 +324,7 @@ impl Partition {
     }
 
     /// Seals a record, applies it, and adds it to the plan. The only way state changes.
-    pub(crate) fn commit(&mut self, draft: Draft, facts: Option<&Facts>, plan: &mut Plan) -> Header {
+    pub(crate) fn commit(&mut self, draft: Draft, gist: Option<&Gist>, plan: &mut Plan) -> Header {
         let position = self.next_position();
         let salt = self.salt(&position);
         let body = minicbor::to_vec(&draft.body).unwrap_or_default();
@@ -336,14 +340,14 @@ impl Partition {
         };
         let encoded = minicbor::to_vec(&header).unwrap_or_default();
         let record = Record { header, body: draft.body };
-        self.apply(&record, facts);
+        self.apply(&record, gist);
         plan.records.push(Sealed { position, header: encoded, salt, body });
         record.header
     }
 
-    fn apply(&mut self, record: &Record, facts: Option<&Facts>) {
+    fn apply(&mut self, record: &Record, gist: Option<&Gist>) {
         let bounds = Bounds { dedup_ids_max: self.config.dedup_ids_max };
-        self.state.apply(record, facts, &mut self.view.catalog, bounds);
+        self.state.apply(record, gist, &mut self.view.catalog, bounds);
         self.epoch = self.epoch.max(record.header.position.epoch);
         self.view.directory = Arc::clone(&self.state.directory);
         self.view.topics = Arc::clone(&self.state.topics);

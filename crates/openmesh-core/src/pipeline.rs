@@ -12,7 +12,7 @@ use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
 use crate::rejection::Rejection;
 use crate::request::ReplyFit;
 use crate::route::OWN_ADDRESS;
-use crate::state::{Facts, Logical};
+use crate::state::{Gist, Logical};
 use openmesh_message::{
     AckLevel, AgentId, ConversationId, Level, LogSeq, Priority, Receipt, Target, Timestamp, TopicPath,
 };
@@ -258,12 +258,7 @@ impl Partition {
             outcome: Outcome::Accepted(accepted),
             body: Body::Message((*admitted.envelope).clone()),
         };
-        let facts = Facts {
-            control: Arc::clone(control),
-            digest: admitted.digest,
-            payload: admitted.payload.clone(),
-        };
-        let header = self.commit(draft, Some(&facts), plan);
+        let header = self.commit(draft, Some(&Gist::of_admitted(admitted)), plan);
         self.note_request(admitted, &route, plan.at);
         plan.effects.push(Effect::Accept(ticket, receipt_of(&header, admitted)));
         if let Some(topic) = &route.topic {

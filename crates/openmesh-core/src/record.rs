@@ -4,9 +4,11 @@
 //! can be erased later without breaking the chain over headers.
 
 mod outcome;
+mod recollection;
 mod render;
 
 pub use outcome::{Accepted, Custody, Outcome, Put, Settlement, Step};
+pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
 
 use minicbor::{Decode, Encode};

@@ -1,20 +1,22 @@
 //! All of a partition that outlives a restart. Changed only by `apply`, which reads a record and never decides.
 
 pub(crate) mod compact;
+mod gist;
 mod logical;
 mod stored;
 
+pub(crate) use gist::Gist;
 pub(crate) use logical::Logical;
 
 use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
 use crate::directory::topics::{Shelved, Shelves, Topics};
 use crate::directory::{Directory, Tokens};
-use crate::inbox::{Entry, EntryState, Inbox, bytes_in_reply, bytes_in_reply_at_most};
+use crate::inbox::{Entry, EntryState, Inbox, bytes_in_reply_at_most};
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
 use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, Target, json,
+    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, json,
 };
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,7 @@ pub struct State {
     pub(crate) head: Option<Position>,
     /// The last number given in each logical log but those of inboxes, which know theirs.
     pub(crate) numbers: BTreeMap<LogName, u64>,
+    #[serde(skip)]
     pub(crate) directory: Arc<Directory>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) shelves: Arc<Shelves>,
@@ -154,11 +157,11 @@ impl State {
         }
     }
 
-    /// Applies a record; `facts` are those of its message.
+    /// Applies a record; `gist` is that of its message.
     pub(crate) fn apply(
         &mut self,
         record: &Record,
-        facts: Option<&Facts>,
+        gist: Option<&Gist>,
         catalog: &mut Catalog,
         bounds: Bounds,
     ) {
@@ -167,8 +170,8 @@ impl State {
         let at = record.header.at;
         match &record.header.outcome {
             Outcome::Accepted(_) => {
-                if let Some(facts) = facts {
-                    self.apply_message(record, facts, catalog, bounds);
+                if let Some(gist) = gist {
+                    self.apply_message(record, gist, catalog, bounds);
                 }
             }
             Outcome::Fired { step, .. } => {
@@ -193,53 +196,46 @@ impl State {
         }
     }
 
-    fn apply_message(&mut self, record: &Record, facts: &Facts, catalog: &Catalog, bounds: Bounds) {
-        let Facts { control, digest, payload } = facts;
+    fn apply_message(&mut self, record: &Record, gist: &Gist, catalog: &Catalog, bounds: Bounds) {
         let seq = record.header.position.seq;
-        let remembered =
-            Remembered { sender: &control.source, id: &control.id, digest: *digest, seq, time: control.time };
+        let Gist { sender, id, check, time, .. } = gist;
+        let remembered = Remembered { sender, id: *id, check: *check, seq, time: *time };
         self.dedup.remember(remembered, bounds.dedup_ids_max, record.header.at);
         if let Some(step) = record.step() {
-            self.conversations.apply(step, payload.as_deref(), catalog);
+            self.conversations.apply(step, gist.payload.as_deref(), catalog);
         }
-        self.put_all(record, Some(control));
-        self.shelve(record, control);
+        self.put_all(record, Some(gist));
+        self.shelve(record, gist);
     }
 
     /// Counts a message of a pinned topic.
-    fn shelve(&mut self, record: &Record, control: &ControlAttributes) {
-        let (Target::Topic(topic), Some(message)) = (&control.to.target, record.message()) else {
-            return;
-        };
-        let Some(in_topic) = record.header.logs.first() else {
+    fn shelve(&mut self, record: &Record, gist: &Gist) {
+        let (Some(topic), Some(in_topic)) = (&gist.topic, record.header.logs.first()) else {
             return;
         };
         let retention = self.topics.of(topic).map(|(_, setting)| setting.retention).unwrap_or_default();
-        let bytes = (message.payload.len() + message.attributes.bytes()) as u64;
-        let shelved = Shelved { number: in_topic.seq, bytes, at: record.header.at };
+        let shelved = Shelved { number: in_topic.seq, bytes: gist.bytes(), at: record.header.at };
         Arc::make_mut(&mut self.shelves).put(topic, shelved, &retention);
     }
 
-    /// Makes the entries a record lists; `control` is that of its message.
-    fn put_all(&mut self, record: &Record, control: Option<&ControlAttributes>) {
-        let message = record.message();
-        let own_bytes = message.map_or(0, |message| bytes_in_reply(message, &record.header.logs));
-        let notice_bytes = bytes_in_reply_at_most(message.map_or(0, |message| message.payload.len()));
+    /// Makes the entries a record lists; `gist` is that of its message.
+    fn put_all(&mut self, record: &Record, gist: Option<&Gist>) {
         for put in record.puts() {
-            let control = control.filter(|_| put.notice.is_none());
-            let not_before = control.and_then(|control| control.not_before);
+            let own = gist.filter(|_| put.notice.is_none());
+            let not_before = own.and_then(|gist| gist.not_before);
             let waits =
                 not_before.filter(|time| *time > record.header.at && !planted::has(Planted::IgnoreDelay));
+            let notice_bytes = || gist.map_or_else(|| bytes_in_reply_at_most(0), Gist::notice_bytes_in_reply);
             let entry = Entry {
                 seq: record.header.position.seq,
                 notice: put.notice,
-                bytes: if put.notice.is_none() { own_bytes } else { notice_bytes },
-                priority: control.map(|control| control.priority).unwrap_or_default(),
-                expiry: control.and_then(|control| control.expiry),
+                bytes: own.map_or_else(notice_bytes, |gist| gist.bytes_in_reply(&record.header)),
+                priority: own.map(|gist| gist.priority).unwrap_or_default(),
+                expiry: own.and_then(|gist| gist.expiry),
                 attempts: 0,
                 state: waits.map_or(EntryState::Ready, EntryState::Delayed),
-                sender: control.map(|control| control.source),
-                is_act: control.is_some_and(ControlAttributes::is_act),
+                sender: own.map(|gist| gist.sender),
+                is_act: own.is_some_and(|gist| gist.is_act),
             };
             self.inboxes.entry(put.agent).or_default().put(put.number, &entry);
         }

@@ -79,6 +79,13 @@ impl Attributes {
         Digest::of_parts(MESSAGE_CONTEXT, &[&self.canonical_bytes(payload)])
     }
 
+    /// The same from attributes as [`Encode`] has written them.
+    pub fn digest_of_encoded(encoded: &[u8], payload: &[u8]) -> Digest {
+        const PAIR: u8 = 0x82;
+        const BYTES_32: [u8; 2] = [0x58, 0x20];
+        Digest::of_parts(MESSAGE_CONTEXT, &[&[PAIR], encoded, &BYTES_32, Digest::of(payload).as_bytes()])
+    }
+
     /// Adds an attribute that must come after all others in canonical order.
     pub(crate) fn push(&mut self, name: Box<str>, value: Box<str>) -> Result<(), AttributeError> {
         check(&name, &value)?;

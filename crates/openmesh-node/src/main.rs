@@ -11,6 +11,7 @@ mod log_writer;
 mod metering;
 mod otlp;
 mod perform;
+mod recovery;
 mod snapshots;
 mod start;
 mod tls;

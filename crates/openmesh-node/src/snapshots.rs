@@ -2,8 +2,8 @@
 //! of low priority, and writes what it came to: the owner never stops for a snapshot.
 
 use crate::metering::note_snapshot;
-use anyhow::{Context, Result};
-use openmesh_core::record::Record;
+use crate::recovery::recollect;
+use anyhow::Result;
 use openmesh_core::{Config as PartitionConfig, Partition};
 use openmesh_policy::Policy;
 use openmesh_store::{LogReader, SnapshotFolder};
@@ -90,9 +90,7 @@ impl Source {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let stored = stored?;
-            let record = Record::decode(&stored.header, &stored.salt, &stored.body);
-            partition.recover(&record.with_context(|| format!("record {}", stored.position))?);
+            partition.recollect(&recollect(stored?)?);
         }
         if let Some(head) = partition.state().head() {
             self.folder.write(head, &partition.snapshot()?)?;

@@ -7,18 +7,18 @@ use crate::journey::Journeys;
 use crate::log_writer::LogWriter;
 use crate::metering::Metering;
 use crate::perform::{self, Kept, Performer};
+use crate::recovery::{TakenBack, take_back};
 use crate::snapshots::{Snapshots, Source};
 use crate::tls::NodeTls;
 use anyhow::{Context, Result};
 use openmesh_adapter::{Event, MeshHandle, channel, now};
-use openmesh_core::record::Record;
 use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
 use openmesh_listeners::accept::{Acceptor, Door, Gate};
 use openmesh_listeners::http::{self, HttpConfig};
 use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
-use openmesh_store::{EmbeddedLog, Fault, LogConfig, Opened, failpoint};
+use openmesh_store::{EmbeddedLog, LogConfig, Opened, failpoint};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -220,19 +220,8 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     };
     let (mut partition, snapshot_seq) = restore(limits.clone(), policy, &opened)?;
     let mut findings = describe(&opened);
-    let mut records = 0;
-    for stored in log.reader().records(snapshot_seq + 1) {
-        match stored {
-            Ok(stored) => {
-                let record = Record::decode(&stored.header, &stored.salt, &stored.body)
-                    .with_context(|| format!("record {}", stored.position))?;
-                partition.recover(&record);
-                records += 1;
-            }
-            Err(fault @ Fault::Damaged { .. }) => findings.push(fault.to_string()),
-            Err(fault) => return Err(fault.into()),
-        }
-    }
+    let TakenBack { records, lost } = take_back(&log.reader(), snapshot_seq + 1, &mut partition)?;
+    findings.extend(lost);
     for agent in partition.unusable_keys() {
         tracing::error!(%agent, "custodian.key is not the one this agent's key was made with: restore it");
     }

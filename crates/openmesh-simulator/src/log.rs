@@ -3,7 +3,7 @@
 use crate::random::Random;
 use crate::violation::{Violation, ensure};
 use openmesh_core::Sealed;
-use openmesh_core::record::{Record, decode_header};
+use openmesh_core::record::{Recollection, Record, decode_header};
 use openmesh_message::{Digest, Position};
 use std::collections::BTreeMap;
 
@@ -81,6 +81,14 @@ impl Log {
         let missing = || Violation::new("a record named is kept", format!("there is no record {seq}"));
         let sealed = self.get(seq).ok_or_else(missing)?;
         Record::decode(&sealed.header, &sealed.salt, &sealed.body)
+            .map_err(|error| Violation::new("a record kept can be read", format!("record {seq}: {error}")))
+    }
+
+    /// A record as recovery reads it.
+    pub(crate) fn recollection(&self, seq: u64) -> Result<Recollection<'static>, Violation> {
+        let missing = || Violation::new("a record named is kept", format!("there is no record {seq}"));
+        let sealed = self.get(seq).ok_or_else(missing)?;
+        Recollection::decode(&sealed.header, &sealed.salt, &sealed.body)
             .map_err(|error| Violation::new("a record kept can be read", format!("record {seq}: {error}")))
     }
 

@@ -127,7 +127,7 @@ impl Node {
             }
         };
         for seq in seq + 1..=self.log.head() {
-            partition.recover(&self.log.record(seq)?);
+            partition.recollect(&self.log.recollection(seq)?);
         }
         Ok(partition)
     }

@@ -1,6 +1,7 @@
 //! The embedded log: one writer, segments of a fixed size, one write a batch, one sync for many batches.
 //! What it looks like on disk is in `spec/log.md`.
 
+mod ahead;
 mod disk;
 mod frame;
 mod lock;

@@ -38,7 +38,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// What a crate may depend on in its tests besides.
-const IN_TESTS: &[(&str, &str)] = &[("openmesh-node", "openmesh-simulator")];
+const IN_TESTS: &[(&str, &str)] =
+    &[("openmesh-node", "openmesh-simulator"), ("openmesh-store", "openmesh-policy")];
 
 /// What every adapter may depend on; adapters never depend on each other.
 const ADAPTER: &[&str] = &["openmesh-message", "openmesh-core", "openmesh-adapter"];

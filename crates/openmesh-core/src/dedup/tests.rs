@@ -1,12 +1,21 @@
 //! What is remembered, by examples and beside a naive memory.
 
-use super::{Dedup, Lookup, Remembered, TIME_WINDOW_MS};
+use super::{Dedup, Lookup, Remembered, TIME_WINDOW_MS, short, short_id};
 use crate::state::compact::Reader;
 use openmesh_message::{AgentId, Digest, KeyPair, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn sender() -> AgentId {
     KeyPair::from_seed(&[1; 32]).unwrap().id()
+}
+
+fn remembered<'a>(
+    sender: &'a AgentId,
+    id: &str,
+    digest: &Digest,
+    (seq, time): (u64, Timestamp),
+) -> Remembered<'a> {
+    Remembered { sender, id: short_id(id), check: short(digest), seq, time }
 }
 
 fn restored(dedup: &Dedup, key: u64) -> Dedup {
@@ -25,7 +34,7 @@ fn an_id_forgotten_by_age_is_not_fresh_when_the_clock_goes_back() {
     let now = Timestamp::from_millis(1_000_000);
     let later = now.plus_ms(TIME_WINDOW_MS + 1);
     for (id, time) in [("old", now), ("new", later)] {
-        let message = Remembered { sender: &sender, id, digest: Digest::ZERO, seq: 1, time };
+        let message = remembered(&sender, id, &Digest::ZERO, (1, time));
         dedup.remember(message, 10, time);
     }
     let old = dedup.look_up(&sender, "old", &Digest::ZERO, now);
@@ -41,7 +50,7 @@ fn an_evicted_id_is_below_the_floor_and_never_fresh_again() {
     for n in 1..=5_u64 {
         let time = now.plus_ms(n as i64);
         let id = n.to_string();
-        let message = Remembered { sender: &sender, id: &id, digest: digest(n), seq: n, time };
+        let message = remembered(&sender, &id, &digest(n), (n, time));
         dedup.remember(message, 3, now);
     }
     let look_up = |n: u64, digest| dedup.look_up(&sender, &n.to_string(), &digest, now.plus_ms(n as i64));
@@ -69,8 +78,13 @@ impl Naive {
         }
     }
 
-    fn remember(&mut self, message: &Remembered<'_>, ids_max: usize, now: Timestamp) {
-        let Remembered { id, digest, seq, time, .. } = *message;
+    fn remember(
+        &mut self,
+        (id, digest): (&str, Digest),
+        (seq, time): (u64, Timestamp),
+        ids_max: usize,
+        now: Timestamp,
+    ) {
         self.seen.insert(id.to_owned(), (digest, seq, time));
         self.by_time.insert((time, Digest::of(id.as_bytes()), id.to_owned()));
         let start = now.plus_ms(-TIME_WINDOW_MS);
@@ -109,9 +123,8 @@ fn whatever_clocks_do_it_remembers_as_a_naive_memory_would() {
             let found = dedup.look_up(&sender, &id, &digest, time);
             assert_eq!(found, naive.look_up(&id, &digest, time), "seed {seed}");
             if found == Lookup::Fresh {
-                let message = Remembered { sender: &sender, id: &id, digest, seq, time };
-                naive.remember(&message, ids_max, now);
-                dedup.remember(message, ids_max, now);
+                naive.remember((&id, digest), (seq, time), ids_max, now);
+                dedup.remember(remembered(&sender, &id, &digest, (seq, time)), ids_max, now);
             }
             let count = dedup.counts().next().map_or(0, |(_, count)| count);
             assert_eq!(count, naive.seen.len(), "seed {seed}");

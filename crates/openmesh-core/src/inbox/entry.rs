@@ -1,7 +1,7 @@
 //! One message in an inbox, as others see it.
 
 use openmesh_message::limits::{ATTRIBUTES_BYTES_MAX, FRAME_BYTES_MAX};
-use openmesh_message::{AgentId, Envelope, LogSeq, Priority, Timestamp};
+use openmesh_message::{AgentId, LogSeq, Priority, Timestamp};
 
 /// Bytes of the messages of one reply; the rest of a frame is for what stands around them.
 pub(super) const REPLY_BYTES_MAX: u32 = (FRAME_BYTES_MAX - 16 * 1024) as u32;
@@ -49,14 +49,12 @@ pub enum EntryState {
     Leased(u64, Timestamp),
 }
 
-/// Bytes that a kept message takes in a reply, at most.
-pub(crate) fn bytes_in_reply(envelope: &Envelope, logs: &[LogSeq]) -> u32 {
-    let attributes = envelope.attributes.bytes() + envelope.attributes.iter().len() * ATTRIBUTE_FRAMING_BYTES;
-    let traced = [&envelope.transit.traceparent, &envelope.transit.tracestate];
-    let trace: usize = traced.into_iter().flatten().map(|text| text.len() + TEXT_AND_NUMBER_BYTES).sum();
+/// Bytes that a kept message takes in a reply, at most: of so many attributes, so many bytes of text and payload, and in
+/// these logs.
+pub(crate) fn bytes_in_reply(attributes: usize, text_bytes: usize, logs: &[LogSeq]) -> u32 {
     let shown = logs.iter().filter(|log| !log.log.0.starts_with("inbox/"));
     let logs: usize = shown.map(|log| log.log.0.len() + TEXT_AND_NUMBER_BYTES).sum();
-    bytes(attributes + envelope.payload.len() + PROOF_BYTES_MAX + trace + logs + FRAMING_BYTES)
+    bytes(attributes * ATTRIBUTE_FRAMING_BYTES + text_bytes + PROOF_BYTES_MAX + logs + FRAMING_BYTES)
 }
 
 /// The same where only the payload's bytes are known.

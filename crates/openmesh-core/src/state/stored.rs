@@ -43,6 +43,7 @@ impl State {
         let mut out = STATE_VERSION.to_be_bytes().to_vec();
         out.extend((small.len() as u64).to_be_bytes());
         out.extend(small);
+        self.directory.write(&mut out);
         put_uint(&mut out, self.inboxes.len() as u64);
         for (agent, inbox) in &self.inboxes {
             out.extend(agent.public_key());
@@ -74,6 +75,7 @@ impl State {
     }
 
     fn read_large(&mut self, reader: &mut Reader<'_>, key: u64) -> Option<()> {
+        self.directory = Arc::new(Directory::read(reader)?);
         let inboxes = (0..reader.count()?).map(|_| Some((reader.agent()?, Inbox::read(reader)?)));
         self.inboxes = inboxes.collect::<Option<_>>()?;
         self.dedup = Dedup::read(reader, key)?;

@@ -5,10 +5,11 @@ use crate::limits::{AGENT_NAME_BYTES_MAX, excerpt};
 use crate::text_form::as_text;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The name a domain gave an agent: `a-z 0-9 - . _`, beginning with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AgentName(Box<str>);
+pub struct AgentName(Arc<str>);
 
 /// An agent by id or by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -122,7 +122,7 @@ impl Counts {
             gauge!(INBOX_MESSAGES, "state" => name).set(count as f64);
         }
         gauge!(CONVERSATIONS_OPEN).set(state.open_conversations() as f64);
-        gauge!(AGENTS).set(partition.view().directory.iter().count() as f64);
+        gauge!(AGENTS).set(partition.view().directory.count() as f64);
         gauge!(LOG_FULL).set(u32::from(is_full));
         self.depth.set(batches_waiting as f64);
     }

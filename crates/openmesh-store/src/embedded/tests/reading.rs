@@ -3,6 +3,10 @@
 use super::{assert_holds, assert_verifies, folder, keep, record, records, same, small};
 use crate::embedded::disk::Disk;
 use crate::embedded::{EmbeddedLog, LogConfig, PageLimit, open_read_only};
+use crate::fault::Fault;
+use crate::record::{EncodedRecord, StoredRecord};
+use bytes::Bytes;
+use openmesh_message::Position;
 
 #[test]
 fn records_come_back_over_many_segments_from_cache_and_from_disk() {
@@ -38,6 +42,36 @@ fn records_come_back_over_many_segments_from_cache_and_from_disk() {
         assert_eq!(opened.head, kept.last().map(|record| record.position));
         assert_holds(&log.reader(), &kept);
     }
+}
+
+#[test]
+fn what_is_read_ahead_comes_in_order_and_ends_where_the_taker_ends_it() {
+    let home = folder();
+    let (mut log, _) = EmbeddedLog::open(home.path(), &small(1 << 20)).unwrap();
+    let kept = keep(&mut log, 5_000);
+    let mut taken = Vec::new();
+    let decode = |stored: StoredRecord| (stored.position, stored.body);
+    let take = |item: Result<_, Fault>| {
+        taken.push(item.unwrap());
+        Ok::<_, ()>(())
+    };
+    log.reader().read_ahead(3, decode, take).unwrap();
+    assert_eq!(taken.len(), kept.len() - 2);
+    let agree = |(taken, kept): (&(Position, Bytes), &EncodedRecord)| {
+        taken.0 == kept.position && taken.1.as_ref() == kept.body.as_slice()
+    };
+    assert!(taken.iter().zip(&kept[2..]).all(agree));
+    let mut count = 0;
+    let ended = log.reader().read_ahead(
+        1,
+        |stored| stored,
+        |_| {
+            count += 1;
+            if count == 300 { Err("enough") } else { Ok(()) }
+        },
+    );
+    assert_eq!((ended, count), (Err("enough"), 300));
+    log.reader().read_ahead(6_000, |stored| stored, |_| Err("there is none")).unwrap();
 }
 
 #[test]
