@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) open: bool,
     /// Topics whose messages are kept.
     pub(crate) pin: Vec<TopicPattern>,
+    /// Whether to take over a folder that was copied, moved or put back.
+    pub(crate) adopt: bool,
     /// Size of one file of the log.
     pub(crate) segment_bytes: u64,
     /// Records between two snapshots of the state.

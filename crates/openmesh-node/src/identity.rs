@@ -2,11 +2,13 @@
 //! Made once, mode 0600.
 
 pub(crate) mod custodian;
+pub(crate) mod kept;
 
 use anyhow::{Context, Result, bail};
 use openmesh_adapter::now;
 use openmesh_message::{Certificate, Custodian, Digest, DomainId, Inception, KeyPair};
 use openmesh_sdk::identity as key_file;
+use openmesh_store::backup::unfinished_import;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -43,6 +45,17 @@ impl Folder {
         builder.recursive(true).mode(0o700);
         builder.create(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(Self(path.to_owned()))
+    }
+
+    /// Errors: an import into the folder was begun and not ended. A node would begin another log in it.
+    pub(crate) fn refuse_unfinished_import(&self) -> Result<()> {
+        match unfinished_import(&self.log()) {
+            Some(staged) => bail!(
+                "an import into this folder was not finished: run `openmesh log import` again, or remove {}",
+                staged.display()
+            ),
+            None => Ok(()),
+        }
     }
 
     /// Where the index of the log is.
@@ -107,6 +120,12 @@ impl Identity {
     }
 
     fn load(folder: &Folder) -> Result<Self> {
+        if !folder.node_key().exists() {
+            bail!(
+                "{} is missing: the node's keys go there, as from a backup taken --with-keys",
+                folder.node_key().display()
+            );
+        }
         let node = key_file::load(&folder.node_key())?;
         let bytes = fs::read(folder.certificate())?;
         let certificate: Certificate = minicbor::decode(&bytes)

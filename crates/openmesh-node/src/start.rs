@@ -82,6 +82,7 @@ pub(crate) async fn run(
     ready: impl FnOnce(&Ready),
 ) -> Result<()> {
     let folder = Folder::open(&config.folder)?;
+    folder.refuse_unfinished_import()?;
     let identity = Identity::load_or_make(&folder)?;
     write_default_policy(&folder, config.open)?;
     let recovered = recover(&folder, &identity, &config)?;
@@ -210,7 +211,8 @@ fn write_default_policy(folder: &Folder, open: bool) -> Result<()> {
 fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Recovered> {
     let home = Authority::Domain(identity.domain());
     let (policy, _) = read_policy(&folder.policy(), home)?;
-    let log_config = LogConfig { segment_bytes: config.segment_bytes, ..LogConfig::new(PartitionId(0)) };
+    let (segment_bytes, adopt) = (config.segment_bytes, config.adopt);
+    let log_config = LogConfig { segment_bytes, adopt, ..LogConfig::new(PartitionId(0)) };
     let (mut log, opened) = EmbeddedLog::open(&folder.log(), &log_config)?;
     let custodian = identity.custodian.clone();
     let limits = PartitionConfig {

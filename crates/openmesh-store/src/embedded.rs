@@ -4,6 +4,7 @@
 mod ahead;
 mod disk;
 mod frame;
+pub(crate) mod frozen;
 mod lock;
 mod published;
 mod reader;
@@ -22,6 +23,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use openmesh_message::{Digest, PartitionId, Position};
+
+/// Reads of fields, and what every file begins with.
+pub(crate) mod bytes {
+    pub(crate) use super::frame::{array_at, u32_at, u64_at};
+    pub(crate) use super::segment::{newer_version, prologue};
+}
 
 pub use frame::RECORD_BYTES_MAX;
 pub use reader::{LogReader, Page, PageLimit, ReadOnlyReport, Records, open_read_only};
@@ -56,12 +63,15 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// Memory for recent batches.
     pub cache_bytes: usize,
+    /// Takes over a folder whatever it was copied from, and begins an epoch far above any that the log's other
+    /// copies can have come to.
+    pub adopt: bool,
 }
 
 impl LogConfig {
     /// Segments of 64 MiB and a cache of 16 MiB.
     pub const fn new(partition: PartitionId) -> Self {
-        Self { partition, segment_bytes: 64 * 1024 * 1024, cache_bytes: 16 * 1024 * 1024 }
+        Self { partition, segment_bytes: 64 * 1024 * 1024, cache_bytes: 16 * 1024 * 1024, adopt: false }
     }
 }
 
@@ -95,12 +105,12 @@ pub struct EmbeddedLog {
     uncovered: bool,
     stopped: Option<Fault>,
     snapshots: SnapshotFolder,
-    _lock: FolderLock,
+    lock: FolderLock,
 }
 
 impl EmbeddedLog {
     /// Opens the log in `folder`, making it where there is none. When it returns, the epoch is durable.
-    /// Errors: `Locked`, `Full`, `Newer`, `Damaged`, `WrongPartition`, `WriteFailed`, `SyncFailed`, `Io`.
+    /// Errors: `Locked`, `Copied`, `Full`, `Newer`, `Damaged`, `WrongPartition`, `WriteFailed`, `SyncFailed`, `Io`.
     pub fn open(folder: &Path, config: &LogConfig) -> Result<(Self, Opened), Fault> {
         Self::open_on(Disk::default(), folder, config)
     }

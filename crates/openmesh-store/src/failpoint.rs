@@ -7,6 +7,7 @@ pub const NAMES: &[&str] = &[
     "open.locked",
     "open.before-epoch",
     "open.after-epoch",
+    "open.bound",
     "append.before-write",
     "append.written",
     "sync.before",
@@ -34,6 +35,11 @@ pub const NAMES: &[&str] = &[
     "close.after-marker",
     "index.before-close",
     "index.closed",
+    "import.begun",
+    "import.written",
+    "import.epoch-begun",
+    "import.before-rename",
+    "import.renamed",
 ];
 
 /// The variable that names a place.

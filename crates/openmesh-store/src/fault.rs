@@ -32,8 +32,17 @@ impl From<&io::Error> for Cause {
 #[non_exhaustive]
 pub enum Fault {
     /// Another process has the folder. Nothing was changed; a retry helps once that process has ended.
-    #[error("another process has the log in {}", folder.display())]
+    #[error("another process{} has the log in {}", holder.map(|pid| format!(" ({pid})")).unwrap_or_default(), folder.display())]
     Locked {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The process, where it has said which it is.
+        holder: Option<u32>,
+    },
+    /// The log was written in another folder, of which this one is a copy, or was put back from one. Nothing was
+    /// changed; a retry helps only with `LogConfig::adopt`.
+    #[error("the log in {} was written in another folder: this one is a copy of it, or was moved or put back", folder.display())]
+    Copied {
         /// The log's folder.
         folder: PathBuf,
     },

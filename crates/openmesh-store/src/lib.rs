@@ -1,6 +1,7 @@
 //! Keeps messages and state: the embedded, segmented, append-only log.
 //! Knows positions, bytes and checksums; what a record's header or body means is its caller's.
 
+pub mod backup;
 pub mod embedded;
 pub mod failpoint;
 mod fault;

@@ -153,6 +153,12 @@ fn next_of(error: &anyhow::Error) -> Option<&str> {
     if let Some(Fault::Locked { .. }) = error.downcast_ref() {
         return Some("a node runs from that folder: stop it first, or name another with --data");
     }
+    if let Some(Fault::Copied { .. }) = error.downcast_ref() {
+        return Some(
+            "start the node in the folder it was copied from; where that one is gone for good, \
+             `openmesh up --adopt-folder` once goes on here: two nodes of one key contradict each other",
+        );
+    }
     next_of_code(&problem_of(error)?.code)
 }
 

@@ -1,6 +1,8 @@
 //! `openmesh log`: what is kept, read through a node or straight from its folder.
 
+mod backup;
 mod export;
+mod import;
 mod inspect;
 mod offline;
 mod query;
@@ -18,8 +20,10 @@ use anyhow::Result;
 pub(crate) enum Command {
     /// Find records: through the node as the agent may read them, or in a node's folder.
     Query(query::Args),
-    /// Write records into a file, as JSON lines or CSV.
+    /// Write records into a file, as JSON lines or CSV; or a backup of the whole log.
     Export(export::Args),
+    /// Make a node's log from a backup.
+    Import(import::Args),
     /// Check every byte of the log: checksums, chain, commitments, snapshots.
     Verify(verify::Args),
     /// Decide conversations again from their records and compare.
@@ -32,6 +36,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Query(args) => query::run(&args, context),
         Command::Export(args) => export::run(&args, context),
+        Command::Import(args) => import::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Replay(args) => replay::run(&args, context),
         Command::Inspect(args) => inspect::run(&args, context),

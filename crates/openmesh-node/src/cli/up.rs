@@ -80,6 +80,10 @@ pub(crate) struct Args {
     /// Records between two snapshots of the state; fewer make a restart read less.
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     snapshot_records: u64,
+    /// Go on in a folder that was copied, moved or put back from elsewhere, under an epoch far above what the other can
+    /// have come to. Only where the other never runs again.
+    #[arg(long)]
+    adopt_folder: bool,
     /// Size of one file of the log.
     #[arg(long, value_name = "BYTES", default_value_t = SEGMENT_BYTES, hide = true,
         value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
@@ -125,6 +129,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         http_hosts: args.http_host,
         open: args.open,
         pin: args.pin,
+        adopt: args.adopt_folder,
         segment_bytes: args.segment_bytes,
         snapshot_records: args.snapshot_records,
         inbox_messages_max: args.inbox_max,

@@ -2,6 +2,7 @@
 
 mod failpoints;
 pub(crate) mod model;
+mod moving;
 
 use crate::faults::load::Load;
 use crate::node::Node;

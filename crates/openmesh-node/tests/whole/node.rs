@@ -153,7 +153,9 @@ impl Node {
         let home = Arc::new(tempfile::tempdir().unwrap());
         let status = Command::new("cp").arg("-a").arg(self.folder()).arg(home.path()).status().unwrap();
         assert!(status.success());
-        Self::start_kept(home, self.way.clone())
+        let mut way = self.way.clone();
+        way.arguments.push("--adopt-folder".to_owned());
+        Self::start_kept(home, way)
     }
 
     /// The folder of the node's log.

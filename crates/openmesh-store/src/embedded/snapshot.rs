@@ -152,6 +152,11 @@ pub(crate) fn load(
     Ok(Ok(snapshot))
 }
 
+/// Whether these are the bytes of a whole snapshot of a partition as of `seq`.
+pub(crate) fn is_whole(bytes: &[u8], partition: PartitionId, seq: u64) -> bool {
+    decode(bytes).is_some_and(|found| found.position.partition == partition && found.position.seq == seq)
+}
+
 /// The snapshots in the folder, newest first. Errors: `Io`.
 pub(crate) fn snapshot_files(folder: &Path) -> Result<Vec<(u64, String)>, Fault> {
     let mut files: Vec<(u64, String)> =

@@ -9,7 +9,7 @@ use openmesh_message::{Digest, Position};
 
 use super::disk::Disk;
 use super::frame::BatchKind;
-use super::lock::FolderLock;
+use super::lock::{FolderLock, LOCK_NAME, Place};
 use super::published::Published;
 use super::recovery::{Tail, open_segments, read_tail};
 use super::room::RoomMaker;
@@ -20,6 +20,9 @@ use crate::failpoint;
 use crate::fault::{Cause, Fault};
 use crate::record::LoadedSnapshot;
 use crate::report::{CorruptRange, RecoveryReport};
+
+/// Unclean starts of the other copies of a log, after it was copied, that a copy taken over allows for.
+const FAR_EPOCHS: u32 = 1 << 16;
 
 /// What an open found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,10 @@ impl EmbeddedLog {
         make_folder(folder)?;
         let lock = FolderLock::take(folder)?;
         failpoint::reached("open.locked");
+        let place = lock.place(folder)?;
+        if place == Place::Elsewhere && !config.adopt {
+            return Err(Fault::Copied { folder: folder.to_owned() });
+        }
         remove_unfinished(folder)?;
         let (mut segments, mut corrupt) = open_segments(folder, true)?;
         let fresh = segments.is_empty();
@@ -64,16 +71,29 @@ impl EmbeddedLog {
         let mut shared: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         shared.push(Arc::clone(&active));
         let found = Found { segments: shared, active, lock, fresh };
-        Self::resume(disk, folder, config, found, &tail).run(tail, corrupt, fresh)
+        if place == Place::Damaged {
+            let segment = LOCK_NAME.to_owned();
+            corrupt.push(CorruptRange { segment, from_byte: 0, to_byte: 0, lost: None });
+        }
+        Self::resume(disk, folder, config, found, &tail)?.run(tail, corrupt, fresh)
     }
 
-    fn resume(disk: Disk, folder: &Path, config: &LogConfig, found: Found, tail: &Tail) -> Self {
+    fn resume(
+        disk: Disk,
+        folder: &Path,
+        config: &LogConfig,
+        found: Found,
+        tail: &Tail,
+    ) -> Result<Self, Fault> {
         let synced_seq = tail.next_seq - 1;
         let published = Published::new(config.partition, found.segments, synced_seq, config.cache_bytes);
         let published = Arc::new(published);
         let reader = LogReader::new(Arc::clone(&published));
-        let grows = !tail.closed && !found.fresh;
-        Self {
+        let step = match (config.adopt, !tail.closed && !found.fresh) {
+            (true, _) => far_step()?,
+            (false, grows) => u32::from(grows),
+        };
+        Ok(Self {
             folder: folder.to_owned(),
             config: config.clone(),
             snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
@@ -84,14 +104,14 @@ impl EmbeddedLog {
             at: tail.end,
             synced_to: tail.end,
             warm_to: tail.end,
-            epoch: tail.epoch.saturating_add(u32::from(grows)),
+            epoch: tail.epoch.saturating_add(step),
             next_seq: tail.next_seq,
             chain: tail.chain,
             unsynced: false,
             uncovered: false,
             stopped: None,
-            _lock: found.lock,
-        }
+            lock: found.lock,
+        })
     }
 
     fn run(mut self, tail: Tail, corrupt: Vec<CorruptRange>, fresh: bool) -> Result<(Self, Opened), Fault> {
@@ -100,6 +120,8 @@ impl EmbeddedLog {
         failpoint::reached("open.before-epoch");
         self.write_marker(BatchKind::Opened, 2)?;
         failpoint::reached("open.after-epoch");
+        // Not before: a folder that is taken over is not to be taken for another's without its epoch.
+        self.lock.bind(&self.folder)?;
         let mut report = RecoveryReport { dropped: tail.dropped, corrupt, bad_snapshots: Vec::new() };
         let snapshot = load_newest(&self.folder, &self.reader(), &mut report)?;
         let head_seq = self.next_seq - 1;
@@ -108,7 +130,7 @@ impl EmbeddedLog {
             (head_seq >= FIRST_SEQ).then_some(Position { partition, epoch: tail.head_epoch, seq: head_seq });
         let opened = Opened {
             epoch: self.epoch,
-            unclean: !tail.closed && !fresh,
+            unclean: (!tail.closed || self.config.adopt) && !fresh,
             next_seq: self.next_seq,
             head,
             head_chain: self.head_chain(),
@@ -147,12 +169,24 @@ struct Found {
     fresh: bool,
 }
 
+/// How far above the last epoch one begins that no other copy of the log can come to: none of them is opened so often, and
+/// two that are taken over do not come to the same.
+fn far_step() -> Result<u32, Fault> {
+    let mut drawn = [0; 2];
+    fill_random(&mut drawn)?;
+    Ok(FAR_EPOCHS + u32::from(u16::from_le_bytes(drawn)))
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), Fault> {
+    getrandom::fill(bytes).map_err(|error| {
+        Fault::io("draw an identity for", Path::new("a segment"), &io::Error::other(error.to_string()))
+    })
+}
+
 /// A header for a log without records, with an identity nobody can guess: a body cannot pass for a frame.
 pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
     let mut identity = [0; 16];
-    getrandom::fill(&mut identity).map_err(|error| {
-        Fault::io("draw an identity for", Path::new("a segment"), &io::Error::other(error.to_string()))
-    })?;
+    fill_random(&mut identity)?;
     Ok(SegmentHeader {
         number: 1,
         partition: config.partition,

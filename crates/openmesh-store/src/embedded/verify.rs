@@ -9,7 +9,7 @@ use std::path::Path;
 
 use openmesh_message::{Digest, PartitionId, Position};
 
-use super::lock::{FolderLock, LOCK_NAME};
+use super::lock::{FolderLock, LOCK_NAME, is_sound};
 use super::recovery::{file_names, segment_numbers};
 use super::segment::{SPARE_NAME, segment_name, segment_number};
 use super::snapshot::{UNFINISHED_NAME, load, snapshot_files, snapshot_seq};
@@ -81,7 +81,8 @@ impl Run<'_> {
             if about.is_file() && ours {
                 self.bytes_total += about.len();
             } else if about.is_file() && name == LOCK_NAME {
-                self.find_if(about.len() > 0, Finding::new(&name, 0, None, Flaw::UnusedSpace));
+                let said = std::fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
+                self.find_if(!is_sound(&said), Finding::new(&name, 0, None, Flaw::Lock));
             } else if ![SPARE_NAME, UNFINISHED_NAME].contains(&name.as_str()) || !about.is_file() {
                 self.find(Finding::new(&name, 0, None, Flaw::ForeignFile));
             }

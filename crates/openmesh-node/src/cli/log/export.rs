@@ -1,9 +1,11 @@
 //! `openmesh log export`: records into a file.
 
+use super::backup::{self, Backup};
 use super::offline;
 use super::shown::{csv_head, csv_row};
 use super::sought::Sought;
 use crate::cli::context::{Context, Names};
+use crate::cli::failure::Failure;
 use crate::cli::output::{progress, remark};
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
@@ -24,7 +26,8 @@ const PAGE_RECORDS: u32 = 1_000;
 Examples:
   $ openmesh log export --to june.csv --format csv --since 2026-06-01T00:00:00Z --until 2026-07-01T00:00:00Z
   $ openmesh log export --to - --topic 'market/**' --verdict refused | jq .outcome.code
-  $ openmesh log export --to all.jsonl --data ~/.openmesh/node       offline, everything")]
+  $ openmesh log export --to all.jsonl --data ~/.openmesh/node       offline, everything
+  $ openmesh log export --format backup --to node.backup --data ~/.openmesh/node    for `openmesh log import`")]
 pub(crate) struct Args {
     #[command(flatten)]
     sought: Sought,
@@ -37,6 +40,10 @@ pub(crate) struct Args {
     /// Read a node's folder, running or not, and see every record.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Put the keys of node and domain, the custodian's secret and the admin token into the backup: whoever has it can be
+    /// this node.
+    #[arg(long)]
+    with_keys: bool,
 }
 
 /// How records are written.
@@ -47,6 +54,9 @@ enum ExportFormat {
     Jsonl,
     /// A line with the columns, then a line a record.
     Csv,
+    /// All of the log up to what is synced, its snapshot, the node's certificate and rules, with checksums; also while the
+    /// node runs. Without `--with-keys` another node cannot be made of it.
+    Backup,
 }
 
 /// Where the records go.
@@ -61,6 +71,16 @@ struct Target {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
+    if args.format == ExportFormat::Backup {
+        if !args.sought.is_everything() {
+            return Err(Failure::usage("a backup is of the whole log: no filters").into());
+        }
+        let (data, to) = (args.data.as_deref(), args.to.as_path());
+        return backup::take(&Backup { data, to, with_keys: args.with_keys }, context);
+    }
+    if args.with_keys {
+        return Err(Failure::usage("--with-keys goes with --format backup").into());
+    }
     let mut target = Target::make(args)?;
     let lost = match &args.data {
         Some(data) => from_folder(args, data, context, &mut target)?,
@@ -145,6 +165,7 @@ impl Target {
         match self.format {
             ExportFormat::Jsonl => self.line(&record.to_string()),
             ExportFormat::Csv => self.line(&csv_row(record)),
+            ExportFormat::Backup => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use openmesh_message::{ConversationId, TopicPattern};
 use openmesh_sdk::{LogFilter, Verdict};
 
 /// Filters; all that are given must fit.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct Sought {
     /// The message's id.
@@ -48,6 +48,11 @@ pub(crate) struct Sought {
 }
 
 impl Sought {
+    /// Whether nothing is left out.
+    pub(crate) fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The filter that the node is asked with.
     pub(crate) fn filter(&self, names: &Names) -> Result<LogFilter> {
         let topic = self.topic.as_deref().map(|topic| topic.strip_prefix("topic:").unwrap_or(topic));

@@ -139,4 +139,7 @@ pub enum Flaw {
     /// The log did not make this file.
     #[error("this file does not belong to the log")]
     ForeignFile,
+    /// What tells the folder from a copy of it cannot be read.
+    #[error("what tells the folder from a copy of it is damaged")]
+    Lock,
 }
