@@ -65,38 +65,54 @@ pub struct Refused {
 #[derive(Default)]
 pub struct VerifiedRoots(BTreeSet<(AgentId, Digest, [u8; 64])>);
 
-struct Read {
-    envelope: Envelope,
+struct Read<'a> {
+    offered: &'a Offered,
     control: ControlAttributes,
-    digest: Digest,
 }
 
-struct Verified {
-    read: Read,
+struct Verified<'a> {
+    read: Read<'a>,
     authenticity: Authenticity,
+}
+
+/// What was found of a message that nothing speaks against.
+struct Valid {
+    control: ControlAttributes,
+    authenticity: Authenticity,
+    payload: Option<Arc<Value>>,
+    decision: StaticDecision,
+}
+
+/// A message as it came, and its digest.
+struct Offered {
+    envelope: Envelope,
+    digest: Digest,
 }
 
 /// Admits a message that `agent` offers on its connection, or says why not.
 pub fn admit(
-    envelope: Envelope,
+    mut envelope: Envelope,
     agent: AgentId,
     view: &View,
     roots: &mut VerifiedRoots,
     now: Timestamp,
 ) -> Result<Admitted, Box<Refused>> {
-    let refused = Refused::of(&envelope, agent);
-    read(envelope, view, now)
+    envelope.transit = trace_alone(envelope.transit);
+    let offered = Offered { digest: envelope.digest(), envelope };
+    let valid = read(&offered, view, now)
         .and_then(|read| verify(read, agent, view, roots))
-        .and_then(|verified| validate(verified, view))
-        .map_err(|rejection| Box::new(Refused { rejection, ..refused }))
+        .and_then(|verified| validate(verified, view));
+    match valid {
+        Ok(valid) => Ok(valid.admitted(offered, view)),
+        Err(rejection) => Err(Box::new(Refused::of(&offered, agent, rejection))),
+    }
 }
 
-fn read(mut envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rejection> {
-    envelope.transit = trace_alone(envelope.transit);
-    if envelope.payload.len() > PAYLOAD_BYTES_MAX {
+fn read<'a>(offered: &'a Offered, view: &View, now: Timestamp) -> Result<Read<'a>, Rejection> {
+    if offered.envelope.payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Rejection::TooLarge);
     }
-    let control = ControlAttributes::parse(&envelope.attributes)?;
+    let control = ControlAttributes::parse(&offered.envelope.attributes)?;
     if control.to.domain != view.domain {
         return Err(Rejection::ForeignDomain);
     }
@@ -113,8 +129,7 @@ fn read(mut envelope: Envelope, view: &View, now: Timestamp) -> Result<Read, Rej
         let why = "more than 30 days ahead".to_owned();
         return Err(ControlError::Malformed { name: "notbefore", why }.into());
     }
-    let digest = envelope.digest();
-    Ok(Read { envelope, control, digest })
+    Ok(Read { offered, control })
 }
 
 /// Of what a sender wrote into the transit part, only its trace context is taken over, and only at its usual size.
@@ -127,14 +142,19 @@ fn trace_alone(transit: Transit) -> Transit {
     }
 }
 
-fn verify(read: Read, agent: AgentId, view: &View, roots: &mut VerifiedRoots) -> Result<Verified, Rejection> {
+fn verify<'a>(
+    read: Read<'a>,
+    agent: AgentId,
+    view: &View,
+    roots: &mut VerifiedRoots,
+) -> Result<Verified<'a>, Rejection> {
     let source = read.control.source;
-    let proof = match &read.envelope.proof {
+    let proof = match &read.offered.envelope.proof {
         Some(proof) if planted::has(Planted::SkipSignature) => {
             Ok(view.directory.authenticity(&source, proof.keyid()).unwrap_or(Authenticity::Signed))
         }
         Some(proof) => match view.directory.authenticity(&source, proof.keyid()) {
-            Some(authenticity) => roots.verify(proof, &read.digest).map(|()| authenticity),
+            Some(authenticity) => roots.verify(proof, &read.offered.digest).map(|()| authenticity),
             None => Err(ProofError::ForeignKey),
         },
         None => Ok(Authenticity::Connection),
@@ -146,24 +166,31 @@ fn verify(read: Read, agent: AgentId, view: &View, roots: &mut VerifiedRoots) ->
     Ok(Verified { authenticity: proof?, read })
 }
 
-fn validate(verified: Verified, view: &View) -> Result<Admitted, Rejection> {
-    let Verified { read: Read { envelope, control, digest }, authenticity } = verified;
-    let payload = check_payload(&envelope, &control, view)?;
+fn validate(verified: Verified<'_>, view: &View) -> Result<Valid, Rejection> {
+    let Verified { read: Read { offered, control }, authenticity } = verified;
+    let payload = check_payload(&offered.envelope, &control, view)?;
     let decision = decide_static(&control, authenticity, view);
     if let StaticDecision::Decided(decided) = &decision
         && !decided.allows()
     {
         return Err(Rejection::Denied(decided.clone()));
     }
-    Ok(Admitted {
-        envelope: Arc::new(envelope),
-        control: Arc::new(control),
-        digest,
-        authenticity,
-        payload,
-        decision,
-        policy_version: view.policy.version(),
-    })
+    Ok(Valid { control, authenticity, payload, decision })
+}
+
+impl Valid {
+    fn admitted(self, offered: Offered, view: &View) -> Admitted {
+        let Self { control, authenticity, payload, decision } = self;
+        Admitted {
+            envelope: Arc::new(offered.envelope),
+            control: Arc::new(control),
+            digest: offered.digest,
+            authenticity,
+            payload,
+            decision,
+            policy_version: view.policy.version(),
+        }
+    }
 }
 
 fn check_payload(
@@ -243,17 +270,18 @@ impl VerifiedRoots {
 }
 
 impl Refused {
-    fn of(envelope: &Envelope, offered_by: AgentId) -> Self {
+    fn of(offered: &Offered, offered_by: AgentId, rejection: Rejection) -> Self {
+        let Offered { envelope, digest } = offered;
         let text =
             |name: &str| Some(envelope.attributes.get(name)?.chars().take(REFUSED_TEXT_CHARS).collect());
         Self {
             offered_by,
-            digest: envelope.digest(),
+            digest: *digest,
             id: text("id"),
             conversation: text("conversationid"),
             performative: text("performative"),
-            traceparent: trace_alone(envelope.transit.clone()).traceparent,
-            rejection: Rejection::NotFound,
+            traceparent: envelope.transit.traceparent.clone(),
+            rejection,
         }
     }
 

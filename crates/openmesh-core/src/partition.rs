@@ -29,6 +29,9 @@ use openmesh_schema::Catalog;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// Most headers are smaller.
+const HEADER_BYTES_ABOUT: usize = 384;
+
 const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
 
 /// Messages an inbox holds, unless a node is told otherwise.
@@ -327,7 +330,7 @@ impl Partition {
     pub(crate) fn commit(&mut self, draft: Draft, gist: Option<&Gist>, plan: &mut Plan) -> Header {
         let position = self.next_position();
         let salt = self.salt(&position);
-        let body = minicbor::to_vec(&draft.body).unwrap_or_default();
+        let body = encoded(&draft.body, draft.body.bytes_about());
         let header = Header {
             version: RECORD_VERSION,
             position,
@@ -338,7 +341,7 @@ impl Partition {
             policy_version: self.state.policy_version,
             commitment: record::commitment(&salt, &body),
         };
-        let encoded = minicbor::to_vec(&header).unwrap_or_default();
+        let encoded = encoded(&header, HEADER_BYTES_ABOUT);
         let record = Record { header, body: draft.body };
         self.apply(&record, gist);
         plan.records.push(Sealed { position, header: encoded, salt, body });
@@ -406,6 +409,14 @@ impl Partition {
         salt.copy_from_slice(digest.as_bytes().split_at(16).0);
         salt
     }
+}
+
+/// Encodes what fits about so many bytes, so that its room seldom grows.
+fn encoded(value: &impl minicbor::Encode<()>, bytes_about: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bytes_about);
+    // Writing to memory cannot fail.
+    let _ = minicbor::encode(value, &mut bytes);
+    bytes
 }
 
 /// A record before it has a position.

@@ -256,7 +256,7 @@ impl Partition {
             logs,
             sender: Some(control.source),
             outcome: Outcome::Accepted(accepted),
-            body: Body::Message((*admitted.envelope).clone()),
+            body: Body::Message(Arc::clone(&admitted.envelope)),
         };
         let header = self.commit(draft, Some(&Gist::of_admitted(admitted)), plan);
         self.note_request(admitted, &route, plan.at);

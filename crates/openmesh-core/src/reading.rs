@@ -266,7 +266,7 @@ mod tests {
             policy_version: Digest::ZERO,
             commitment: Digest::ZERO,
         };
-        let record = Record { header, body: Body::Message(message) };
+        let record = Record { header, body: Body::Message(Arc::new(message)) };
         let readers = [1, 2, 3, 4].map(|seed| may_read(&view(), &key(seed).id(), &record, NOW));
         assert_eq!(readers, [true, true, true, false]);
     }

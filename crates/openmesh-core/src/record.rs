@@ -13,6 +13,7 @@ pub use render::{message as message_json, to_json};
 
 use minicbor::{Decode, Encode};
 use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
+use std::sync::Arc;
 
 /// The version of the record format this crate writes; it refuses newer ones.
 pub const RECORD_VERSION: u16 = 2;
@@ -64,7 +65,7 @@ pub enum Body {
     Empty,
     /// The message, as it was sent.
     #[n(1)]
-    Message(#[n(0)] Envelope),
+    Message(#[cbor(n(0), with = "shared")] Arc<Envelope>),
     /// What is known of a refused message.
     #[n(2)]
     Refused(#[n(0)] RefusedMessage),
@@ -74,6 +75,21 @@ pub enum Body {
     /// The owner's signature over the header's claim.
     #[n(4)]
     Claim(#[n(0)] openmesh_message::Signature),
+}
+
+impl Body {
+    /// About how many bytes it takes encoded, and seldom more.
+    pub(crate) fn bytes_about(&self) -> usize {
+        const SHORT: usize = 64;
+        match self {
+            Self::Message(envelope) => {
+                // Names and values bear a length each; a batch proof has a path.
+                envelope.attributes.bytes() + envelope.payload.len() + 512
+            }
+            Self::Text(text) => text.len() + SHORT,
+            _ => SHORT,
+        }
+    }
 }
 
 /// What is kept of a refused message.
@@ -145,7 +161,7 @@ impl Record {
     }
 
     /// The message, where the record holds one.
-    pub const fn message(&self) -> Option<&Envelope> {
+    pub fn message(&self) -> Option<&Envelope> {
         match &self.body {
             Body::Message(envelope) => Some(envelope),
             _ => None,
@@ -217,4 +233,28 @@ pub(crate) fn is_shown_to(log: &LogSeq, reader: &AgentId) -> bool {
 
 fn inbox_of(log: &LogSeq) -> Option<&str> {
     log.log.0.strip_prefix("inbox/")
+}
+
+/// An envelope that is shared, encoded as one that is not.
+mod shared {
+    use minicbor::decode::Error as DecodeError;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+    use openmesh_message::Envelope;
+    use std::sync::Arc;
+
+    pub(super) fn encode<C, W: Write>(
+        envelope: &Arc<Envelope>,
+        encoder: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.encode_with(&**envelope, context)?.ok()
+    }
+
+    pub(super) fn decode<C>(
+        decoder: &mut Decoder<'_>,
+        context: &mut C,
+    ) -> Result<Arc<Envelope>, DecodeError> {
+        decoder.decode_with(context).map(Arc::new)
+    }
 }

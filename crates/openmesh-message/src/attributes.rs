@@ -3,11 +3,14 @@
 //! Their deterministic CBOR together with the payload's digest is what a sender signs.
 
 use crate::Digest;
+use crate::frame::known_name;
 use crate::limits::{ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, excerpt};
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 const MESSAGE_CONTEXT: &str = "openmesh message v1";
 const TRANSIT_NAMES: [&str; 7] =
@@ -16,9 +19,15 @@ const TRANSIT_NAMES: [&str; 7] =
 /// The signed attributes of one message, in the order of deterministic CBOR (RFC 8949 §4.2.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    entries: Vec<(Box<str>, Box<str>)>,
+    entries: Vec<(Name, Value)>,
     bytes: usize,
 }
+
+/// A name; those that the wire numbers are not copied.
+pub(crate) type Name = Cow<'static, str>;
+
+/// A value; those that repeat on a connection are shared by the messages that bear them.
+pub(crate) type Value = Arc<str>;
 
 /// Why an attribute cannot be part of a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +63,7 @@ impl Attributes {
             return Err(AttributeError::Order(excerpt(name)));
         };
         self.grow(name, value)?;
-        self.entries.insert(index, (name.into(), value.into()));
+        self.entries.insert(index, (Cow::Owned(name.to_owned()), value.into()));
         Ok(())
     }
 
@@ -76,7 +85,7 @@ impl Attributes {
 
     /// The message digest: domain-separated SHA-256 of the canonical bytes.
     pub fn digest(&self, payload: &[u8]) -> Digest {
-        Digest::of_parts(MESSAGE_CONTEXT, &[&self.canonical_bytes(payload)])
+        Digest::of_encoded(MESSAGE_CONTEXT, &(self, Digest::of(payload)))
     }
 
     /// The same from attributes as [`Encode`] has written them.
@@ -87,7 +96,7 @@ impl Attributes {
     }
 
     /// Adds an attribute that must come after all others in canonical order.
-    pub(crate) fn push(&mut self, name: Box<str>, value: Box<str>) -> Result<(), AttributeError> {
+    pub(crate) fn push(&mut self, name: Name, value: Value) -> Result<(), AttributeError> {
         check(&name, &value)?;
         if let Some((last, _)) = self.entries.last()
             && canonical_order(last, &name) != Ordering::Less
@@ -128,10 +137,19 @@ fn check(name: &str, value: &str) -> Result<(), AttributeError> {
     if TRANSIT_NAMES.contains(&name) || name == "data" {
         return Err(AttributeError::Reserved(name.to_owned()));
     }
-    if value.is_empty() || value.chars().any(char::is_control) {
+    if value.is_empty() || has_control_characters(value) {
         return Err(AttributeError::Value(name.to_owned()));
     }
     Ok(())
+}
+
+/// Most values are ASCII, of which no character needs to be decoded.
+fn has_control_characters(value: &str) -> bool {
+    if value.is_ascii() {
+        value.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        value.chars().any(char::is_control)
+    }
 }
 
 impl<C> Encode<C> for Attributes {
@@ -157,7 +175,7 @@ impl<'b, C> Decode<'b, C> for Attributes {
             let at = decoder.position();
             let (name, value) = (decoder.str()?, decoder.str()?);
             attributes
-                .push(name.into(), value.into())
+                .push(known_name(name), value.into())
                 .map_err(|error| DecodeError::message(error.to_string()).at(at))?;
         }
         Ok(attributes)

@@ -29,6 +29,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// SHA-256 of the parts, one after the other.
+    pub(crate) fn of_all(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        Self(hash.finalize().into())
+    }
+
     /// SHA-256 of `context`, a zero byte and then the parts: one digest, one meaning.
     pub fn of_parts(context: &str, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
@@ -38,6 +45,29 @@ impl Digest {
             hash.update(part);
         }
         Self(hash.finalize().into())
+    }
+
+    /// SHA-256 of `context`, a zero byte and the CBOR of a value, which is nowhere kept.
+    pub(crate) fn of_encoded(context: &str, value: &impl minicbor::Encode<()>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(context.as_bytes());
+        hash.update([0]);
+        let mut encoder = minicbor::Encoder::new(Hashing(&mut hash));
+        // Hashing cannot fail.
+        let _ = encoder.encode(value);
+        Self(hash.finalize().into())
+    }
+}
+
+/// Takes encoded bytes into a digest.
+struct Hashing<'a>(&'a mut Sha256);
+
+impl minicbor::encode::Write for Hashing<'_> {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0.update(bytes);
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod retention;
 
 pub use command::{Command, Leased, Reply, Start};
 pub use held::{HeldState, InboxCounts, PeekPage, Peeked};
+pub(crate) use interned::known_name;
 pub use interned::{DecodeTable, EncodeTable};
 pub use query::{LogFilter, LogPage, Verdict};
 pub use retention::Retention;

@@ -16,6 +16,10 @@ mod snapshots;
 mod start;
 mod tls;
 
+/// Messages make many small, short-lived objects on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     // The one provider of cryptography; where TLS is set up it is named, too.
     let _ = rustls::crypto::ring::default_provider().install_default();

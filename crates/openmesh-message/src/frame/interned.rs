@@ -1,5 +1,6 @@
 //! Envelopes on a connection: attribute names by number, repeating values by reference to their first use.
 
+use crate::attributes::{Name, Value};
 use crate::limits::{ATTRIBUTES_MAX, INTERNED_VALUE_BYTES_MAX, INTERNED_VALUES_MAX};
 use crate::{Attributes, Envelope};
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use minicbor::data::Type;
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
 use minicbor::{Decoder, Encoder};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Attribute names with a number; the order is part of the wire and only ever grows at its end.
@@ -66,7 +68,13 @@ pub struct EncodeTable(BTreeMap<Box<str>, u32>);
 
 /// The values a decoder has been told on its connection.
 #[derive(Default)]
-pub struct DecodeTable(Vec<Box<str>>);
+pub struct DecodeTable(Vec<Value>);
+
+/// A name as attributes hold it: one that has a number is not copied.
+pub(crate) fn known_name(name: &str) -> Name {
+    let known = NAMES.iter().find(|known| **known == name);
+    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
+}
 
 fn may_intern(name: &str, value: &str, entries: usize) -> bool {
     entries < INTERNED_VALUES_MAX && value.len() <= INTERNED_VALUE_BYTES_MAX && REPEATING.contains(&name)
@@ -116,23 +124,23 @@ pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> R
     })
 }
 
-fn decode_name(d: &mut Decoder<'_>) -> Result<Box<str>, DecodeError> {
+fn decode_name(d: &mut Decoder<'_>) -> Result<Name, DecodeError> {
     if d.datatype()? == Type::String {
-        return Ok(d.str()?.into());
+        return Ok(known_name(d.str()?));
     }
     let number = d.u32()? as usize;
     let name = NAMES.get(number).copied();
-    name.map(Into::into).ok_or_else(|| DecodeError::message(format!("no attribute has number {number}")))
+    name.map(Cow::Borrowed).ok_or_else(|| DecodeError::message(format!("no attribute has number {number}")))
 }
 
-fn decode_value(d: &mut Decoder<'_>, name: &str, table: &mut DecodeTable) -> Result<Box<str>, DecodeError> {
+fn decode_value(d: &mut Decoder<'_>, name: &str, table: &mut DecodeTable) -> Result<Value, DecodeError> {
     match d.datatype()? {
         Type::String => Ok(d.str()?.into()),
         Type::Array => {
             if d.array()? != Some(1) {
                 return Err(DecodeError::message("a definition holds one value"));
             }
-            let value: Box<str> = d.str()?.into();
+            let value: Value = d.str()?.into();
             if !may_intern(name, &value, table.0.len()) {
                 return Err(DecodeError::message("a value is defined that may not be"));
             }

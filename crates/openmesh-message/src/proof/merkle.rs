@@ -12,7 +12,7 @@ pub(crate) struct Tree {
 
 /// The leaf for a digest under a context: H(0x00 ‖ context ‖ digest).
 pub(crate) fn leaf(context: &str, digest: &Digest) -> Digest {
-    Digest::of(&[&[LEAF], context.as_bytes(), digest.as_bytes().as_slice()].concat())
+    Digest::of_all(&[&[LEAF], context.as_bytes(), digest.as_bytes()])
 }
 
 /// The root that a leaf at `index` with this path of siblings leads to; `None` if the index lies outside the tree.
@@ -52,7 +52,7 @@ impl Tree {
 }
 
 fn node(left: &Digest, right: &Digest) -> Digest {
-    Digest::of(&[&[NODE], left.as_bytes().as_slice(), right.as_bytes().as_slice()].concat())
+    Digest::of_all(&[&[NODE], left.as_bytes(), right.as_bytes()])
 }
 
 #[cfg(test)]

@@ -115,8 +115,7 @@ impl SignedReceipt {
 }
 
 fn leaf_of(receipt: &Receipt) -> Digest {
-    let bytes = minicbor::to_vec(receipt).unwrap_or_default();
-    leaf(LEAF_CONTEXT, &Digest::of_parts(RECEIPT_CONTEXT, &[&bytes]))
+    leaf(LEAF_CONTEXT, &Digest::of_encoded(RECEIPT_CONTEXT, receipt))
 }
 
 #[cfg(test)]
