@@ -11,8 +11,8 @@ use openmesh_message::limits::{
     TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, ProofError, Target, Timestamp,
-    Transit, json,
+    AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof, ProofError,
+    Target, Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use serde_json::Value;
@@ -61,9 +61,13 @@ pub struct Refused {
     pub rejection: Rejection,
 }
 
-/// Signed roots already verified on a connection, by their full bytes: a batch costs one verification.
+/// Signed roots already verified on a connection, by their full bytes: a batch costs one verification. And what is
+/// known of the latest batch's tree, so that its messages cost few hashes.
 #[derive(Default)]
-pub struct VerifiedRoots(BTreeSet<(AgentId, Digest, [u8; 64])>);
+pub struct VerifiedRoots {
+    roots: BTreeSet<(AgentId, Digest, [u8; 64])>,
+    latest: Option<KnownTree>,
+}
 
 struct Read<'a> {
     offered: &'a Offered,
@@ -254,17 +258,20 @@ fn party<'a>(reference: &'a AgentRef, view: &'a View) -> Party<'a> {
 
 impl VerifiedRoots {
     /// Checks that a proof was made over a digest with the key it names.
-    fn verify(&mut self, proof: &openmesh_message::Proof, digest: &Digest) -> Result<(), ProofError> {
-        let (signed, signature) = proof.signed(digest)?;
-        let key = (*proof.keyid(), signed, *signature.as_bytes());
-        if self.0.contains(&key) {
+    fn verify(&mut self, proof: &Proof, digest: &Digest) -> Result<(), ProofError> {
+        if self.latest.as_mut().is_some_and(|tree| tree.holds(proof, digest)) {
             return Ok(());
         }
-        proof.verify(proof.keyid(), digest)?;
-        if self.0.len() >= VERIFIED_ROOTS_MAX {
-            self.0.pop_first();
+        let (signed, signature) = proof.signed(digest)?;
+        let key = (*proof.keyid(), signed, *signature.as_bytes());
+        if !self.roots.contains(&key) {
+            proof.verify(proof.keyid(), digest)?;
+            if self.roots.len() >= VERIFIED_ROOTS_MAX {
+                self.roots.pop_first();
+            }
+            self.roots.insert(key);
         }
-        self.0.insert(key);
+        self.latest = KnownTree::of(proof, digest);
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ pub use name::{Authority, DefinitionName, NameError, NameRange, PinnedName, Vers
 pub use performative::{Performative, PerformativeError};
 pub use position::{LogName, LogSeq, PartitionId, Position, PositionError};
 pub use problem::{AllowedNext, Problem};
+pub use proof::{KnownTree, Proof, ProofError, ProofTextError};
 pub use proof::{Level, Receipt, ReceiptProof, SignedReceipt};
-pub use proof::{Proof, ProofError, ProofTextError};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{Grant, Scope, Scopes, TOKEN_PREFIX, Token, TokenError};

@@ -1,9 +1,11 @@
 //! Proofs that a message is its sender's: one signature for one message, or one for a batch of up to 256.
 
+mod known_tree;
 mod merkle;
 mod receipt;
 mod text;
 
+pub use known_tree::KnownTree;
 pub use receipt::{Level, Receipt, ReceiptProof, SignedReceipt};
 pub use text::ProofTextError;
 

@@ -51,7 +51,8 @@ impl Tree {
     }
 }
 
-fn node(left: &Digest, right: &Digest) -> Digest {
+/// The node above two.
+pub(crate) fn node(left: &Digest, right: &Digest) -> Digest {
     Digest::of_all(&[&[NODE], left.as_bytes(), right.as_bytes()])
 }
 

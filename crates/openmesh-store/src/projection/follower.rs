@@ -14,6 +14,8 @@ const BATCH: PageLimit = PageLimit { records: 8_192, bytes: 8 * 1024 * 1024 };
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
 /// Between two looks at whether to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How much the thread gives way to those that keep and deliver (`nice`): the log answers what the index lacks.
+const NICE: i32 = 19;
 /// After a fault that may pass.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,8 @@ pub(super) struct Follower {
 impl Follower {
     /// Follows the log until told to stop.
     pub(super) fn run(self) {
+        // Where it cannot be lowered, it is as it was.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
         while !self.is_stopping() {
             match self.follow() {
                 Ok(()) => return,
