@@ -241,7 +241,7 @@ mod tests {
 
     fn command(tag: u64) -> Input {
         let ticket = Ticket { connection: ConnectionId(1), tag };
-        Input::Command { ticket, command: Command::CountInbox }
+        Input::Command { ticket, command: Box::new(Command::CountInbox) }
     }
 
     fn tag(arrival: Option<Arrival>) -> u64 {

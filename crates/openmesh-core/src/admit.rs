@@ -3,7 +3,9 @@
 //! Stateless; runs on the connection's task against a [`View`]. What needs the state of the partition is in
 //! `pipeline.rs`. The steps are types, so that none can be left out: `Envelope → Read → Verified → Admitted`.
 
+use crate::pipeline::is_kept;
 use crate::planted::{self, Planted};
+use crate::record::SealedBody;
 use crate::rejection::Rejection;
 use crate::view::View;
 use openmesh_message::limits::{
@@ -40,6 +42,8 @@ pub struct Admitted {
     pub decision: StaticDecision,
     /// The policy they belong to.
     pub policy_version: Digest,
+    /// Its record's body, where it will be kept.
+    pub sealed: Option<SealedBody>,
 }
 
 /// A message of a proven sender that was refused, and all that could be read of it.
@@ -185,10 +189,14 @@ fn validate(verified: Verified<'_>, view: &View) -> Result<Valid, Rejection> {
 impl Valid {
     fn admitted(self, offered: Offered, view: &View) -> Admitted {
         let Self { control, authenticity, payload, decision } = self;
+        let Offered { envelope, digest } = offered;
+        let envelope = Arc::new(envelope);
+        let kept = envelope.proof.is_some() && is_kept(&control, &view.topics);
         Admitted {
-            envelope: Arc::new(offered.envelope),
+            sealed: kept.then(|| view.sealing.seal_message(&envelope, &digest)),
+            envelope,
             control: Arc::new(control),
-            digest: offered.digest,
+            digest,
             authenticity,
             payload,
             decision,

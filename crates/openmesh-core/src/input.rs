@@ -54,7 +54,7 @@ pub enum Input {
         /// Where its reply goes.
         ticket: Ticket,
         /// The command.
-        command: Command,
+        command: Box<Command>,
     },
     /// A policy was read from its file.
     PolicyLoaded {

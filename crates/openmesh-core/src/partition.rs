@@ -14,7 +14,9 @@ use crate::deadlines::{Deadlines, Owner};
 use crate::dedup::Dedup;
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
-use crate::record::{self, Body, Header, Outcome, RECORD_VERSION, Recollection, Record};
+use crate::record::{
+    Body, Header, Outcome, RECORD_VERSION, Recollection, Record, SealedBody, Sealing, encoded,
+};
 use crate::request::Requests;
 use crate::route::Routes;
 use crate::state::{Bounds, Gist, Logical, STATE_VERSION, State};
@@ -162,6 +164,7 @@ impl Partition {
             tokens: Arc::clone(&state.tokens),
             // Filled in where the view is handed out: a clone kept here would be copied at every message.
             shelves: Arc::default(),
+            sealing: Sealing::new(config.salt_seed),
         };
         let mut partition = Self {
             epoch: state.head.map_or(1, |head| head.epoch),
@@ -236,9 +239,9 @@ impl Partition {
                 self.routes.connect(connection, agent, receives);
             }
             Input::Disconnected { connection } => self.disconnect(connection),
-            Input::Message { ticket, admitted } => self.take_message(ticket, &admitted, &mut plan),
+            Input::Message { ticket, admitted } => self.take_message(ticket, admitted, &mut plan),
             Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
-            Input::Command { ticket, command } => self.take_command(ticket, command, &mut plan),
+            Input::Command { ticket, command } => self.take_command(ticket, *command, &mut plan),
             Input::PolicyLoaded { policy, text } => self.change_policy(policy, text, &mut plan),
             Input::Tick => self.tick(&mut plan),
         }
@@ -323,14 +326,14 @@ impl Partition {
         body: Body,
     ) -> Draft {
         let seq = self.state.next_number(&log);
-        Draft { logs: vec![log.at(seq)], sender, outcome, body }
+        Draft { logs: vec![log.at(seq)], sender, outcome, body, sealed: None }
     }
 
     /// Seals a record, applies it, and adds it to the plan. The only way state changes.
     pub(crate) fn commit(&mut self, draft: Draft, gist: Option<&Gist>, plan: &mut Plan) -> Header {
         let position = self.next_position();
-        let salt = self.salt(&position);
-        let body = encoded(&draft.body, draft.body.bytes_about());
+        let sealed = draft.sealed.unwrap_or_else(|| self.view.sealing.seal(&position, &draft.body));
+        let SealedBody { salt, bytes: body, commitment } = sealed;
         let header = Header {
             version: RECORD_VERSION,
             position,
@@ -339,7 +342,7 @@ impl Partition {
             sender: draft.sender,
             outcome: draft.outcome,
             policy_version: self.state.policy_version,
-            commitment: record::commitment(&salt, &body),
+            commitment,
         };
         let encoded = encoded(&header, HEADER_BYTES_ABOUT);
         let record = Record { header, body: draft.body };
@@ -401,22 +404,6 @@ impl Partition {
         let position = minicbor::to_vec(self.next_position()).unwrap_or_default();
         Digest::of_parts("openmesh custodial nonce v1", &[&self.config.salt_seed, &position])
     }
-
-    fn salt(&self, position: &Position) -> [u8; 16] {
-        let position = minicbor::to_vec(position).unwrap_or_default();
-        let digest = Digest::of_parts("openmesh salt v1", &[&self.config.salt_seed, &position]);
-        let mut salt = [0; 16];
-        salt.copy_from_slice(digest.as_bytes().split_at(16).0);
-        salt
-    }
-}
-
-/// Encodes what fits about so many bytes, so that its room seldom grows.
-fn encoded(value: &impl minicbor::Encode<()>, bytes_about: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(bytes_about);
-    // Writing to memory cannot fail.
-    let _ = minicbor::encode(value, &mut bytes);
-    bytes
 }
 
 /// A record before it has a position.
@@ -425,6 +412,8 @@ pub(crate) struct Draft {
     pub(crate) sender: Option<AgentId>,
     pub(crate) outcome: Outcome,
     pub(crate) body: Body,
+    /// The body ready to be kept, where that was done before.
+    pub(crate) sealed: Option<SealedBody>,
 }
 
 /// Gives numbers in logical logs to one record, which may stand in one log more than once.

@@ -3,6 +3,7 @@
 use crate::admit::{Admitted, Refused, send_context};
 use crate::conversation::{Allowed, recipients};
 use crate::dedup::Lookup;
+use crate::directory::topics::Topics;
 use crate::input::Ticket;
 use crate::partition::{Draft, Numbering, Partition};
 use crate::plan::{Deliver, Effect, Plan};
@@ -14,7 +15,8 @@ use crate::request::ReplyFit;
 use crate::route::OWN_ADDRESS;
 use crate::state::{Gist, Logical};
 use openmesh_message::{
-    AckLevel, AgentId, ConversationId, Level, LogSeq, Priority, Receipt, Target, Timestamp, TopicPath,
+    AckLevel, AgentId, ControlAttributes, ConversationId, Level, LogSeq, Priority, Receipt, Target,
+    Timestamp, TopicPath,
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use openmesh_policy::{Destination, Party, StaticContext};
@@ -38,25 +40,25 @@ struct Decided {
 
 impl Partition {
     /// Takes an admitted message: keeps and delivers it, or refuses it.
-    pub(crate) fn take_message(&mut self, ticket: Ticket, admitted: &Admitted, plan: &mut Plan) {
+    pub(crate) fn take_message(&mut self, ticket: Ticket, admitted: Box<Admitted>, plan: &mut Plan) {
         let control = &admitted.control;
         match self.state.dedup.look_up(&control.source, &control.id, &admitted.digest, control.time) {
             Lookup::Fresh => {}
             Lookup::Again(seq) => return plan.effects.push(Effect::AcceptAgain(ticket, seq)),
             Lookup::Conflict => {
-                return self.refuse_admitted(ticket, admitted, Rejection::IdConflict, plan);
+                return self.refuse_admitted(ticket, &admitted, Rejection::IdConflict, plan);
             }
             Lookup::BelowFloor => {
-                return self.refuse_admitted(ticket, admitted, Rejection::OutsideWindow, plan);
+                return self.refuse_admitted(ticket, &admitted, Rejection::OutsideWindow, plan);
             }
         }
         if let Some(id) = &control.conversation {
             self.fire_due(id, plan);
         }
-        match self.decide(admitted, plan.at) {
-            Ok(decided) if decided.route.kept => self.keep(ticket, admitted, decided, plan),
-            Ok(decided) => self.pass_on(ticket, admitted, &decided, plan),
-            Err(rejection) => self.refuse_admitted(ticket, admitted, rejection, plan),
+        match self.decide(&admitted, plan.at) {
+            Ok(decided) if decided.route.kept => self.keep(ticket, *admitted, decided, plan),
+            Ok(decided) => self.pass_on(ticket, &admitted, &decided, plan),
+            Err(rejection) => self.refuse_admitted(ticket, &admitted, rejection, plan),
         }
     }
 
@@ -72,26 +74,20 @@ impl Partition {
 
     fn route(&self, admitted: &Admitted) -> Result<Route, Rejection> {
         let control = &admitted.control;
-        let asks_to_be_kept =
-            control.is_act() || control.ack_level >= Some(AckLevel::Edge) || control.not_before.is_some();
+        let kept = is_kept(control, &self.state.topics);
         let route = match &control.to.target {
             Target::Topic(topic) => {
-                let pinned = self.state.topics.is_pinned(topic);
-                if asks_to_be_kept && !pinned {
+                if asks_to_be_kept(control) && !kept {
                     return Err(Rejection::EphemeralTopic);
                 }
-                Route { topic: Some(topic.clone()), agent: None, kept: pinned }
+                Route { topic: Some(topic.clone()), agent: None, kept }
             }
-            Target::Agent(agent) => {
+            Target::Agent(agent) | Target::Inbox(agent) => {
                 let agent = self.state.directory.resolve(agent).ok_or(Rejection::UnknownAgent)?;
-                Route { topic: None, agent: Some(agent), kept: asks_to_be_kept }
-            }
-            Target::Inbox(agent) => {
-                let agent = self.state.directory.resolve(agent).ok_or(Rejection::UnknownAgent)?;
-                Route { topic: None, agent: Some(agent), kept: true }
+                Route { topic: None, agent: Some(agent), kept }
             }
             Target::Conversation(id) if control.conversation == Some(*id) => {
-                Route { topic: None, agent: None, kept: true }
+                Route { topic: None, agent: None, kept }
             }
             Target::Conversation(_) => {
                 let why = "only an act of a conversation can be addressed to it".to_owned();
@@ -244,7 +240,9 @@ impl Partition {
         Ok(())
     }
 
-    fn keep(&mut self, ticket: Ticket, admitted: &Admitted, decided: Decided, plan: &mut Plan) {
+    fn keep(&mut self, ticket: Ticket, mut admitted: Admitted, decided: Decided, plan: &mut Plan) {
+        let sealed = admitted.sealed.take();
+        let admitted = &admitted;
         let Decided { route, step, recipients, decision } = decided;
         let control = &admitted.control;
         let step = step.zip(control.conversation).map(|(allowed, id)| allowed.into_step(id));
@@ -257,6 +255,7 @@ impl Partition {
             sender: Some(control.source),
             outcome: Outcome::Accepted(accepted),
             body: Body::Message(Arc::clone(&admitted.envelope)),
+            sealed,
         };
         let header = self.commit(draft, Some(&Gist::of_admitted(admitted)), plan);
         self.note_request(admitted, &route, plan.at);
@@ -382,7 +381,8 @@ impl Partition {
             put_notices(&step.notices, &mut numbering, &mut puts);
             let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
             let outcome = Outcome::Fired { step, puts };
-            let draft = Draft { logs: numbering.finish(), sender: None, outcome, body: Body::Empty };
+            let draft =
+                Draft { logs: numbering.finish(), sender: None, outcome, body: Body::Empty, sealed: None };
             self.commit(draft, None, plan);
             for agent in woken {
                 self.serve_waiting(&agent, plan);
@@ -418,6 +418,19 @@ impl Partition {
         self.commit(draft, None, plan);
         plan.effects.push(Effect::Reject(ticket, refused.rejection));
     }
+}
+
+/// Whether a message is kept, if it is taken in: its destination says so, or its sender asks for it.
+pub(crate) fn is_kept(control: &ControlAttributes, topics: &Topics) -> bool {
+    match &control.to.target {
+        Target::Topic(topic) => topics.is_pinned(topic),
+        Target::Agent(_) => asks_to_be_kept(control),
+        Target::Inbox(_) | Target::Conversation(_) => true,
+    }
+}
+
+fn asks_to_be_kept(control: &ControlAttributes) -> bool {
+    control.is_act() || control.ack_level >= Some(AckLevel::Edge) || control.not_before.is_some()
 }
 
 fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) -> Vec<AgentId> {

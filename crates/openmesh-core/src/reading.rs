@@ -241,6 +241,7 @@ mod tests {
             directory: Arc::new(directory),
             topics: Arc::default(),
             shelves: Arc::default(),
+            sealing: crate::record::Sealing::new([0; 32]),
             tokens: Arc::default(),
         }
     }

@@ -6,10 +6,13 @@
 mod outcome;
 mod recollection;
 mod render;
+mod sealing;
 
 pub use outcome::{Accepted, Custody, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
+pub(crate) use sealing::encoded;
+pub use sealing::{SealedBody, Sealing};
 
 use minicbor::{Decode, Encode};
 use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
@@ -75,21 +78,6 @@ pub enum Body {
     /// The owner's signature over the header's claim.
     #[n(4)]
     Claim(#[n(0)] openmesh_message::Signature),
-}
-
-impl Body {
-    /// About how many bytes it takes encoded, and seldom more.
-    pub(crate) fn bytes_about(&self) -> usize {
-        const SHORT: usize = 64;
-        match self {
-            Self::Message(envelope) => {
-                // Names and values bear a length each; a batch proof has a path.
-                envelope.attributes.bytes() + envelope.payload.len() + 512
-            }
-            Self::Text(text) => text.len() + SHORT,
-            _ => SHORT,
-        }
-    }
 }
 
 /// What is kept of a refused message.

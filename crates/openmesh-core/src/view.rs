@@ -2,6 +2,7 @@
 
 use crate::directory::topics::{Shelves, Topics};
 use crate::directory::{Directory, Tokens};
+use crate::record::Sealing;
 use openmesh_message::{AgentId, Authority, DomainId};
 use openmesh_policy::{Policy, Standing};
 use openmesh_schema::Catalog;
@@ -24,6 +25,8 @@ pub struct View {
     pub tokens: Arc<Tokens>,
     /// What is there of each kept topic, as of when the view was published.
     pub shelves: Arc<Shelves>,
+    /// Seals what will be kept.
+    pub sealing: Sealing,
 }
 
 impl View {

@@ -68,7 +68,7 @@ impl Journeys {
                 (*ticket, What::Message(Some((&admitted.control.to.target).into())))
             }
             Input::Refused { ticket, .. } => (*ticket, What::Message(None)),
-            Input::Command { ticket, command } => (*ticket, What::Command(command.into())),
+            Input::Command { ticket, command } => (*ticket, What::Command((&**command).into())),
             _ => return None,
         };
         let trace = self.tracing.listened_to().and_then(|tracer| follow(tracer, input));

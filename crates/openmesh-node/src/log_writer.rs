@@ -1,7 +1,7 @@
 //! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
 
 use crate::metering::LogMeters;
-use openmesh_core::Plan;
+use openmesh_core::{Plan, Sealed};
 use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes, failpoint};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ pub(crate) const HEADROOM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What the log is asked to do.
 enum Job {
-    Keep(Arc<Vec<Plan>>),
+    Keep(Vec<EncodedRecord>),
     NoteQuiet,
 }
 
@@ -42,7 +42,8 @@ pub(crate) struct WriterGone(pub(crate) Option<Fault>);
 pub(crate) struct LogWriter {
     jobs: mpsc::Sender<Job>,
     results: mpsc::Receiver<Result<Kept, Fault>>,
-    under_way: Option<Arc<Vec<Plan>>>,
+    /// Plans whose records the log has, without them.
+    under_way: Option<Vec<Plan>>,
     snapshots: SnapshotFolder,
     reader: LogReader,
     quiet_marker_due: bool,
@@ -100,11 +101,11 @@ impl LogWriter {
     }
 
     /// Hands over plans to keep; one batch at a time.
-    pub(crate) fn submit(&mut self, plans: Vec<Plan>) -> Result<(), WriterGone> {
-        let plans = Arc::new(plans);
-        self.under_way = Some(Arc::clone(&plans));
+    pub(crate) fn submit(&mut self, mut plans: Vec<Plan>) -> Result<(), WriterGone> {
+        let records = take_records(&mut plans);
+        self.under_way = Some(plans);
         // The queue holds two jobs: a batch, and a quiet marker sent before it.
-        self.jobs.try_send(Job::Keep(plans)).map_err(|_| WriterGone(None))
+        self.jobs.try_send(Job::Keep(records)).map_err(|_| WriterGone(None))
     }
 
     /// Waits for the batch under way; cancel-safe.
@@ -121,7 +122,7 @@ impl LogWriter {
 
     /// Plans that the log never confirmed.
     pub(crate) fn unconfirmed(&mut self) -> Vec<Plan> {
-        self.under_way.take().map(Arc::unwrap_or_clone).unwrap_or_default()
+        self.under_way.take().unwrap_or_default()
     }
 
     /// Where snapshots of the state are written.
@@ -146,12 +147,7 @@ fn serve(
     let meters = LogMeters::new();
     while let Some(job) = jobs.blocking_recv() {
         let result = match job {
-            Job::Keep(plans) => {
-                let kept = keep(&mut log, &plans, &meters);
-                // The owner has them to itself again when it hears.
-                drop(plans);
-                kept
-            }
+            Job::Keep(records) => keep(&mut log, &records, &meters),
             Job::NoteQuiet => match log.write_quiet_marker() {
                 Ok(_) => {
                     look_for_room(&mut log, full);
@@ -174,11 +170,10 @@ fn look_for_room(log: &mut EmbeddedLog, full: &AtomicBool) {
     full.store(no_room, Ordering::Release);
 }
 
-fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<Kept, Fault> {
-    let records = encode(plans);
+fn keep(log: &mut EmbeddedLog, records: &[EncodedRecord], meters: &LogMeters) -> Result<Kept, Fault> {
     let bytes = records.iter().map(|record| (record.header.len() + record.body.len()) as u64).sum();
     log.reserve(batch_bytes(records.len(), bytes))?;
-    log.append(&records)?;
+    log.append(records)?;
     let begun = Instant::now();
     log.sync()?;
     failpoint::reached("receipt.synced");
@@ -187,14 +182,10 @@ fn keep(log: &mut EmbeddedLog, plans: &[Plan], meters: &LogMeters) -> Result<Kep
     Ok(Kept { head_seq: log.next_seq().saturating_sub(1), synced_in })
 }
 
-/// The records of plans, as the log takes them.
-pub(crate) fn encode(plans: &[Plan]) -> Vec<EncodedRecord> {
-    let sealed = plans.iter().flat_map(|plan| &plan.records);
-    let encoded = sealed.map(|record| EncodedRecord {
-        position: record.position,
-        header: record.header.clone(),
-        salt: record.salt,
-        body: record.body.clone(),
-    });
+/// Takes the records out of plans, as the log takes them.
+pub(crate) fn take_records(plans: &mut [Plan]) -> Vec<EncodedRecord> {
+    let sealed = plans.iter_mut().flat_map(|plan| std::mem::take(&mut plan.records));
+    let encoded =
+        sealed.map(|Sealed { position, header, salt, body }| EncodedRecord { position, header, salt, body });
     encoded.collect()
 }

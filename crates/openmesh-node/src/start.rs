@@ -230,7 +230,7 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     if opened.unclean || opened.head.is_none() || opened.next_seq != partition.next_seq() {
         partition.skip_to(opened.next_seq);
         let plan = partition.begin_epoch(log.epoch(), &identity.node, opened.head_chain, now());
-        keep_now(&mut log, &plan)?;
+        keep_now(&mut log, plan)?;
     }
     Ok(Recovered { partition, limits, log, records, snapshot_seq, findings })
 }
@@ -253,8 +253,8 @@ fn describe(opened: &Opened) -> Vec<String> {
 }
 
 /// Keeps a plan before the node serves anybody.
-fn keep_now(log: &mut EmbeddedLog, plan: &Plan) -> Result<()> {
-    let records = crate::log_writer::encode(std::slice::from_ref(plan));
+fn keep_now(log: &mut EmbeddedLog, mut plan: Plan) -> Result<()> {
+    let records = crate::log_writer::take_records(std::slice::from_mut(&mut plan));
     log.append(&records)?;
     log.sync()?;
     Ok(())
@@ -271,9 +271,9 @@ fn prepare(
     let Recovered { mut partition, limits, mut log, records, mut snapshot_seq, .. } = recovered;
     let home = Authority::Domain(identity.domain());
     let (policy, text) = read_policy(&folder.policy(), home)?;
-    keep_now(&mut log, &partition.handle(Input::PolicyLoaded { policy: policy.clone(), text }, now()))?;
+    keep_now(&mut log, partition.handle(Input::PolicyLoaded { policy: policy.clone(), text }, now()))?;
     for pattern in &config.pin {
-        keep_now(&mut log, &partition.pin(pattern.clone(), now()))?;
+        keep_now(&mut log, partition.pin(pattern.clone(), now()))?;
     }
     if records >= config.snapshot_records {
         // Also where a node never runs long enough to make one beside its work, starts stay short.

@@ -220,7 +220,7 @@ impl Node {
         if self.queue.len() >= QUEUE_MAX {
             return Err(Rejection::Busy);
         }
-        self.queue.push_back(Input::Command { ticket, command });
+        self.queue.push_back(Input::Command { ticket, command: Box::new(command) });
         Ok(())
     }
 

@@ -206,7 +206,7 @@ impl Stage {
 
     fn give(&mut self, name: &str, command: Command) -> Vec<String> {
         let ticket = Ticket { connection: self.agents[name].connection.unwrap(), tag: 0 };
-        self.handle(Input::Command { ticket, command })
+        self.handle(Input::Command { ticket, command: Box::new(command) })
     }
 
     fn handle(&mut self, input: Input) -> Vec<String> {

@@ -10,14 +10,18 @@ use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Sends and commands of one connection that may be unanswered at a time.
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
 /// Messages of a batch admitted before other connections have their turn.
 const ADMITTED_AT_ONCE: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// A connection without a frame for so long holds no room for one.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,8 @@ struct Connection {
     in_flight: Arc<Semaphore>,
     decoder: FrameDecoder,
     roots: VerifiedRoots,
+    /// The body of the frame being read.
+    frame: Vec<u8>,
 }
 
 /// Both directions of a connection.
@@ -93,8 +99,17 @@ where
         let roots = VerifiedRoots::default();
         let entrance = mesh.entrance();
         let held = mesh.clone();
-        let mut connection =
-            Connection { id, agent, mesh: held, entrance, outbox, in_flight, decoder, roots };
+        let mut connection = Connection {
+            id,
+            agent,
+            mesh: held,
+            entrance,
+            outbox,
+            in_flight,
+            decoder,
+            roots,
+            frame: Vec::new(),
+        };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
             _ = &mut writer => {
@@ -128,21 +143,30 @@ impl Connection {
     }
 
     async fn read_frame<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) -> Result<(), Ended> {
+        self.rest(half).await;
         let mut header = [0; 4];
         half.read_exact(&mut header).await?;
-        let mut body = vec![0; body_length(header)?];
-        half.read_exact(&mut body).await?;
-        match self.decoder.decode_client(&body)? {
+        self.frame.resize(body_length(header)?, 0);
+        half.read_exact(&mut self.frame).await?;
+        match self.decoder.decode_client(&self.frame)? {
             ClientFrame::Send(messages) => self.send(messages).await,
             ClientFrame::Command(tag, command) => {
                 self.hold(1).await?;
                 let ticket = self.ticket(tag);
-                self.submit(vec![Input::Command { ticket, command }]).await
+                self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await
             }
             ClientFrame::Ping(number) => {
                 let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
                 Ok(())
             }
+        }
+    }
+
+    /// Lets go of the room for frames when none comes for a while: there may be many idle connections.
+    async fn rest<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) {
+        let is_waiting = half.buffer().is_empty() && self.frame.capacity() > 0;
+        if is_waiting && timeout(IDLE_AFTER, half.fill_buf()).await.is_err() {
+            self.frame = Vec::new();
         }
     }
 

@@ -15,7 +15,8 @@ pub(super) fn outsider(
     let Input::Command { ticket, command } = input else {
         return None;
     };
-    let (Command::Ack { token, .. } | Command::Nack { token, .. } | Command::Extend { token, .. }) = command
+    let (Command::Ack { token, .. } | Command::Nack { token, .. } | Command::Extend { token, .. }) =
+        &**command
     else {
         return None;
     };

@@ -56,7 +56,7 @@ impl Listening {
     pub(crate) fn subject(&self, input: &Input) -> Subject {
         match input {
             Input::Disconnected { connection } => Subject::Leaves(*connection),
-            Input::Command { ticket, command } => match command {
+            Input::Command { ticket, command } => match &**command {
                 Command::Subscribe { subscription, pattern, start } => {
                     Subject::Begins(*ticket, *subscription, pattern.clone(), *start)
                 }

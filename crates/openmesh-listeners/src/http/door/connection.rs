@@ -97,7 +97,7 @@ impl Line {
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
         let awaited = self.expect()?;
         let ticket = Ticket { connection: self.id, tag: awaited.tag };
-        self.submit(vec![Input::Command { ticket, command }]).await?;
+        self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await?;
         match awaited.end().await? {
             Outgoing::Reply(_, Ok(reply)) => Ok(reply),
             Outgoing::Reply(_, Err(problem)) => Err(problem.into()),

@@ -80,8 +80,8 @@ impl Stage {
 
     fn take(&mut self, input: Input) -> Plan {
         self.now = self.now.plus_ms(7);
-        let plan = self.partition.handle(input, self.now);
-        let records = crate::log_writer::encode(std::slice::from_ref(&plan));
+        let mut plan = self.partition.handle(input, self.now);
+        let records = crate::log_writer::take_records(std::slice::from_mut(&mut plan));
         self.log.append(&records).unwrap();
         self.log.sync().unwrap();
         plan
@@ -89,7 +89,7 @@ impl Stage {
 
     fn command(&mut self, agent: usize, command: Command) {
         let ticket = Ticket { connection: ConnectionId(agent as u64), tag: 0 };
-        self.take(Input::Command { ticket, command });
+        self.take(Input::Command { ticket, command: Box::new(command) });
     }
 
     /// What looks random but is the same each time: mail, topics, refusals, leases.

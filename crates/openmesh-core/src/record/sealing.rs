@@ -1,0 +1,87 @@
+//! Makes a body ready to be kept: its bytes, a salt that blinds them, and the commitment of a header to both.
+//!
+//! A message's body is sealed where the message is admitted, so that the owner of the partition has less to do.
+
+use super::{Body, commitment};
+use minicbor::Encode;
+use openmesh_message::{Digest, Envelope, Position};
+use std::fmt;
+use std::sync::Arc;
+
+/// What an encoded body has besides its texts and payload, at most: lengths, and the path of a batch proof.
+const MESSAGE_OVERHEAD_BYTES: usize = 512;
+/// Bodies that are neither messages nor texts are smaller.
+const SHORT_BODY_BYTES: usize = 64;
+
+/// Draws salts from a secret of this run.
+#[derive(Clone)]
+pub struct Sealing {
+    seed: [u8; 32],
+}
+
+/// A body that is ready to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBody {
+    /// Blinds the commitment.
+    pub salt: [u8; 16],
+    /// The encoded [`Body`].
+    pub bytes: Vec<u8>,
+    /// What a header says of both.
+    pub commitment: Digest,
+}
+
+impl Sealing {
+    /// Salts from a secret that is drawn for each run.
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self { seed }
+    }
+
+    /// Seals a message, which is kept at most once, and so has a salt of its own.
+    pub(crate) fn seal_message(&self, envelope: &Arc<Envelope>, digest: &Digest) -> SealedBody {
+        let salt = self.salt("openmesh message salt v1", digest.as_bytes());
+        seal(salt, &Body::Message(Arc::clone(envelope)))
+    }
+
+    /// Seals what is kept at a position.
+    pub(crate) fn seal(&self, position: &Position, body: &Body) -> SealedBody {
+        let position = encoded(position, SHORT_BODY_BYTES);
+        seal(self.salt("openmesh salt v1", &position), body)
+    }
+
+    fn salt(&self, context: &str, of: &[u8]) -> [u8; 16] {
+        let digest = Digest::of_parts(context, &[&self.seed, of]);
+        let mut salt = [0; 16];
+        salt.copy_from_slice(digest.as_bytes().split_at(16).0);
+        salt
+    }
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealing")
+    }
+}
+
+fn seal(salt: [u8; 16], body: &Body) -> SealedBody {
+    let bytes = encoded(body, bytes_about(body));
+    SealedBody { salt, commitment: commitment(&salt, &bytes), bytes }
+}
+
+/// About how many bytes a body takes encoded, and seldom more.
+fn bytes_about(body: &Body) -> usize {
+    match body {
+        Body::Message(envelope) => {
+            envelope.attributes.bytes() + envelope.payload.len() + MESSAGE_OVERHEAD_BYTES
+        }
+        Body::Text(text) => text.len() + SHORT_BODY_BYTES,
+        _ => SHORT_BODY_BYTES,
+    }
+}
+
+/// Encodes what takes about so many bytes, so that its room seldom grows.
+pub(crate) fn encoded(value: &impl Encode<()>, bytes_about: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bytes_about);
+    // Writing to memory cannot fail.
+    let _ = minicbor::encode(value, &mut bytes);
+    bytes
+}
