@@ -14,6 +14,10 @@ use std::time::Instant;
 
 /// How much the thread gives way to the others of the node (`nice`).
 const NICE: i32 = 19;
+/// While the log grows, the thread works one part in so many of the time.
+const LOADED_PARTS: u32 = 4;
+/// Records read before it looks whether the log has grown.
+const RECORDS_AT_ONCE: u32 = 2_048;
 
 /// Makes snapshots now and then.
 pub(crate) struct Snapshots {
@@ -68,6 +72,33 @@ impl Drop for Snapshots {
     }
 }
 
+/// Leaves most of the cores to what comes in, while something does.
+struct Pace<'a> {
+    log: &'a LogReader,
+    records: u32,
+    worked_since: Instant,
+    head_seq: u64,
+}
+
+impl<'a> Pace<'a> {
+    fn new(log: &'a LogReader) -> Self {
+        Self { log, records: 0, worked_since: Instant::now(), head_seq: log.head_seq() }
+    }
+
+    /// Called for each record; now and then it rests.
+    fn keep(&mut self) {
+        self.records += 1;
+        if self.records < RECORDS_AT_ONCE {
+            return;
+        }
+        let head_seq = self.log.head_seq();
+        if head_seq > self.head_seq {
+            std::thread::sleep(self.worked_since.elapsed() * (LOADED_PARTS - 1));
+        }
+        *self = Self { log: self.log, records: 0, worked_since: Instant::now(), head_seq };
+    }
+}
+
 impl Source {
     fn make_one(&self, stop: &AtomicBool) {
         // Where it cannot be lowered, it is as it was.
@@ -86,7 +117,9 @@ impl Source {
             Some(last) => (Partition::restore(config, policy, &last.state)?, last.position.seq),
             None => (Partition::new(config, policy), 0),
         };
+        let mut pace = Pace::new(&self.log);
         for stored in self.log.records(through_seq + 1) {
+            pace.keep();
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }

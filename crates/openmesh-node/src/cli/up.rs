@@ -78,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<TopicPattern>,
     /// Records between two snapshots of the state; fewer make a restart read less.
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     snapshot_records: u64,
     /// Go on in a folder that was copied, moved or put back from elsewhere, under an epoch far above what the other can
     /// have come to. Only where the other never runs again.

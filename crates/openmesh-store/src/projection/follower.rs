@@ -14,8 +14,11 @@ const BATCH: PageLimit = PageLimit { records: 8_192, bytes: 8 * 1024 * 1024 };
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
 /// Between two looks at whether to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How much the thread gives way to those that keep and deliver (`nice`): the log answers what the index lacks.
+/// How much the thread gives way to those that keep and deliver (`nice`).
 const NICE: i32 = 19;
+/// While the log grows, the thread works one part in so many of the time: what comes in needs the cores, and the log
+/// answers what the index lacks.
+const LOADED_PARTS: u32 = 8;
 /// After a fault that may pass.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
@@ -58,12 +61,14 @@ impl Follower {
             if self.log.wait_past(covered.seq, LOOK_INTERVAL) <= covered.seq {
                 continue;
             }
-            let began = Instant::now();
+            let (began, head) = (Instant::now(), self.log.head_seq());
             let is_full = self.add_batch(&mut connection, &mut covered)?;
             self.shared.covered_seq.store(covered.seq, Ordering::Release);
-            if !is_full {
-                self.rest(BATCH_INTERVAL.saturating_sub(began.elapsed()));
-            }
+            let took = began.elapsed();
+            let is_loaded = self.log.head_seq() > head;
+            let due = if is_loaded { took * (LOADED_PARTS - 1) } else { Duration::ZERO };
+            let gathering = if is_full { Duration::ZERO } else { BATCH_INTERVAL.saturating_sub(took) };
+            self.rest(due.max(gathering));
         }
         database::close(&self.shared.folder, connection)
     }
