@@ -115,7 +115,12 @@ pub(crate) async fn run(
     listening.spawn(metering.keep_up(folder.log()));
     ready(&said);
     tracing::info!(domain = %identity.domain(), address = %said.listening, records = said.recovered, "ready");
-    let ended = event_loop.run(&mut events).await;
+    // On the runtime's own threads: whom it wakes, and who wakes it, is then seldom on another one.
+    let owner = tokio::spawn(async move {
+        let ended = event_loop.run(&mut events).await;
+        (event_loop, ended)
+    });
+    let (event_loop, ended) = owner.await.context("the owner of the partition has panicked")?;
     let _ = std::fs::remove_file(folder.endpoint());
     listening.abort_all();
     tracing::info!("no longer listening");
