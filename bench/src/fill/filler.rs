@@ -81,7 +81,7 @@ impl Filler {
         at: Timestamp,
     ) -> Result<Option<u64>> {
         let ticket = Ticket { connection, tag: 1 };
-        let effects = self.handle(Input::Command { ticket, command }, at)?;
+        let effects = self.handle(Input::Command { ticket, command: Box::new(command) }, at)?;
         for effect in effects {
             match effect {
                 Effect::Reply(_, Ok(Reply::Leased(_))) => bail!("there was nothing to lease"),

@@ -131,7 +131,7 @@ impl Stage {
     fn command(&mut self, index: u8, command: Command) {
         if let Some(connection) = &self.connections[usize::from(index)] {
             let ticket = Ticket { connection: connection.id, tag: 0 };
-            self.handle(Input::Command { ticket, command });
+            self.handle(Input::Command { ticket, command: Box::new(command) });
         }
     }
 

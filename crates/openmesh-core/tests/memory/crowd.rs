@@ -80,7 +80,7 @@ impl Crowd {
         let logs = if puts.len() == 1 { logs.collect() } else { Vec::new() };
         let (authenticity, rule) = (Authenticity::Signed, "rule".to_owned());
         let accepted = Accepted { authenticity, rule, step: None, puts };
-        self.keep(Outcome::Accepted(accepted), Body::Message(envelope), logs);
+        self.keep(Outcome::Accepted(accepted), Body::Message(std::sync::Arc::new(envelope)), logs);
     }
 
     /// The first message of an inbox is done.
@@ -105,7 +105,7 @@ impl Crowd {
         let connection = ConnectionId(1);
         self.partition.handle(Input::Connected { connection, agent, receives: false }, self.now);
         let ticket = Ticket { connection, tag: 1 };
-        self.partition.handle(Input::Command { ticket, command }, self.now).effects
+        self.partition.handle(Input::Command { ticket, command: Box::new(command) }, self.now).effects
     }
 
     /// Leases from an inbox; how many messages.
