@@ -119,7 +119,7 @@ fn encode(
     let position = Position { partition: PartitionId(0), epoch: 1, seq };
     let transit = Transit::default();
     let envelope = Envelope { attributes, payload: payload.to_vec().into(), proof: Some(proof), transit };
-    let (salt, body) = ([7; 16], minicbor::to_vec(Body::Message(envelope))?);
+    let (salt, body) = ([7; 16], minicbor::to_vec(Body::Message(envelope.into()))?);
     let rule = "allow-all".to_owned();
     let accepted = Accepted { authenticity: Authenticity::Signed, rule, step: None, puts };
     let header = Header {

@@ -223,7 +223,7 @@ mod tests {
             policy_version: Digest::ZERO,
             commitment: Digest::ZERO,
         };
-        Record { header, body: Body::Message(envelope) }
+        Record { header, body: Body::Message(envelope.into()) }
     }
 
     #[test]
