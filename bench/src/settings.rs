@@ -69,13 +69,13 @@ impl Settings {
         }
         Self {
             rounds: rounds.unwrap_or(2),
-            publish_ms: 300,
-            warm_up_ms: 100,
+            publish_ms: 200,
+            warm_up_ms: 50,
             wakes: 100,
             backlog: 20_000,
             backlog_rounds: 1,
             idle_inboxes: 20_000,
-            idle_seconds: 3,
+            idle_seconds: 2,
             idle_consumers: 500,
             idle_connections: 1_000,
             history: 50_000,

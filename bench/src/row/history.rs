@@ -15,6 +15,8 @@ const DAYS: i64 = 10;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Disk that a record takes in all: the node's log and index, and the peers' copies.
 const RECORD_BYTES: u64 = 2_500;
+/// Disk that is left to others.
+const DISK_LEFT_BYTES: u64 = 6 << 30;
 
 /// A node's folder with a long log, its node stopped.
 pub(crate) struct History {
@@ -48,7 +50,7 @@ pub(crate) fn of<'a>(stage: &'a Stage, row: &mut Row) -> Result<&'a History> {
 fn make(stage: &Stage) -> Result<History> {
     let folder = stage.folder(FOLDER)?;
     let space = rustix::fs::statvfs(&folder)?;
-    let room = space.f_bavail * space.f_frsize / RECORD_BYTES;
+    let room = (space.f_bavail * space.f_frsize).saturating_sub(DISK_LEFT_BYTES) / RECORD_BYTES;
     let messages = stage.settings.history.min(room);
     let mut node = Node::start(&stage.openmesh, &folder, &[])?;
     let domain = node.domain;
