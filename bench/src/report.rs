@@ -8,7 +8,7 @@ pub(crate) use table::print;
 
 use crate::machine::Machine;
 use crate::settings::Settings;
-use crate::statistics::Spread;
+use crate::statistics::{Spread, whole};
 use anyhow::Result;
 use serde::Serialize;
 use std::path::Path;
@@ -98,7 +98,7 @@ impl Row {
         reached: Option<Spread>,
     ) {
         let met = reached.map(|spread| spread.median <= limit);
-        let aim = format!("≤ {}{unit}", crate::statistics::short(limit));
+        let aim = format!("≤ {}{unit}", limit_text(limit));
         self.aims.push(Aim { what: what.into(), aim, reached, met });
     }
 
@@ -111,7 +111,7 @@ impl Row {
         reached: Option<Spread>,
     ) {
         let met = reached.map(|spread| spread.median >= limit);
-        let aim = format!("≥ {}{unit}", crate::statistics::short(limit));
+        let aim = format!("≥ {}{unit}", limit_text(limit));
         self.aims.push(Aim { what: what.into(), aim, reached, met });
     }
 
@@ -119,6 +119,11 @@ impl Row {
     pub(crate) fn printed(&mut self, what: impl Into<String>, reached: Option<Spread>) {
         self.aims.push(Aim { what: what.into(), aim: "printed".to_owned(), reached, met: None });
     }
+}
+
+/// An aim as people write it: 1.5, 150, 500,000.
+fn limit_text(limit: f64) -> String {
+    if limit >= 1_000.0 { whole(limit as u64) } else { limit.to_string() }
 }
 
 impl Report {

@@ -81,7 +81,7 @@ impl Settings {
             history: 50_000,
             tail: 20_000,
             crashes: 1,
-            questions: 50,
+            questions: 20,
             ..full
         }
     }

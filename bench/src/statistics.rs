@@ -62,6 +62,16 @@ pub(crate) fn short(value: f64) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), ""), |(whole, rest)| (whole, rest));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let grouped = grouped(digits);
+    if rest.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}.{rest}") }
+}
+
+/// A count, with thousands set apart.
+pub(crate) fn whole(count: u64) -> String {
+    grouped(&count.to_string())
+}
+
+fn grouped(digits: &str) -> String {
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -69,12 +79,12 @@ pub(crate) fn short(value: f64) -> String {
         }
         grouped.push(digit);
     }
-    if rest.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}.{rest}") }
+    grouped
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Spread, percentile, short};
+    use super::{Spread, percentile, short, whole};
 
     #[test]
     fn medians_of_odd_and_even_counts_lie_in_the_middle() {
@@ -107,5 +117,6 @@ mod tests {
         assert_eq!(short(12.34), "12.3");
         assert_eq!(short(0.123), "0.12");
         assert_eq!(short(0.0), "0");
+        assert_eq!((whole(1), whole(1_000), whole(999)), ("1".into(), "1,000".into(), "999".into()));
     }
 }

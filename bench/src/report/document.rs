@@ -12,6 +12,7 @@ const PAGE: &str = "benchmarks.md";
 const CHART: &str = "benchmarks.svg";
 
 pub(super) fn write(report: &Report, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
     let page = folder.join(PAGE);
     std::fs::write(&page, text(report)?)?;
     std::fs::write(folder.join(CHART), super::chart::draw(report))?;

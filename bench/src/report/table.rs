@@ -1,7 +1,6 @@
 //! The report on a terminal.
 
 use super::{Aim, Figure, Report, Row};
-use crate::statistics::short;
 
 /// Prints the whole report.
 pub(crate) fn print(report: &Report) {
@@ -15,6 +14,7 @@ pub(crate) fn print(report: &Report) {
     for row in &report.rows {
         print_row(row);
     }
+    println!("\n{}", tally(&report.rows));
 }
 
 fn print_row(row: &Row) {
@@ -91,5 +91,5 @@ fn print_aligned(rows: &[Vec<String>]) {
 pub(super) fn tally(rows: &[Row]) -> String {
     let met: Vec<bool> = rows.iter().flat_map(|row| row.aims.iter().filter_map(|aim| aim.met)).collect();
     let reached = met.iter().filter(|met| **met).count();
-    format!("{} of {} aims met", short(reached as f64), short(met.len() as f64))
+    format!("{reached} of {} aims met", met.len())
 }

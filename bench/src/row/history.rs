@@ -4,6 +4,7 @@ use crate::fill::{Corpus, Filled};
 use crate::report::Row;
 use crate::run::Stage;
 use crate::server::Node;
+use crate::statistics::whole;
 use anyhow::{Context, Result};
 use openmesh_message::DomainId;
 use std::path::PathBuf;
@@ -39,10 +40,14 @@ pub(crate) fn of<'a>(stage: &'a Stage, row: &mut Row) -> Result<&'a History> {
     row.how.push(format!(
         "a log of {} messages of 200 agents to 1,000 topics, 250 B each, signed in batches of 16, one in 10,000 begins a \
          conversation; spread over {DAYS} days",
-        history.messages
+        whole(history.messages)
     ));
     if history.messages < asked {
-        row.not_run.push(format!("{asked} messages: the disk has room for {} only", history.messages));
+        row.not_run.push(format!(
+            "{} messages: the disk has room for {} only",
+            whole(asked),
+            whole(history.messages)
+        ));
     }
     Ok(history)
 }

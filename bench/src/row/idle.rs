@@ -6,7 +6,7 @@ use crate::idle::Held;
 use crate::report::Row;
 use crate::run::Stage;
 use crate::server::{Node, SyncInterval};
-use crate::statistics::Spread;
+use crate::statistics::{Spread, whole};
 use anyhow::Result;
 
 const OPENMESH: &str = "OpenMesh";
@@ -24,12 +24,12 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
         format!(
             "inboxes: up to {} agents, each of which had one message and acknowledged it; resident memory of a node that was \
              started on that log, less that of one whose agents never had mail and whose log remembers as many ids",
-            settings.idle_inboxes
+            whole(settings.idle_inboxes)
         ),
-        format!("JetStream: {} durable pull consumers of one stream", settings.idle_consumers),
+        format!("JetStream: {} durable pull consumers of one stream", whole(settings.idle_consumers as u64)),
         format!(
             "connections: {}, greeted and then silent; resident memory of the server",
-            settings.idle_connections
+            whole(settings.idle_connections as u64)
         ),
     ];
     inboxes(stage, &mut row)?;
@@ -47,10 +47,14 @@ fn inboxes(stage: &Stage, row: &mut Row) -> Result<()> {
     let (with, count) = resting_bytes(stage, "inboxes", asked)?;
     if count < asked {
         let limit = stage.settings.idle_seconds;
-        row.not_run.push(format!("{asked} inboxes: in {limit} s {count} were made, and measured"));
+        row.not_run.push(format!(
+            "{} inboxes: in {limit} s {} were made, and measured",
+            whole(asked),
+            whole(count)
+        ));
     }
     let (without, _) = resting_bytes(stage, "agents", count)?;
-    row.how.push(format!("agents with an inbox: {count}"));
+    row.how.push(format!("agents with an inbox: {}", whole(count)));
     let name = "their agents, and the ids of as many messages";
     row.add(name, OPENMESH, vec![(EACH, vec![without / count as f64])]);
     row.add(INBOXES, OPENMESH, vec![(EACH, vec![(with - without) / count as f64])]);

@@ -6,7 +6,7 @@ use crate::process::Process;
 use crate::report::Row;
 use crate::run::Stage;
 use crate::server::{Nats, Node, SyncInterval};
-use crate::statistics::Spread;
+use crate::statistics::{Spread, whole};
 use anyhow::Result;
 
 const OPENMESH: &str = "OpenMesh";
@@ -38,11 +38,11 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
     row.how = vec![
         format!(
             "512 B; {} messages put one at a time for an agent that waits; the raw loop writes and syncs as many bytes",
-            stage.settings.wakes
+            whole(stage.settings.wakes as u64)
         ),
         format!(
             "backlog of {} messages, taken in batches of up to 256, four at a time; OpenMesh: each lease and its acknowledgement synced",
-            stage.settings.backlog
+            whole(stage.settings.backlog as u64)
         ),
         "JetStream: durable pull consumer, explicit acknowledgements; the backlog at its default, unsynced"
             .to_owned(),

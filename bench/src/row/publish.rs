@@ -5,7 +5,7 @@ use crate::report::Row;
 use crate::run::Stage;
 use crate::server::{Nats, Node, SyncInterval};
 use crate::settings::IN_FLIGHT;
-use crate::statistics::{Spread, short};
+use crate::statistics::{Spread, whole};
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -130,7 +130,7 @@ fn add(row: &mut Row, in_flight: usize, played: &BTreeMap<&str, Vec<Played>>) {
 }
 
 fn setting(in_flight: usize) -> String {
-    format!("{} in flight", short(in_flight as f64))
+    format!("{} in flight", whole(in_flight as u64))
 }
 
 /// The aims of performance row P2.
