@@ -10,7 +10,7 @@ mod topics;
 use crate::admit::destination;
 use crate::input::Ticket;
 use crate::partition::{Partition, Waiting};
-use crate::plan::{Begin, Effect, Plan, Question};
+use crate::plan::{Begin, Effect, Plan, Question, Taken};
 use crate::reading::conversation_row;
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
@@ -108,6 +108,10 @@ impl Partition {
             Command::SetTopic { topic, pinned, retention, expected_version, token } => {
                 self.decide_plain(caller, Action::Administer, token.as_deref())?;
                 self.set_topics(caller, &topic, (pinned, retention, expected_version), plan)
+            }
+            Command::Erase { message, reason, token } => {
+                self.decide_plain(caller, Action::Administer, token.as_deref())?;
+                self.find_to_erase(caller, message, reason, plan)
             }
             Command::ListTopics => self.list_topics(caller),
             Command::GetTopic { topic, after, topics_max } => {
@@ -224,7 +228,8 @@ impl Partition {
         let long_ago = Timestamp::from_millis(i64::MAX);
         match self.state.dedup.look_up(&caller.agent, id, message, long_ago) {
             crate::dedup::Lookup::Again(seq) => {
-                plan.effects.push(Effect::FetchReceipt(caller.ticket, seq));
+                let taken = Taken { seq, digest: *message };
+                plan.effects.push(Effect::FetchReceipt(caller.ticket, taken));
                 Ok(None)
             }
             _ => Ok(Some(Reply::Receipt(None))),

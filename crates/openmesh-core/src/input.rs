@@ -1,8 +1,9 @@
 //! Everything that can happen to a partition.
 
 use crate::admit::{Admitted, Refused};
-use openmesh_message::AgentId;
+use crate::record::Checkpoint;
 use openmesh_message::frame::Command;
+use openmesh_message::{AgentId, Position, Signature};
 use openmesh_policy::Policy;
 
 /// The number of a connection, never used twice while the node runs.
@@ -62,6 +63,29 @@ pub enum Input {
         policy: Policy,
         /// Its text.
         text: String,
+    },
+    /// A checkpoint was written; the signature is the node's claim.
+    Checkpoint {
+        /// What it covers.
+        checkpoint: Checkpoint,
+        /// See [`Checkpoint::sign`].
+        claim: Signature,
+    },
+    /// An administrator has the bodies of records erased, which were found to have one.
+    Erase {
+        /// Where the reply goes.
+        ticket: Ticket,
+        /// The administrator.
+        agent: AgentId,
+        /// The records.
+        positions: Vec<Position>,
+        /// Why.
+        reason: String,
+    },
+    /// Bodies that were to be erased are gone from the log.
+    BodiesErased {
+        /// The records.
+        seqs: Vec<u64>,
     },
     /// Time passed.
     Tick,

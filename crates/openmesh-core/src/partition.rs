@@ -8,6 +8,7 @@
 //!    `recover(record)` for each record after it. Recovery applies outcomes and never decides.
 
 pub mod planted;
+pub(crate) mod upkeep;
 
 use self::planted::Planted;
 use crate::deadlines::{Deadlines, Owner};
@@ -243,6 +244,11 @@ impl Partition {
             Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
             Input::Command { ticket, command } => self.take_command(ticket, *command, &mut plan),
             Input::PolicyLoaded { policy, text } => self.change_policy(policy, text, &mut plan),
+            Input::Checkpoint { checkpoint, claim } => self.note_checkpoint(checkpoint, claim, &mut plan),
+            Input::Erase { ticket, agent, positions, reason } => {
+                self.erase((ticket, agent), positions, reason, &mut plan);
+            }
+            Input::BodiesErased { seqs } => self.note_erased(&seqs, &mut plan),
             Input::Tick => self.tick(&mut plan),
         }
         plan
@@ -366,7 +372,11 @@ impl Partition {
             self.set_conversation_deadline(step.conversation);
         }
         let puts = record.puts().iter().map(|put| put.agent);
-        for agent in puts.chain(record.inbox_changed()) {
+        let ended = match &record.header.outcome {
+            Outcome::Erased(erasure) => erasure.ended.as_slice(),
+            _ => &[],
+        };
+        for agent in puts.chain(record.inbox_changed()).chain(ended.iter().map(|(agent, _)| *agent)) {
             self.set_inbox_deadline(agent);
         }
     }

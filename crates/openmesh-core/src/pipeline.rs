@@ -6,7 +6,7 @@ use crate::dedup::Lookup;
 use crate::directory::topics::Topics;
 use crate::input::Ticket;
 use crate::partition::{Draft, Numbering, Partition};
-use crate::plan::{Deliver, Effect, Plan};
+use crate::plan::{Deliver, Effect, Plan, Taken};
 use crate::planted::{self, Planted};
 use crate::reading::may_receive;
 use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
@@ -44,7 +44,10 @@ impl Partition {
         let control = &admitted.control;
         match self.state.dedup.look_up(&control.source, &control.id, &admitted.digest, control.time) {
             Lookup::Fresh => {}
-            Lookup::Again(seq) => return plan.effects.push(Effect::AcceptAgain(ticket, seq)),
+            Lookup::Again(seq) => {
+                let taken = Taken { seq, digest: admitted.digest };
+                return plan.effects.push(Effect::AcceptAgain(ticket, taken));
+            }
             Lookup::Conflict => {
                 return self.refuse_admitted(ticket, &admitted, Rejection::IdConflict, plan);
             }

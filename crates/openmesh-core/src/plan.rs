@@ -4,7 +4,7 @@ use crate::input::{ConnectionId, Ticket};
 use crate::record::Put;
 use crate::rejection::Rejection;
 use openmesh_message::frame::{HeldState, LogFilter, Reply};
-use openmesh_message::{AgentId, Envelope, Position, Priority, Receipt, Timestamp, TopicPattern};
+use openmesh_message::{AgentId, Digest, Envelope, Position, Priority, Receipt, Timestamp, TopicPattern};
 use std::sync::Arc;
 
 /// What is to be done: keep the records, then let the effects happen.
@@ -44,9 +44,9 @@ pub enum Effect {
     /// A send was taken in: sign the receipt and hand it over.
     Accept(Ticket, Receipt),
     /// The same message was taken in before: make its receipt from the record kept then.
-    AcceptAgain(Ticket, u64),
+    AcceptAgain(Ticket, Taken),
     /// An earlier send's receipt was asked for: make it from the record kept then.
-    FetchReceipt(Ticket, u64),
+    FetchReceipt(Ticket, Taken),
     /// A send was handed over and keeps no receipt.
     Pass(Ticket),
     /// A send was refused.
@@ -95,6 +95,17 @@ pub enum Effect {
         /// What is asked.
         question: Box<Question>,
     },
+    /// Find the messages whose bodies are to be erased, and hand them to the partition.
+    Erase {
+        /// Where a refusal goes.
+        ticket: Ticket,
+        /// The administrator.
+        agent: AgentId,
+        /// A message's id, or its record's position or number.
+        message: String,
+        /// Why.
+        reason: String,
+    },
     /// Read the policy file again, and hand the policy to the partition.
     ReloadPolicy(Ticket),
     /// The view that admission reads has changed.
@@ -106,6 +117,15 @@ impl Effect {
     pub const fn reads_topics(&self) -> bool {
         matches!(self, Self::CatchUp { .. } | Self::Query { .. })
     }
+}
+
+/// A message that was taken in before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The record that holds it, or held it.
+    pub seq: u64,
+    /// Its digest; the record has none once its body is erased.
+    pub digest: Digest,
 }
 
 /// A question about the log, its arguments checked.

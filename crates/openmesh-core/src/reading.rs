@@ -79,6 +79,7 @@ impl Audience {
             | Outcome::Settled { .. }
             | Outcome::TokenIssued { .. }
             | Outcome::TokenRevoked { .. }
+            | Outcome::Erased(_)
             | Outcome::Recalled { .. } => Self::Parties,
             Outcome::Registered { .. }
             | Outcome::KeylessRegistered { .. }
@@ -87,6 +88,8 @@ impl Audience {
             | Outcome::TopicsConfigured { .. }
             | Outcome::TopicsSet { .. }
             | Outcome::PolicyChanged { .. }
+            | Outcome::Checkpoint(_)
+            | Outcome::ErasureDone { .. }
             | Outcome::EpochBegun { .. } => Self::Domain,
         }
     }
@@ -97,8 +100,9 @@ impl Audience {
     pub(crate) fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
             "refused" | "fired" | "leased" | "extended" | "settled" | "recalled" | "token"
-            | "token_revoked" => Self::Parties,
-            "registered" | "schema" | "protocol" | "topics" | "policy" | "epoch" => Self::Domain,
+            | "token_revoked" | "erased" => Self::Parties,
+            "registered" | "schema" | "protocol" | "topics" | "policy" | "epoch" | "checkpoint"
+            | "erasure_done" => Self::Domain,
             _ => return None,
         })
     }
@@ -112,8 +116,12 @@ pub(crate) fn parties(record: &Record) -> impl Iterator<Item = &AgentId> {
         | Outcome::Recalled { agent, .. } => Some(agent),
         _ => None,
     };
+    let ended = match &record.header.outcome {
+        Outcome::Erased(erasure) => erasure.ended.as_slice(),
+        _ => &[],
+    };
     let puts = record.puts().iter().map(|put| &put.agent);
-    record.header.sender.iter().chain(puts).chain(about)
+    record.header.sender.iter().chain(puts).chain(about).chain(ended.iter().map(|(agent, _)| agent))
 }
 
 /// Whether an agent may read a record at `now`: it took part in it, or it went to a topic that still hands it out, and
@@ -126,6 +134,9 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record, now: Timestamp) 
     let Outcome::Accepted(Accepted { authenticity, .. }) = &record.header.outcome else {
         return audience == Audience::Parties || allows(view, &plain_read(view, reader));
     };
+    if record.is_erased() {
+        return may_read_header(view, reader, record, now);
+    }
     let control = record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
     control.is_some_and(|control| match &control.to.target {
         Target::Topic(topic) => {
@@ -133,6 +144,15 @@ pub fn may_read(view: &View, reader: &AgentId, record: &Record, now: Timestamp) 
         }
         _ => may_read_again(view, reader, &control, *authenticity),
     })
+}
+
+/// The same for a message whose body was erased: its topic stands in the header.
+fn may_read_header(view: &View, reader: &AgentId, record: &Record, now: Timestamp) -> bool {
+    match record.topic().map(str::parse::<TopicPath>) {
+        Some(Ok(topic)) => is_handed_out(view, &topic, record, now) && may_ask_for(view, reader, topic),
+        Some(Err(_)) => false,
+        None => allows(view, &plain_read(view, reader)),
+    }
 }
 
 /// Whether an agent may ask the log for the messages of a topic at all: as it would be let subscribe to it.

@@ -8,7 +8,7 @@ mod recollection;
 mod render;
 mod sealing;
 
-pub use outcome::{Accepted, Custody, Outcome, Put, Settlement, Step};
+pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
 pub(crate) use sealing::encoded;
@@ -19,7 +19,7 @@ use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, T
 use std::sync::Arc;
 
 /// The version of the record format this crate writes; it refuses newer ones.
-pub const RECORD_VERSION: u16 = 2;
+pub const RECORD_VERSION: u16 = 3;
 const COMMITMENT_CONTEXT: &str = "openmesh record body v1";
 
 /// One entry of the physical log.
@@ -78,6 +78,9 @@ pub enum Body {
     /// The owner's signature over the header's claim.
     #[n(4)]
     Claim(#[n(0)] openmesh_message::Signature),
+    /// Erased: how a record without its body is held in memory. It stands in no log.
+    #[n(5)]
+    Erased,
 }
 
 /// What is kept of a refused message.
@@ -146,6 +149,16 @@ impl Record {
         }
         let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
         Ok(Self { header, body: minicbor::decode(body).map_err(malformed)? })
+    }
+
+    /// Decodes a record whose body was erased.
+    pub fn decode_erased(header: &[u8]) -> Result<Self, RecordError> {
+        Ok(Self { header: decode_header(header)?, body: Body::Erased })
+    }
+
+    /// Whether its body was erased.
+    pub const fn is_erased(&self) -> bool {
+        matches!(self.body, Body::Erased)
     }
 
     /// The message, where the record holds one.

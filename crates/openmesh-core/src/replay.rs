@@ -16,6 +16,8 @@ pub struct Replay<'a> {
     directory: &'a Directory,
     state: Option<ConversationState>,
     steps: u64,
+    /// Steps that rest on what is not in the log any more.
+    undecided: u64,
 }
 
 /// Where a replay differs from the log.
@@ -31,12 +33,18 @@ pub struct Divergence {
 impl<'a> Replay<'a> {
     /// A replay of a conversation; the directory says whose a name is, and which keys the node keeps for whom.
     pub const fn new(conversation: ConversationId, catalog: &'a Catalog, directory: &'a Directory) -> Self {
-        Self { conversation, catalog, directory, state: None, steps: 0 }
+        Self { conversation, catalog, directory, state: None, steps: 0, undecided: 0 }
     }
 
     /// How many steps were decided again and agreed.
     pub const fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// How many steps could not be decided again: from the first whose message was erased, or all of a conversation whose
+    /// beginning was let go.
+    pub const fn undecided(&self) -> u64 {
+        self.undecided
     }
 
     /// The state after the steps so far.
@@ -49,6 +57,12 @@ impl<'a> Replay<'a> {
         let Some(step) = record.step().filter(|step| step.conversation == self.conversation) else {
             return Ok(());
         };
+        let begins =
+            record.header.logs.iter().any(|log| log.seq == 1 && log.log.0.starts_with("conversation/"));
+        if self.undecided > 0 || record.is_erased() || (self.state.is_none() && !begins) {
+            self.undecided += 1;
+            return Ok(());
+        }
         let differs = |what: String| Divergence { seq: record.header.position.seq, what };
         let protocol = self.catalog.protocol(&step.protocol).map(Arc::clone);
         let protocol =

@@ -13,6 +13,7 @@ use crate::dedup::{Dedup, Remembered};
 use crate::directory::topics::{Shelved, Shelves, Topics};
 use crate::directory::{Directory, Tokens};
 use crate::inbox::{Entry, EntryState, Inbox, bytes_in_reply_at_most};
+use crate::partition::upkeep::LogUpkeep;
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
 use openmesh_message::{
@@ -50,6 +51,8 @@ pub struct State {
     #[serde(skip)]
     pub(crate) inboxes: BTreeMap<AgentId, Inbox>,
     pub(crate) tokens: Arc<Tokens>,
+    #[serde(default)]
+    pub(crate) upkeep: Arc<LogUpkeep>,
 }
 
 /// A schema or protocol that was published.
@@ -87,6 +90,7 @@ impl Default for State {
             conversations: Conversations::default(),
             inboxes: BTreeMap::new(),
             tokens: Arc::default(),
+            upkeep: Arc::default(),
         }
     }
 }
@@ -124,6 +128,11 @@ impl State {
     /// How many message ids are remembered of each sender, to recognise repeats.
     pub fn remembered_ids(&self) -> impl Iterator<Item = (&AgentId, usize)> {
         self.dedup.counts()
+    }
+
+    /// What is to be done to the log, and was.
+    pub const fn upkeep(&self) -> &Arc<LogUpkeep> {
+        &self.upkeep
     }
 
     /// The last record applied.
@@ -169,11 +178,11 @@ impl State {
         self.note_numbers(record);
         let at = record.header.at;
         match &record.header.outcome {
-            Outcome::Accepted(_) => {
-                if let Some(gist) = gist {
-                    self.apply_message(record, gist, catalog, bounds);
-                }
-            }
+            Outcome::Accepted(_) => match gist {
+                Some(gist) => self.apply_message(record, gist, catalog, bounds),
+                None if record.is_erased() => self.apply_erased(record, catalog),
+                None => {}
+            },
             Outcome::Fired { step, .. } => {
                 self.conversations.apply(step, None, catalog);
                 self.put_all(record, None);
@@ -189,6 +198,15 @@ impl State {
             }
             Outcome::Recalled { agent, number } => {
                 self.inboxes.entry(*agent).or_default().recall(*number);
+            }
+            Outcome::Erased(erasure) => {
+                for (agent, number) in &erasure.ended {
+                    self.inboxes.entry(*agent).or_default().recall(*number);
+                }
+                Arc::make_mut(&mut self.upkeep).note(record);
+            }
+            Outcome::Checkpoint(_) | Outcome::ErasureDone { .. } => {
+                Arc::make_mut(&mut self.upkeep).note(record);
             }
             Outcome::PolicyChanged { version } => self.policy_version = *version,
             Outcome::Refused { .. } | Outcome::EpochBegun { .. } => {}
@@ -206,6 +224,21 @@ impl State {
         }
         self.put_all(record, Some(gist));
         self.shelve(record, gist);
+    }
+
+    /// What the header alone says of a message whose body was erased. Only a log that lost every checkpoint is read so far
+    /// back: what the body said of repeats, urgency and time is then not known.
+    fn apply_erased(&mut self, record: &Record, catalog: &Catalog) {
+        if let Some(step) = record.step() {
+            self.conversations.apply(step, None, catalog);
+        }
+        self.put_all(record, None);
+        let topic = record.topic().and_then(|topic| topic.parse().ok());
+        if let (Some(topic), Some(in_topic)) = (topic, record.header.logs.first()) {
+            let retention = self.topics.of(&topic).map(|(_, setting)| setting.retention).unwrap_or_default();
+            let shelved = Shelved { number: in_topic.seq, bytes: 0, at: record.header.at };
+            Arc::make_mut(&mut self.shelves).put(&topic, shelved, &retention);
+        }
     }
 
     /// Counts a message of a pinned topic.

@@ -1,6 +1,7 @@
 //! What a node is told: where it keeps things, where it listens, which rules it follows.
 
 use crate::tls::TlsChoice;
+use crate::upkeep::Keeping;
 use anyhow::{Context, Result};
 use openmesh_adapter::trace::Tracing;
 use openmesh_message::{Authority, TopicPattern};
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
     /// Records between two snapshots of the state.
     pub(crate) snapshot_records: u64,
+    /// How much of the log is kept.
+    pub(crate) keeping: Keeping,
     /// Messages an inbox holds.
     pub(crate) inbox_messages_max: u64,
     /// Messages of one sender that an inbox holds.

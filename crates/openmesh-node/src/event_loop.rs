@@ -7,6 +7,7 @@ use crate::journey::Journeys;
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
 use crate::snapshots::Snapshots;
+use crate::upkeep::Upkeep;
 use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::Timestamp;
@@ -57,6 +58,8 @@ pub(crate) struct EventLoop {
     pub(crate) plans_at_once: usize,
     /// Makes snapshots of the state.
     pub(crate) snapshots: Snapshots,
+    /// Keeps the log as large as it is to be.
+    pub(crate) upkeep: Upkeep,
 }
 
 impl EventLoop {
@@ -213,6 +216,7 @@ impl EventLoop {
         failpoint::reached("receipt.performed");
         self.performer.note_head(commit.head_seq);
         self.snapshots.note_head(commit.head_seq);
+        self.upkeep.note(self.partition.state().upkeep());
         submitted
     }
 

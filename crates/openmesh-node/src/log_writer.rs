@@ -1,8 +1,11 @@
 //! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
 
 use crate::metering::LogMeters;
+use anyhow::Context;
 use openmesh_core::{Plan, Sealed};
-use openmesh_store::{EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, batch_bytes, failpoint};
+use openmesh_store::{
+    EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, Upkeep, batch_bytes, failpoint,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,10 +15,29 @@ use tokio::sync::mpsc;
 /// Room that is reserved before anything is planned: more than what may wait for one sync.
 pub(crate) const HEADROOM_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Jobs that wait for the log's thread.
+const JOBS_MAX: usize = 4;
+
 /// What the log is asked to do.
 enum Job {
     Keep(Vec<EncodedRecord>),
     NoteQuiet,
+    Seal(std::sync::mpsc::SyncSender<Result<(), Fault>>),
+}
+
+/// Has the log begin another segment, from another thread.
+#[derive(Clone)]
+pub(crate) struct Sealer(mpsc::WeakSender<Job>);
+
+impl Sealer {
+    /// Waits until what is kept so far stands in sealed segments. One at a time.
+    pub(crate) fn seal(&self, at_most: Duration) -> anyhow::Result<()> {
+        let jobs = self.0.upgrade().context("the log is closed")?;
+        let (done, waits) = std::sync::mpsc::sync_channel(1);
+        jobs.try_send(Job::Seal(done)).ok().context("the log is busy or closed")?;
+        drop(jobs);
+        Ok(waits.recv_timeout(at_most)??)
+    }
 }
 
 /// Plans whose records are synced.
@@ -45,6 +67,7 @@ pub(crate) struct LogWriter {
     /// Plans whose records the log has, without them.
     under_way: Option<Vec<Plan>>,
     snapshots: SnapshotFolder,
+    files: Upkeep,
     reader: LogReader,
     quiet_marker_due: bool,
     full: Arc<AtomicBool>,
@@ -54,9 +77,9 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// Starts the thread.
     pub(crate) fn start(log: EmbeddedLog) -> std::io::Result<Self> {
-        let (jobs, job_queue) = mpsc::channel(2);
+        let (jobs, job_queue) = mpsc::channel(JOBS_MAX);
         let (result_sender, results) = mpsc::channel(2);
-        let (snapshots, reader) = (log.snapshots(), log.reader());
+        let (snapshots, files, reader) = (log.snapshots(), log.upkeep(), log.reader());
         let full = Arc::new(AtomicBool::new(false));
         let is_full = Arc::clone(&full);
         let thread = std::thread::Builder::new()
@@ -67,6 +90,7 @@ impl LogWriter {
             results,
             under_way: None,
             snapshots,
+            files,
             reader,
             quiet_marker_due: false,
             full,
@@ -104,7 +128,7 @@ impl LogWriter {
     pub(crate) fn submit(&mut self, mut plans: Vec<Plan>) -> Result<(), WriterGone> {
         let records = take_records(&mut plans);
         self.under_way = Some(plans);
-        // The queue holds two jobs: a batch, and a quiet marker sent before it.
+        // The queue has room for a batch, a quiet marker sent before it, and a wish for another segment.
         self.jobs.try_send(Job::Keep(records)).map_err(|_| WriterGone(None))
     }
 
@@ -123,6 +147,16 @@ impl LogWriter {
     /// Plans that the log never confirmed.
     pub(crate) fn unconfirmed(&mut self) -> Vec<Plan> {
         self.under_way.take().unwrap_or_default()
+    }
+
+    /// Has another segment begun from another thread.
+    pub(crate) fn sealer(&self) -> Sealer {
+        Sealer(self.jobs.downgrade())
+    }
+
+    /// What is done to the log's files beside the log.
+    pub(crate) fn files(&self) -> Upkeep {
+        self.files.clone()
     }
 
     /// Where snapshots of the state are written.
@@ -155,6 +189,11 @@ fn serve(
                 }
                 Err(fault) => Err(fault),
             },
+            Job::Seal(done) => {
+                // A log that stopped says so with the next batch.
+                let _ = done.try_send(log.seal().map(drop));
+                continue;
+            }
         };
         look_for_room(&mut log, full);
         let failed = result.is_err();

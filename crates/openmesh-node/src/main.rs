@@ -14,7 +14,9 @@ mod perform;
 mod recovery;
 mod snapshots;
 mod start;
+mod stored;
 mod tls;
+mod upkeep;
 
 /// Messages make many small, short-lived objects on several threads.
 #[global_allocator]

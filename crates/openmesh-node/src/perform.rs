@@ -12,8 +12,8 @@ use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, Projection};
-use querying::Querying;
 pub(crate) use querying::index;
+use querying::{Querying, Wish};
 use reading::Reading;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -133,6 +133,7 @@ impl Performer {
                 Effect::Reply(ticket, _)
                 | Effect::Lease { ticket, .. }
                 | Effect::Peek { ticket, .. }
+                | Effect::Erase { ticket, .. }
                 | Effect::FetchReceipt(ticket, _) => {
                     let problem =
                         Problem::new("outcome.unknown", "the node cannot say whether this was kept");
@@ -162,11 +163,11 @@ impl Performer {
     /// Effects that read the log or a file: each answers from a task of its own.
     fn perform_later(&mut self, effect: Effect) {
         match effect {
-            Effect::AcceptAgain(ticket, seq) => self.answer(ticket, |channel, reading| {
-                reading.accept_again(ticket, seq, channel.outbox());
+            Effect::AcceptAgain(ticket, taken) => self.answer(ticket, |channel, reading| {
+                reading.accept_again(ticket, taken, channel.outbox());
             }),
-            Effect::FetchReceipt(ticket, seq) => self.answer(ticket, |channel, reading| {
-                reading.fetch_receipt(ticket, seq, channel.outbox());
+            Effect::FetchReceipt(ticket, taken) => self.answer(ticket, |channel, reading| {
+                reading.fetch_receipt(ticket, taken, channel.outbox());
             }),
             Effect::Lease { ticket, token, items } => self.answer(ticket, |channel, reading| {
                 count_leased(items.len());
@@ -178,6 +179,12 @@ impl Performer {
             Effect::Query { ticket, question } => {
                 if let Some(channel) = self.channels.get(&ticket.connection) {
                     self.querying.answer(ticket, *question, channel.asking(), channel.outbox());
+                }
+            }
+            Effect::Erase { ticket, agent, message, reason } => {
+                if let Some(channel) = self.channels.get(&ticket.connection) {
+                    let wish = Wish { ticket, agent, message, reason };
+                    self.querying.erase(wish, channel.outbox());
                 }
             }
             Effect::CatchUp { connection, subscription, agent, pattern, begin } => {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use openmesh_core::Partition;
-use openmesh_core::record::Recollection;
+use openmesh_core::record::{Recollection, Record};
 use openmesh_store::{Fault, LogReader, StoredRecord};
 use std::time::Instant;
 
@@ -13,6 +13,8 @@ pub(crate) struct TakenBack {
     pub(crate) records: u64,
     /// Records that corruption took, in words.
     pub(crate) lost: Vec<String>,
+    /// Whether bodies were missing on the way: only headers said what came of them, and no snapshot is made across them.
+    pub(crate) has_gaps: bool,
 }
 
 /// Applies every record from one on.
@@ -20,7 +22,9 @@ pub(crate) fn take_back(log: &LogReader, from_seq: u64, partition: &mut Partitio
     let (begun, mut taken) = (Instant::now(), TakenBack::default());
     log.read_ahead(from_seq, recollect, |item| match item {
         Ok(recollection) => {
-            partition.recollect(&recollection?);
+            let recollection = recollection?;
+            partition.recollect(&recollection);
+            taken.has_gaps |= recollection.is_erased();
             taken.records += 1;
             Ok(())
         }
@@ -37,6 +41,10 @@ pub(crate) fn take_back(log: &LogReader, from_seq: u64, partition: &mut Partitio
 
 /// Reads a stored record for recovery.
 pub(crate) fn recollect(stored: StoredRecord) -> Result<Recollection<'static>> {
-    let recollection = Recollection::decode(&stored.header, &stored.salt, &stored.body);
+    let recollection = if stored.is_erased {
+        Record::decode_erased(&stored.header).map(Recollection::from)
+    } else {
+        Recollection::decode(&stored.header, &stored.salt, &stored.body)
+    };
     recollection.with_context(|| format!("record {}", stored.position))
 }

@@ -3,7 +3,7 @@
 
 use crate::metering::note_snapshot;
 use crate::recovery::recollect;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use openmesh_core::{Config as PartitionConfig, Partition};
 use openmesh_policy::Policy;
 use openmesh_store::{LogReader, SnapshotFolder};
@@ -112,22 +112,33 @@ impl Source {
     }
 
     fn write(&self, stop: &AtomicBool) -> Result<()> {
+        let Some(partition) = self.catch_up(stop)? else { return Ok(()) };
+        if let Some(head) = partition.state().head() {
+            self.folder.write(head, &partition.snapshot()?)?;
+        }
+        Ok(())
+    }
+
+    /// The state after everything that is synced; `None` if told to stop.
+    pub(crate) fn catch_up(&self, stop: &AtomicBool) -> Result<Option<Partition>> {
         let (config, policy) = (self.config.clone(), self.policy.clone());
         let (mut partition, through_seq) = match self.folder.newest()? {
             Some(last) => (Partition::restore(config, policy, &last.state)?, last.position.seq),
             None => (Partition::new(config, policy), 0),
         };
-        let mut pace = Pace::new(&self.log);
-        for stored in self.log.records(through_seq + 1) {
+        let (mut next_seq, mut pace) = (through_seq + 1, Pace::new(&self.log));
+        for stored in self.log.records(next_seq) {
             pace.keep();
             if stop.load(Ordering::Relaxed) {
-                return Ok(());
+                return Ok(None);
             }
-            partition.recollect(&recollect(stored?)?);
+            let stored = stored?;
+            // Whoever began with an earlier snapshot must not step over what went meanwhile: the next attempt begins later.
+            next_seq += 1;
+            ensure!(stored.position.seq + 1 == next_seq, "records were let go while they were read");
+            ensure!(!stored.is_erased, "record {} was erased while it was to be read", stored.position);
+            partition.recollect(&recollect(stored)?);
         }
-        if let Some(head) = partition.state().head() {
-            self.folder.write(head, &partition.snapshot()?)?;
-        }
-        Ok(())
+        Ok(Some(partition))
     }
 }

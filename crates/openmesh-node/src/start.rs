@@ -10,6 +10,7 @@ use crate::perform::{self, Kept, Performer};
 use crate::recovery::{TakenBack, take_back};
 use crate::snapshots::{Snapshots, Source};
 use crate::tls::NodeTls;
+use crate::upkeep::{Upkeep, Work};
 use anyhow::{Context, Result};
 use openmesh_adapter::{Event, MeshHandle, channel, now};
 use openmesh_core::{Config as PartitionConfig, Input, Partition, Plan};
@@ -72,6 +73,8 @@ struct Recovered {
     log: EmbeddedLog,
     records: u64,
     snapshot_seq: u64,
+    /// Whether bodies were missing on the way: only headers said what came of them, and no snapshot is made across them.
+    has_gaps: bool,
     findings: Vec<String>,
 }
 
@@ -227,7 +230,7 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     };
     let (mut partition, snapshot_seq) = restore(limits.clone(), policy, &opened)?;
     let mut findings = describe(&opened);
-    let TakenBack { records, lost } = take_back(&log.reader(), snapshot_seq + 1, &mut partition)?;
+    let TakenBack { records, lost, has_gaps } = take_back(&log.reader(), snapshot_seq + 1, &mut partition)?;
     findings.extend(lost);
     for agent in partition.unusable_keys() {
         tracing::error!(%agent, "custodian.key is not the one this agent's key was made with: restore it");
@@ -237,7 +240,7 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
         let plan = partition.begin_epoch(log.epoch(), &identity.node, opened.head_chain, now());
         keep_now(&mut log, plan)?;
     }
-    Ok(Recovered { partition, limits, log, records, snapshot_seq, findings })
+    Ok(Recovered { partition, limits, log, records, snapshot_seq, has_gaps, findings })
 }
 
 fn restore(config: PartitionConfig, policy: Policy, opened: &Opened) -> Result<(Partition, u64)> {
@@ -273,14 +276,14 @@ fn prepare(
     identity: &Identity,
     mesh: MeshHandle,
 ) -> Result<EventLoop> {
-    let Recovered { mut partition, limits, mut log, records, mut snapshot_seq, .. } = recovered;
+    let Recovered { mut partition, limits, mut log, records, mut snapshot_seq, has_gaps, .. } = recovered;
     let home = Authority::Domain(identity.domain());
     let (policy, text) = read_policy(&folder.policy(), home)?;
     keep_now(&mut log, partition.handle(Input::PolicyLoaded { policy: policy.clone(), text }, now()))?;
     for pattern in &config.pin {
         keep_now(&mut log, partition.pin(pattern.clone(), now()))?;
     }
-    if records >= config.snapshot_records {
+    if records >= config.snapshot_records || has_gaps {
         // Also where a node never runs long enough to make one beside its work, starts stay short.
         snapshot_seq = write_snapshot(&log, &partition)?;
     }
@@ -290,6 +293,18 @@ fn prepare(
         perform::index(&folder.projection(), writer.reader()).context("cannot start the index's thread")?;
     let kept = Kept { log: writer.reader(), index: Arc::new(index) };
     let source = Source { log: writer.reader(), folder: writer.snapshots(), config: limits, policy };
+    let work = Work {
+        source: source.clone(),
+        files: writer.files(),
+        sealer: writer.sealer(),
+        mesh: mesh.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        index: Arc::clone(&kept.index),
+        node: Arc::clone(&identity.node),
+        keeping: config.keeping,
+    };
+    let upkeep =
+        Upkeep::start(work, partition.state().upkeep()).context("cannot start the upkeep's thread")?;
     let snapshots = Snapshots::new(source, config.snapshot_records.max(1), snapshot_seq);
     let performer = Performer::new(Arc::clone(&identity.node), mesh, kept, folder.policy());
     Ok(EventLoop {
@@ -301,12 +316,15 @@ fn prepare(
         waiting_bytes: 0,
         plans_at_once: PLANS_AT_ONCE_MIN,
         snapshots,
+        upkeep,
     })
 }
 
 /// Writes a snapshot and closes the log, so that the next start reads little.
 fn close(event_loop: EventLoop) -> Result<()> {
-    let EventLoop { partition, writer, .. } = event_loop;
+    let EventLoop { partition, writer, upkeep, snapshots, .. } = event_loop;
+    // Nothing changes the log's files any more.
+    drop((upkeep, snapshots));
     let Some(log) = writer.stop() else { return Ok(()) };
     failpoint::reached("close.before-snapshot");
     write_snapshot(&log, &partition)?;

@@ -9,12 +9,14 @@ mod lock;
 mod published;
 mod reader;
 mod recovery;
+mod rewrite;
 mod room;
 mod segment;
 mod snapshot;
 mod start;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verify;
 mod walker;
 mod write;
@@ -32,8 +34,10 @@ pub(crate) mod bytes {
 
 pub use frame::RECORD_BYTES_MAX;
 pub use reader::{LogReader, Page, PageLimit, ReadOnlyReport, Records, open_read_only};
+pub use rewrite::{Rewritten, Unwanted};
 pub use snapshot::SnapshotFolder;
 pub use start::Opened;
+pub use upkeep::{SegmentSummary, Upkeep};
 pub use verify::{Commitment, Finding, Flaw, VerifyOptions, VerifyReport, verify};
 
 use crate::failpoint;
@@ -193,6 +197,24 @@ impl EmbeddedLog {
     /// The same for another thread.
     pub fn snapshots(&self) -> SnapshotFolder {
         self.snapshots.clone()
+    }
+
+    /// What is done to the log from another thread.
+    pub fn upkeep(&self) -> Upkeep {
+        let (published, snapshots) = (Arc::clone(&self.published), self.snapshots());
+        Upkeep::new(self.folder.clone(), self.disk.clone(), published, snapshots)
+    }
+
+    /// Goes on in another segment, so that the one with the records so far can be rewritten or let go; `false` if there
+    /// are none in it. Errors: `Full` and `Io` (nothing has changed), `SyncFailed` and `WriteFailed` (the log has stopped).
+    pub fn seal(&mut self) -> Result<bool, Fault> {
+        self.check_running()?;
+        if self.active.header.first_seq == self.next_seq {
+            return Ok(false);
+        }
+        self.room.wait_for(self.spare_bytes(MARKER_ROOM_BYTES))?;
+        self.next_segment()?;
+        Ok(true)
     }
 
     /// Syncs everything and marks the log as cleanly closed: the next open keeps the epoch. Errors: as `append` and

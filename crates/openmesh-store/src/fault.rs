@@ -126,6 +126,28 @@ pub enum Fault {
         /// The limit.
         bytes_max: u64,
     },
+    /// The log does not begin with its first record, and what came before is lost: nothing whole says what it led to.
+    /// Nothing was changed; a retry helps once such a file is there again.
+    #[error(
+        "the log in {} begins with record {first_seq}, and no whole checkpoint or snapshot says what came before: put back \
+         the newest checkpoint-….state of this log from a backup, or restore the backup",
+        folder.display()
+    )]
+    NoState {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The first record that is there.
+        first_seq: u64,
+    },
+    /// Records were to be let go or rewritten that no durable checkpoint covers. Nothing was changed; a retry helps after
+    /// a checkpoint.
+    #[error("records up to {seq} are not covered: the newest checkpoint ends at {covered_seq}")]
+    NotCovered {
+        /// The last of the records.
+        seq: u64,
+        /// What the newest checkpoint covers.
+        covered_seq: u64,
+    },
     /// A snapshot was to cover a position that is not synced. Nothing was written; a retry helps after a sync.
     #[error("a snapshot at seq {seq} is ahead of the synced head {head_seq}")]
     SnapshotAhead {
@@ -144,7 +166,15 @@ impl Fault {
 
     /// True when the same call may succeed later without a change by the caller.
     pub fn retry_helps(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Full { .. } | Self::Io { .. } | Self::SnapshotAhead { .. })
+        matches!(
+            self,
+            Self::Locked { .. }
+                | Self::Full { .. }
+                | Self::Io { .. }
+                | Self::SnapshotAhead { .. }
+                | Self::NotCovered { .. }
+                | Self::NoState { .. }
+        )
     }
 
     pub(crate) fn io(doing: &'static str, path: &Path, error: &io::Error) -> Self {

@@ -12,12 +12,12 @@ mod report;
 
 pub use embedded::{
     Commitment, EmbeddedLog, FIRST_SEQ, Finding, Flaw, LogConfig, LogReader, Opened, Page, PageLimit,
-    RECORD_BYTES_MAX, ReadOnlyReport, Records, SnapshotFolder, VerifyOptions, VerifyReport, batch_bytes,
-    open_read_only, verify,
+    RECORD_BYTES_MAX, ReadOnlyReport, Records, Rewritten, SegmentSummary, SnapshotFolder, Unwanted, Upkeep,
+    VerifyOptions, VerifyReport, batch_bytes, open_read_only, verify,
 };
 pub use fault::{Cause, Fault};
 pub use projection::{
     Candidates, Entry, Found, Projection, ProjectionFault, Read, Sought, TimeRange, Topics,
 };
-pub use record::{EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};
+pub use record::{Checkpoint, EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};
 pub use report::{BadSnapshot, CorruptRange, DroppedRange, RecoveryReport};

@@ -16,9 +16,10 @@ use crate::embedded::LogReader;
 use crate::record::StoredRecord;
 use follower::Follower;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Readers whose connections are kept open for the next question.
@@ -74,6 +75,8 @@ struct Shared {
     generation: AtomicU64,
     stopping: AtomicBool,
     unfit: AtomicBool,
+    /// Records whose bodies were erased and that are to be indexed by what is left of them.
+    forgetting: Mutex<BTreeSet<u64>>,
     idle: Mutex<Vec<(u64, Connection)>>,
 }
 
@@ -87,6 +90,7 @@ impl Projection {
             generation: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             unfit: AtomicBool::new(false),
+            forgetting: Mutex::default(),
             idle: Mutex::new(Vec::new()),
         });
         let follower = Follower { shared: Arc::clone(&shared), version, log, read };
@@ -98,6 +102,16 @@ impl Projection {
     /// Up to this record the index has all; 0 before it is open.
     pub fn covered_seq(&self) -> u64 {
         self.shared.covered_seq.load(Ordering::Acquire)
+    }
+
+    /// Has these records, whose bodies the log has no more, found by what is left of them alone; soon, not at once.
+    pub fn forget(&self, seqs: &BTreeSet<u64>) {
+        self.shared.forgetting().extend(seqs);
+    }
+
+    /// Whether everything that was to be forgotten is.
+    pub fn has_forgotten(&self) -> bool {
+        self.shared.forgetting().is_empty()
     }
 
     /// Looks for candidates. An index that turns out not to fit is built anew.
@@ -125,6 +139,10 @@ impl Drop for Projection {
 }
 
 impl Shared {
+    fn forgetting(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.forgetting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A connection to the index as it is.
     fn reader(&self) -> Result<(u64, Connection), ProjectionFault> {
         let generation = self.generation.load(Ordering::Acquire);

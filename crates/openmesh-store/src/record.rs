@@ -29,6 +29,8 @@ pub struct StoredRecord {
     pub body: Bytes,
     /// SHA-256 of the previous record's chain value and this header.
     pub chain: Digest,
+    /// Whether salt and body were erased: then both are blank, and the header's commitment cannot be checked.
+    pub is_erased: bool,
 }
 
 /// A snapshot that was found intact.
@@ -40,6 +42,17 @@ pub struct LoadedSnapshot {
     pub chain: Digest,
     /// What the caller wrote.
     pub state: Vec<u8>,
+}
+
+/// A checkpoint that was written: what a record says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last record it covers.
+    pub position: Position,
+    /// The chain value of that record.
+    pub chain: Digest,
+    /// SHA-256 of the state.
+    pub state: Digest,
 }
 
 /// Consecutive seqs, both ends included.

@@ -144,6 +144,13 @@ impl Mesh {
         self.do_command("reload_policy", Command::ReloadPolicy { token }).await
     }
 
+    /// Erases the body of a kept message for good, named by its id or its record's position; what comes of it.
+    pub async fn erase(&self, message: &str, reason: &str, token: Option<&str>) -> Result<Value, SdkError> {
+        let (message, reason) = (message.to_owned(), reason.to_owned());
+        let command = Command::Erase { message, reason, token: token.map(str::to_owned) };
+        self.one_row("erase", command).await
+    }
+
     pub(crate) async fn do_command(&self, step: &'static str, command: Command) -> Result<(), SdkError> {
         match self.ask(step, command).await? {
             Reply::Done => Ok(()),

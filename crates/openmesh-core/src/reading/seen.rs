@@ -32,6 +32,7 @@ pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
             puts.retain(shown);
             narrow(step, reader, got);
         }
+        Outcome::Erased(erasure) if !sent => erasure.ended.retain(|(agent, _)| agent == reader),
         Outcome::PolicyChanged { .. } if !may_administer(view, reader) => seen.body = Body::Empty,
         _ => {}
     }

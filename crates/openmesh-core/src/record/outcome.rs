@@ -184,6 +184,50 @@ pub enum Outcome {
         #[n(1)]
         token: Digest,
     },
+    /// The state was written as a checkpoint; the body holds the owner's signed claim.
+    #[n(40)]
+    Checkpoint(#[n(0)] Checkpoint),
+    /// Bodies are to be erased.
+    #[n(41)]
+    Erased(#[n(0)] Erasure),
+    /// Bodies that were to be erased are gone from the log.
+    #[n(42)]
+    ErasureDone {
+        /// The records.
+        #[n(0)]
+        seqs: Vec<u64>,
+    },
+}
+
+/// What a checkpoint covers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Checkpoint {
+    /// The last record it covers.
+    #[n(0)]
+    pub through: Position,
+    /// The chain value of that record.
+    #[n(1)]
+    pub chain: Digest,
+    /// SHA-256 of the state after it.
+    #[n(2)]
+    pub state: Digest,
+    /// The node that wrote it.
+    #[n(3)]
+    pub owner: AgentId,
+}
+
+/// Which bodies are to be erased, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Erasure {
+    /// The records.
+    #[n(0)]
+    pub positions: Vec<Position>,
+    /// Entries of inboxes that end with it, each an inbox and a number.
+    #[n(1)]
+    pub ended: Vec<(AgentId, u64)>,
+    /// Why.
+    #[n(2)]
+    pub reason: String,
 }
 
 /// A key that the node makes and keeps for an agent.
@@ -282,6 +326,9 @@ impl Outcome {
             Self::TokenIssued { .. } => "token",
             Self::KeylessRegistered { .. } => "registered",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Erased(_) => "erased",
+            Self::ErasureDone { .. } => "erasure_done",
         }
     }
 

@@ -15,6 +15,11 @@ pub struct Recollection<'a> {
 }
 
 impl Recollection<'_> {
+    /// Whether its body was erased: then the header alone says what came of it.
+    pub fn is_erased(&self) -> bool {
+        self.record.is_erased()
+    }
+
     /// Reads a record and checks that its body is the one committed to.
     pub fn decode(header: &[u8], salt: &[u8; 16], body: &[u8]) -> Result<Self, RecordError> {
         if !body.starts_with(&MESSAGE_BEGINS) {

@@ -1,6 +1,6 @@
 //! Records as JSON, for people and queries.
 
-use super::{Accepted, Body, Outcome, Record, Step};
+use super::{Accepted, Body, Checkpoint, Erasure, Outcome, Record, Step};
 use openmesh_message::{Envelope, Grant};
 use serde_json::{Map, Value, json};
 
@@ -32,6 +32,9 @@ pub fn to_json(record: &Record) -> Value {
         }
         Body::Text(text) => {
             row.insert("text".to_owned(), json!(text));
+        }
+        Body::Erased => {
+            row.insert("erased".to_owned(), json!(true));
         }
         Body::Empty | Body::Claim(_) => {}
     }
@@ -94,6 +97,14 @@ fn outcome(outcome: &Outcome) -> Value {
         Outcome::TopicsSet { pattern, pinned, retention } => {
             json!({"pattern": pattern, "pinned": pinned, "retention": retention})
         }
+        Outcome::Checkpoint(Checkpoint { through, chain, state, owner }) => json!({
+            "through": through.to_string(), "chain": chain, "state": state, "owner": owner,
+        }),
+        Outcome::Erased(Erasure { positions, ended, reason }) => json!({
+            "positions": positions.iter().map(ToString::to_string).collect::<Vec<_>>(), "reason": reason,
+            "inboxes": ended.iter().map(|(agent, number)| json!({"agent": agent, "number": number})).collect::<Vec<_>>(),
+        }),
+        Outcome::ErasureDone { seqs } => json!({"seqs": seqs}),
         Outcome::Recalled { agent, number } => json!({"agent": agent, "number": number}),
         Outcome::PolicyChanged { version } => json!({"version": version}),
         Outcome::EpochBegun { owner, previous, previous_chain } => json!({

@@ -99,6 +99,7 @@ impl StoredState {
             conversations: self.conversations,
             inboxes: inboxes.collect(),
             tokens: self.tokens,
+            upkeep: Arc::default(),
         };
         for (name, number) in self.numbers {
             match Logical::of(name) {

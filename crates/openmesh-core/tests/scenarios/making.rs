@@ -235,6 +235,10 @@ fn of_what_is_kept(stage: &Stage, json: &Value, verb: &str) -> Command {
             Command::Recall { recipient, number: number("number"), message: sent.digest(), id }
         }
         "set" => set_topic(json),
+        "erase" => {
+            let token = json.get("token").map(|_| TOKEN.to_owned());
+            Command::Erase { message: word("erase"), reason: word("reason"), token }
+        }
         "topics" => Command::ListTopics,
         "topic" => Command::GetTopic { topic: word("topic"), after: text(json, "after"), topics_max: 10 },
         other => panic!("no such command: {other}"),
@@ -304,6 +308,7 @@ const VERBS: &[&str] = &[
     "receipt",
     "peek",
     "recall",
+    "erase",
     "set",
     "topics",
     "topic",

@@ -3,7 +3,7 @@
 use crate::making::conversation;
 use crate::stage::Stage;
 use openmesh_core::record::{Outcome, Record, to_json};
-use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem, as_seen_by, may_read};
+use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem, Wanted, as_seen_by, may_read};
 use openmesh_message::frame::{HeldState, Reply};
 use openmesh_message::{AgentId, Receipt};
 use openmesh_policy::Authenticity;
@@ -69,8 +69,8 @@ pub(crate) fn seen(stage: &Stage, reader: &str) -> Vec<String> {
 fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Accept(_, receipt) => accepted(stage, receipt),
-        Effect::AcceptAgain(_, seq) => format!("again as {}", position(stage, *seq)),
-        Effect::FetchReceipt(_, seq) => format!("receipt of {}", position(stage, *seq)),
+        Effect::AcceptAgain(_, taken) => format!("again as {}", position(stage, taken.seq)),
+        Effect::FetchReceipt(_, taken) => format!("receipt of {}", position(stage, taken.seq)),
         Effect::Pass(_) => "passed".to_owned(),
         Effect::Reject(_, rejection) | Effect::Reply(_, Err(rejection)) => refused(stage, rejection),
         Effect::Reply(_, Ok(reply)) => replied(reply),
@@ -96,6 +96,7 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         Effect::Query { question, .. } => {
             format!("query after {}, at most {}", question.after_seq, question.records_max)
         }
+        Effect::Erase { message, .. } => format!("find {message} to erase"),
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
         Effect::PublishView | Effect::Unsubscribe(..) => return None,
     })
@@ -171,6 +172,11 @@ fn peeked(stage: &Stage, item: &SeenItem) -> String {
         HeldState::Leased(until) => format!("leased until {}", stage.ms(until)),
     };
     format!("[{} {} {state}]", self::leased(stage, &leased), item.priority.as_str())
+}
+
+/// Why a record is still wanted.
+pub(crate) fn wanted(stage: &Stage, wanted: &Wanted) -> String {
+    named(stage, &wanted.to_string())
 }
 
 fn position(stage: &Stage, seq: u64) -> String {

@@ -8,8 +8,8 @@
 use crate::making::{self, Sent};
 use crate::shown;
 use openmesh_core::admit::{VerifiedRoots, admit};
-use openmesh_core::record::Record;
-use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Ticket};
+use openmesh_core::record::{Body, Record};
+use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, State, Ticket};
 use openmesh_message::frame::Command;
 use openmesh_message::{Authority, Custodian, Digest, DomainId, KeyPair, Timestamp};
 use openmesh_policy::{DEFAULT_CLOSED, Policy};
@@ -86,6 +86,14 @@ impl Stage {
                 let policy = self.policy.clone();
                 return self.handle(Input::PolicyLoaded { policy, text });
             }
+            ["erase", seq] => return self.erase(seq.parse().unwrap()),
+            ["erased", seq] => return self.handle(Input::BodiesErased { seqs: vec![seq.parse().unwrap()] }),
+            ["wanted", seq] => {
+                let record = &self.log[seq.parse::<usize>().unwrap() - 1];
+                let wanted = self.partition.as_ref().unwrap().wanted(record, self.now);
+                return vec![wanted.map_or("by nothing".to_owned(), |wanted| shown::wanted(self, &wanted))];
+            }
+            ["headers", "alone"] => self.recover_from_headers(),
             ["snapshot"] => self.snapshot = Some((self.log.len(), self.partition().snapshot().unwrap())),
             ["restart"] => return self.restart(false),
             ["restart", "from", "snapshot"] => return self.restart(true),
@@ -220,6 +228,30 @@ impl Stage {
         for sealed in &plan.records {
             self.log.push(Record::decode(&sealed.header, &sealed.salt, &sealed.body).unwrap());
         }
+    }
+
+    fn erase(&mut self, seq: u64) -> Vec<String> {
+        let admin = self.agents.values().find(|agent| agent.connection.is_some()).unwrap();
+        let (ticket, agent) = (Ticket { connection: admin.connection.unwrap(), tag: 0 }, admin.key.id());
+        let positions = vec![self.log[seq as usize - 1].header.position];
+        self.handle(Input::Erase { ticket, agent, positions, reason: "a test".to_owned() })
+    }
+
+    /// What is left when every message was erased leads to the same inboxes and conversations.
+    fn recover_from_headers(&self) {
+        let mut partition = Partition::new(self.config.clone(), self.policy.clone());
+        for record in &self.log {
+            let body = if record.message().is_some() { Body::Erased } else { record.body.clone() };
+            partition.recover(&Record { header: record.header.clone(), body });
+        }
+        let (whole, bare) = (self.partition.as_ref().unwrap().state(), partition.state());
+        let counts = |state: &State| {
+            state.inboxes().map(|(agent, inbox)| (*agent, inbox.counts())).collect::<Vec<_>>()
+        };
+        let ended =
+            |state: &State| state.conversations().map(|(id, state)| (*id, state.ended)).collect::<Vec<_>>();
+        assert_eq!((counts(bare), ended(bare)), (counts(whole), ended(whole)));
+        assert_eq!((bare.head(), bare.upkeep()), (whole.head(), whole.upkeep()));
     }
 
     fn restart(&mut self, from_snapshot: bool) -> Vec<String> {

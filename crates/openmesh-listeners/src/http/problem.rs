@@ -48,7 +48,7 @@ pub(crate) const STATUSES: &[(&str, u16)] = &[
     ("token.missing", 401), ("host.not_allowed", 421), ("origin.not_allowed", 403), ("path.unknown", 404),
     ("method.not_allowed", 405), ("media_type.unsupported", 415), ("event.malformed", 400),
     ("request.timeout", 408), ("version.mismatch", 412), ("inbox.quota", 429), ("recall.late", 409), ("recall.act", 409), ("idempotency.mismatch", 422),
-    ("idempotency.in_progress", 409),
+    ("idempotency.in_progress", 409), ("log.let_go", 410), ("erase.ambiguous", 409), ("erase.impossible", 409),
 ];
 
 impl Failure {

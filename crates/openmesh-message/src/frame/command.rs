@@ -303,6 +303,19 @@ pub enum Command {
         #[n(0)]
         agent: String,
     },
+    /// Erases the body of a kept message for good.
+    #[n(60)]
+    Erase {
+        /// The message's id, or its record's position or number.
+        #[n(0)]
+        message: String,
+        /// Why; it is kept.
+        #[n(1)]
+        reason: String,
+        /// The admin token.
+        #[n(2)]
+        token: Option<String>,
+    },
 }
 
 /// Where a subscription begins.

@@ -1,6 +1,7 @@
 //! `openmesh log`: what is kept, read through a node or straight from its folder.
 
 mod backup;
+mod erase;
 mod export;
 mod import;
 mod inspect;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Query(query::Args),
     /// Write records into a file, as JSON lines or CSV; or a backup of the whole log.
     Export(export::Args),
+    /// Erase the body of a message for good; its header stays, with who had it erased and why.
+    Erase(erase::Args),
     /// Make a node's log from a backup.
     Import(import::Args),
     /// Check every byte of the log: checksums, chain, commitments, snapshots.
@@ -36,6 +39,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Query(args) => query::run(&args, context),
         Command::Export(args) => export::run(&args, context),
+        Command::Erase(args) => erase::run(&args, context),
         Command::Import(args) => import::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Replay(args) => replay::run(&args, context),

@@ -1,11 +1,13 @@
 //! `openmesh up`: starts a node and runs it until it is told to stop.
 
+use super::amount;
 use super::context::Context;
 use super::logging::Observing;
 use super::output::say;
 use crate::config::Config;
 use crate::start::{self, Ready};
 use crate::tls::TlsChoice;
+use crate::upkeep::{Keeping, Limits};
 use anyhow::Result;
 use openmesh_core::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
 use openmesh_listeners::tls::CertificateFiles;
@@ -15,6 +17,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -37,6 +40,7 @@ const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 Examples:
   $ openmesh up                                   a node for this machine, in ~/.openmesh/node
   $ openmesh up --open --pin 'market/**'          anyone may register; the market's messages are kept
+  $ openmesh up --keep-age 30d --keep-bytes 100GiB   let go of old records that nothing needs any more
   $ openmesh up --tls dev --listen 0.0.0.0:7447    TLS, for other machines too; says which file they are to trust
   $ openmesh up --tls-cert node.pem --tls-key node-key.pem --listen 0.0.0.0:7447
   $ openmesh up --data ./node --listen 127.0.0.1:0 -o json   for scripts: one line says when it is ready")]
@@ -88,6 +92,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = SEGMENT_BYTES, hide = true,
         value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX))]
     segment_bytes: u64,
+    /// Let go of records decided longer ago than this, as 30d; what is still wanted stays [default: keep all].
+    #[arg(long, value_name = "SPAN", value_parser = amount::span)]
+    keep_age: Option<Duration>,
+    /// Let go of the oldest records while the log has more bytes than this, as 100GiB [default: keep all].
+    #[arg(long, value_name = "SIZE", value_parser = amount::size)]
+    keep_bytes: Option<u64>,
+    /// Let go of records before the latest so many [default: keep all].
+    #[arg(long, value_name = "COUNT")]
+    keep_records: Option<u64>,
+    /// Drop the bodies of mail that was acknowledged, has expired or was called back: nobody can read it again.
+    #[arg(long)]
+    compact_mail: bool,
     /// Messages that an inbox holds in all; what comes beyond is refused as inbox.full.
     #[arg(long, value_name = "COUNT", default_value_t = INBOX_MESSAGES_MAX)]
     inbox_max: u64,
@@ -109,6 +125,11 @@ enum TlsKind {
 }
 
 impl Args {
+    const fn keeping(&self) -> Keeping {
+        let limits = Limits { age: self.keep_age, bytes: self.keep_bytes, records: self.keep_records };
+        Keeping { limits, compact_mail: self.compact_mail }
+    }
+
     fn tls(&self) -> Option<TlsChoice> {
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         let files = files.map(|(certificate, key)| TlsChoice::Files(CertificateFiles { certificate, key }));
@@ -121,6 +142,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
     let home = context.home()?;
     let folder = args.data.clone().unwrap_or_else(|| home.node());
     let is_home = folder == home.node();
+    let keeping = args.keeping();
     let config = Config {
         folder: folder.clone(),
         listen: args.listen,
@@ -132,6 +154,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         adopt: args.adopt_folder,
         segment_bytes: args.segment_bytes,
         snapshot_records: args.snapshot_records,
+        keeping,
         inbox_messages_max: args.inbox_max,
         inbox_sender_messages_max: args.inbox_sender_max,
         tracing: args.observing.tracing(),

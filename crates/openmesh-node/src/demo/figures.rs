@@ -133,7 +133,7 @@ fn read_records(log: &Path) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for stored in reader.records(1) {
         let stored = stored?;
-        let record = Record::decode(&stored.header, &stored.salt, &stored.body);
+        let record = crate::stored::record_of(&stored);
         records.push(record.with_context(|| format!("record {}", stored.position))?);
     }
     Ok(records)

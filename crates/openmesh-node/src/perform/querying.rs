@@ -1,11 +1,13 @@
 //! Questions about the log: each is answered from a task of its own, at once or when a record comes.
 
 mod candidates;
+mod erasing;
 mod page;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use candidates::index;
+pub(super) use erasing::Wish;
 
 use super::Kept;
 use openmesh_adapter::{MeshHandle, Outbox, Outgoing};

@@ -6,10 +6,11 @@ mod notice;
 mod since;
 
 use super::delivery::{DeliverTo, Progress, counted};
+use crate::stored::record_of;
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
 use openmesh_core::record::{Put, Record};
-use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Ticket, may_read};
+use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Taken, Ticket, may_read};
 use openmesh_message::frame::{Delivery, Leased, PeekPage, Peeked, Reply, SendOutcome};
 use openmesh_message::{Envelope, KeyPair, Level, Priority, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
@@ -36,18 +37,22 @@ impl Reading {
     }
 
     /// Answers a repeated send with its original position.
-    pub(super) fn accept_again(&self, ticket: Ticket, seq: u64, outbox: &Outbox) {
+    pub(super) fn accept_again(&self, ticket: Ticket, taken: Taken, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
-            let outcome = reading.receipt(seq).map_or(SendOutcome::Unknown, SendOutcome::Accepted);
+            let outcome = match reading.receipt(taken) {
+                Some(receipt) => SendOutcome::Accepted(receipt),
+                None => reading.let_go(taken.seq).map_or(SendOutcome::Unknown, SendOutcome::Rejected),
+            };
             Outgoing::Outcome(ticket.tag, outcome)
         });
     }
 
     /// Answers with the receipt of an earlier send.
-    pub(super) fn fetch_receipt(&self, ticket: Ticket, seq: u64, outbox: &Outbox) {
+    pub(super) fn fetch_receipt(&self, ticket: Ticket, taken: Taken, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
-            let receipt = reading.receipt(seq).map(Box::new);
-            Outgoing::Reply(ticket.tag, Ok(Reply::Receipt(receipt)))
+            let receipt = reading.receipt(taken).map(Box::new);
+            let reply = reading.let_go(taken.seq).map_or(Ok(Reply::Receipt(receipt)), Err);
+            Outgoing::Reply(ticket.tag, reply)
         });
     }
 
@@ -179,10 +184,15 @@ impl Reading {
         decode(&stored)
     }
 
-    fn receipt(&self, seq: u64) -> Option<SignedReceipt> {
-        let record = self.record(seq)?;
+    /// What is said where the record was let go.
+    fn let_go(&self, seq: u64) -> Option<Problem> {
+        (seq < self.log.first_seq()).then(|| let_go(seq, &self.log))
+    }
+
+    fn receipt(&self, taken: Taken) -> Option<SignedReceipt> {
+        let record = self.record(taken.seq)?;
         let receipt = Receipt {
-            digest: record.message()?.digest(),
+            digest: taken.digest,
             level: Level::Durable,
             position: Some(record.header.position),
             logs: record.header.logs.clone(),
@@ -202,8 +212,15 @@ impl Reading {
     }
 }
 
+/// What is said of a record that is not in the log any more.
+pub(super) fn let_go(seq: u64, log: &LogReader) -> Problem {
+    let first_seq = log.first_seq();
+    let detail = format!("record {seq} was let go: the log begins with record {first_seq}");
+    Problem::new("log.let_go", detail)
+}
+
 pub(super) fn decode(stored: &StoredRecord) -> Option<Record> {
-    let decoded = Record::decode(&stored.header, &stored.salt, &stored.body);
+    let decoded = record_of(stored);
     decoded
         .inspect_err(|error| tracing::error!(%error, position = %stored.position, "a record cannot be read"))
         .ok()

@@ -1,5 +1,7 @@
 //! Pinned topics: how much of them is handed out, from when on, and who changes that; end to end.
 
+mod upkeep;
+
 use crate::node::Node;
 use openmesh_sdk::{Item, LogFilter, Mesh, Performative, Retention, SdkError, Start, Timestamp};
 use std::time::Duration;

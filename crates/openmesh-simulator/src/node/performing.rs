@@ -41,14 +41,14 @@ impl Node {
                 self.promise(receipt)?;
                 say(*ticket, Said::Done(ticket.tag));
             }
-            Effect::AcceptAgain(ticket, seq) => {
+            Effect::AcceptAgain(ticket, taken) => {
                 census.count(Kind::Fault, "answered as a duplicate");
-                let receipt = self.receipt(*seq)?;
+                let receipt = self.receipt(taken.seq)?;
                 self.promise(&receipt)?;
                 say(*ticket, Said::Done(ticket.tag));
             }
-            Effect::FetchReceipt(ticket, seq) => {
-                let receipt = self.receipt(*seq)?;
+            Effect::FetchReceipt(ticket, taken) => {
+                let receipt = self.receipt(taken.seq)?;
                 self.promise(&receipt)?;
                 say(*ticket, Said::Other);
             }
@@ -85,6 +85,7 @@ impl Node {
                 self.page(question, now)?;
                 say(*ticket, Said::Other);
             }
+            Effect::Erase { ticket, .. } => say(*ticket, Said::Other),
             Effect::ReloadPolicy(ticket) => {
                 self.reload_policy();
                 say(*ticket, Said::Other);

@@ -50,7 +50,22 @@ impl Disk {
         file.sync_all()
     }
 
+    /// Gives a file another name; what bore that name is gone.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.trouble().before_change()?;
+        std::fs::rename(from, to)
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.trouble().before_change()?;
+        std::fs::remove_file(path)
+    }
+
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        self.trouble().before_change()?;
         File::open(folder)?.sync_all()
     }
 

@@ -20,6 +20,8 @@ pub(crate) const ALIGNMENT: usize = 8;
 
 pub(crate) const BATCH_MAGIC: [u8; 4] = *b"OMba";
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"OMre";
+/// A record without salt and body; from format version 2 on.
+pub(crate) const ERASED_MAGIC: [u8; 4] = *b"OMer";
 const CHECKSUM_BYTES: usize = 4;
 
 /// What every checksum in one segment starts from.
@@ -123,18 +125,21 @@ pub(crate) struct RecordHead {
     pub(crate) body_bytes: u32,
     pub(crate) salt: [u8; 16],
     pub(crate) chain: [u8; 32],
+    pub(crate) is_erased: bool,
     payload_checksum: u32,
 }
 
 impl RecordHead {
     pub(crate) fn decode(bytes: &[u8], seal: Seal, at: u64) -> Option<Self> {
         let bytes = bytes.get(..RECORD_HEAD_BYTES)?;
-        if bytes.get(..4)? != RECORD_MAGIC || !head_checksum_matches(bytes, seal, at)? {
+        let is_erased = bytes.get(..4)? == ERASED_MAGIC;
+        if !(is_erased || bytes.get(..4)? == RECORD_MAGIC) || !head_checksum_matches(bytes, seal, at)? {
             return None;
         }
         Some(Self {
+            is_erased,
             header_bytes: u32_at(bytes, 4)?,
-            body_bytes: u32_at(bytes, 8)?,
+            body_bytes: u32_at(bytes, 8).filter(|bytes| !is_erased || *bytes == 0)?,
             epoch: u32_at(bytes, 12)?,
             seq: number_at(bytes, 16)?,
             salt: array_at(bytes, 24)?,
@@ -166,39 +171,53 @@ impl RecordHead {
             salt: self.salt,
             body: frame.slice(header_end..body_end),
             chain: Digest::from_bytes(self.chain),
+            is_erased: self.is_erased,
         })
     }
 }
 
+/// What a record's frame is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content<'a> {
+    pub(crate) position: Position,
+    pub(crate) header: &'a [u8],
+    /// None where they were erased.
+    pub(crate) salt_and_body: Option<(&'a [u8; 16], &'a [u8])>,
+    pub(crate) chain: &'a [u8; 32],
+}
+
+impl<'a> Content<'a> {
+    pub(crate) fn of(record: &'a EncodedRecord, chain: &'a [u8; 32]) -> Self {
+        let salt_and_body = Some((&record.salt, record.body.as_slice()));
+        Self { position: record.position, header: &record.header, salt_and_body, chain }
+    }
+}
+
 /// Appends one record's frame, which will stand at `at` in its segment.
-pub(crate) fn encode_record(
-    record: &EncodedRecord,
-    chain: &[u8; 32],
-    seal: Seal,
-    at: u64,
-    out: &mut Vec<u8>,
-) {
-    let payload_bytes = record.header.len() + record.body.len();
+pub(crate) fn encode_record(content: Content<'_>, seal: Seal, at: u64, out: &mut Vec<u8>) {
+    let magic = if content.salt_and_body.is_some() { RECORD_MAGIC } else { ERASED_MAGIC };
+    let (salt, body) = content.salt_and_body.unwrap_or((&[0; 16], &[]));
+    let payload_bytes = content.header.len() + body.len();
     let padding = payload_bytes.next_multiple_of(ALIGNMENT) - payload_bytes;
     let zeros = [0_u8; ALIGNMENT];
     let zeros = zeros.get(..padding).unwrap_or_default();
-    let payload = seal.checksum(at, &record.header);
-    let payload = crc32c::crc32c_append(crc32c::crc32c_append(payload, &record.body), zeros);
+    let payload = seal.checksum(at, content.header);
+    let payload = crc32c::crc32c_append(crc32c::crc32c_append(payload, body), zeros);
 
     let mut head = Vec::with_capacity(RECORD_HEAD_BYTES);
-    head.extend_from_slice(&RECORD_MAGIC);
-    head.extend_from_slice(&length(record.header.len()).to_le_bytes());
-    head.extend_from_slice(&length(record.body.len()).to_le_bytes());
-    head.extend_from_slice(&record.position.epoch.to_le_bytes());
-    head.extend_from_slice(&record.position.seq.to_le_bytes());
-    head.extend_from_slice(&record.salt);
-    head.extend_from_slice(chain);
+    head.extend_from_slice(&magic);
+    head.extend_from_slice(&length(content.header.len()).to_le_bytes());
+    head.extend_from_slice(&length(body.len()).to_le_bytes());
+    head.extend_from_slice(&content.position.epoch.to_le_bytes());
+    head.extend_from_slice(&content.position.seq.to_le_bytes());
+    head.extend_from_slice(salt);
+    head.extend_from_slice(content.chain);
     head.extend_from_slice(&payload.to_le_bytes());
     let checksum = seal.checksum(at, &head);
     out.extend_from_slice(&head);
     out.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(&record.header);
-    out.extend_from_slice(&record.body);
+    out.extend_from_slice(content.header);
+    out.extend_from_slice(body);
     out.extend_from_slice(zeros);
 }
 

@@ -11,7 +11,7 @@ use openmesh_message::PartitionId;
 
 use super::frame::{RecordHead, Seal};
 use super::segment::Segment;
-use crate::record::StoredRecord;
+use crate::record::{SeqRange, StoredRecord};
 
 /// Shared by one writer and any number of readers.
 #[derive(Debug)]
@@ -64,6 +64,39 @@ impl Published {
 
     pub(crate) fn add_segment(&self, segment: Arc<Segment>) {
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+    }
+
+    /// Every segment, in order.
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Readers find this segment in the place of that of its number; who is reading that one goes on with it.
+    pub(crate) fn replace(&self, segment: Arc<Segment>) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let number = segment.header.number;
+        if let Some(place) = segments.iter_mut().find(|other| other.header.number == number) {
+            *place = segment;
+        }
+    }
+
+    /// Readers find the first segment no more, unless it is the only one.
+    pub(crate) fn remove_first(&self, number: u64) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        if segments.len() > 1 && segments.first().is_some_and(|first| first.header.number == number) {
+            segments.remove(0);
+        }
+    }
+
+    /// Keeps none of the batches with these records in memory.
+    pub(crate) fn forget_recent(&self, seqs: SeqRange) {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).forget(seqs);
+    }
+
+    /// The chain value before the first record.
+    pub(crate) fn first_chain(&self) -> Option<[u8; 32]> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.first().map(|segment| segment.header.chain)
     }
 
     pub(crate) fn first_seq(&self) -> u64 {
@@ -135,6 +168,12 @@ impl Recent {
             };
             self.bytes -= oldest.memory_bytes();
         }
+    }
+
+    fn forget(&mut self, seqs: SeqRange) {
+        let is_in = |batch: &RecentBatch| batch.first_seq <= seqs.last && batch.last_seq() >= seqs.first;
+        self.batches.retain(|batch| !is_in(batch));
+        self.bytes = self.batches.iter().map(|batch| batch.memory_bytes()).sum();
     }
 
     fn find(&self, seq: u64) -> Option<Arc<RecentBatch>> {

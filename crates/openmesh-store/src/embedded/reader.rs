@@ -66,6 +66,15 @@ impl LogReader {
         self.published.head_seq()
     }
 
+    /// The seq of the first record that is still kept.
+    pub fn first_seq(&self) -> u64 {
+        self.published.first_seq()
+    }
+
+    pub(crate) fn first_chain(&self) -> Option<[u8; 32]> {
+        self.published.first_chain()
+    }
+
     /// Waits until records above `seq` are synced or the time is over; gives the highest synced seq.
     pub fn wait_past(&self, seq: u64, at_most: Duration) -> u64 {
         self.published.wait_past(seq, at_most)
@@ -114,7 +123,13 @@ impl LogReader {
                 continue;
             }
             let Some((segment, segment_last)) = self.published.segment_of(seq) else {
-                break;
+                // Let go while it was read: the log begins later than it did.
+                let first_seq = self.published.first_seq();
+                if seq >= first_seq {
+                    break;
+                }
+                filling.page.next_seq = first_seq.min(filling.last_seq + 1);
+                continue;
             };
             self.read_segment(&segment, segment_last, &mut filling)
                 .map_err(|error| segment.fault("read", &error))?;

@@ -19,8 +19,8 @@ use crate::fault::Fault;
 pub(crate) const DATA_START: u64 = 1024;
 /// Bytes of one copy of the header.
 pub(crate) const COPY_BYTES: usize = 512;
-/// The newest format this program reads, and the one it writes.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// The newest format this program reads, and the one it writes. Version 1 knows no erased records.
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Room made ready for the segment after this one, without a header yet.
 pub(crate) const SPARE_NAME: &str = "spare.tmp";
 
@@ -49,7 +49,7 @@ pub(crate) enum CopyFlaw {
 }
 
 impl SegmentHeader {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut copy = prologue(MAGIC, FORMAT_VERSION);
         copy.extend_from_slice(&self.number.to_le_bytes());
         copy.extend_from_slice(&self.partition.0.to_le_bytes());
@@ -169,7 +169,7 @@ impl Segment {
         failpoint::reached("roll.header-written");
         disk.sync_file(&spare.file)?;
         failpoint::reached("roll.header-synced");
-        std::fs::rename(folder.join(SPARE_NAME), folder.join(&name))?;
+        disk.rename(&folder.join(SPARE_NAME), &folder.join(&name))?;
         failpoint::reached("roll.renamed");
         disk.sync_folder(folder)?;
         failpoint::reached("roll.folder-synced");

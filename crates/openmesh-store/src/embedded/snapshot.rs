@@ -1,8 +1,9 @@
 //! Snapshots of the state up to one position, so that recovery reads only what came after. Written beside the log;
-//! the last two are kept.
+//! the last two are kept. A checkpoint is a snapshot that stays until the next checkpoint is durable: what it covers need
+//! not be in the log any more.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openmesh_message::{Digest, PartitionId, Position};
 use sha2::{Digest as _, Sha256};
@@ -15,11 +16,13 @@ use super::segment::{newer_version, prologue, room_fault};
 use crate::failpoint;
 use crate::fault::Fault;
 use crate::planted::{self, Late, Planted};
-use crate::record::{LoadedSnapshot, StoredRecord};
+use crate::record::{Checkpoint, LoadedSnapshot, StoredRecord};
 use crate::report::{BadSnapshot, RecoveryReport};
 
 /// A snapshot that is being written.
 pub(crate) const UNFINISHED_NAME: &str = "snapshot.tmp";
+const SNAPSHOT: &str = "snapshot";
+const CHECKPOINT: &str = "checkpoint";
 
 const SNAPSHOT_VERSION: u32 = 1;
 const KEPT: usize = 2;
@@ -46,9 +49,41 @@ impl SnapshotFolder {
     /// Writes the state as of `at`, which must be synced, and removes all but the last two. The log is not touched.
     /// Errors: `SnapshotAhead`, `OutOfOrder` (no such position), `Damaged` (its record is), `Full`, `Io`.
     pub fn write(&self, at: Position, state: &[u8]) -> Result<(), Fault> {
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.lock();
         let early = planted::has(Planted::SnapshotAheadOfLog);
         let at = if early { self.before(at)? } else { at };
+        self.put(SNAPSHOT, at, state)?;
+        self.remove_old()
+    }
+
+    /// Writes the state as of `at` as a checkpoint, beside those there are. The log is not touched. Errors: as `write`.
+    pub fn write_checkpoint(&self, at: Position, state: &[u8]) -> Result<Checkpoint, Fault> {
+        let _one = self.lock();
+        let chain = self.put(CHECKPOINT, at, state)?;
+        failpoint::reached("checkpoint.written");
+        Ok(Checkpoint { position: at, chain, state: Digest::of(state) })
+    }
+
+    /// Removes the checkpoints that end before `seq`. Errors: `Io`.
+    pub fn remove_checkpoints_before(&self, seq: u64) -> Result<(), Fault> {
+        let _one = self.lock();
+        for (of, name) in state_files(&self.folder, CHECKPOINT)? {
+            if of < seq {
+                self.remove(&name)?;
+                failpoint::reached("checkpoint.old-removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that is intact and agrees with the log. Errors: `Newer`, `Io`.
+    pub fn newest_checkpoint(&self) -> Result<Option<LoadedSnapshot>, Fault> {
+        let files = state_files(&self.folder, CHECKPOINT)?;
+        load_first(&self.folder, files, &self.reader, &mut RecoveryReport::default())
+    }
+
+    /// Makes a file durable under its name; gives the chain value at its position.
+    fn put(&self, kind: &str, at: Position, state: &[u8]) -> Result<Digest, Fault> {
         let head_seq = self.reader.head_seq();
         if at.seq > head_seq {
             return Err(Fault::SnapshotAhead { seq: at.seq, head_seq });
@@ -59,15 +94,15 @@ impl SnapshotFolder {
         };
         let bytes = self.encode(&record, state);
         let unfinished = self.folder.join(UNFINISHED_NAME);
-        let finished = self.folder.join(snapshot_name(at.seq));
+        let finished = self.folder.join(state_name(kind, at.seq));
         self.write_whole(&unfinished, &finished, &bytes).map_err(|error| {
             let _ = std::fs::remove_file(&unfinished);
             room_fault(&self.folder, &finished, bytes.len() as u64, &error)
         })?;
-        self.remove_old()
+        Ok(record.chain)
     }
 
-    /// The newest snapshot that is intact and agrees with the log. Errors: `Newer`, `Io`.
+    /// The newest snapshot or checkpoint that is intact and agrees with the log. Errors: `Newer`, `Io`.
     pub fn newest(&self) -> Result<Option<LoadedSnapshot>, Fault> {
         load_newest(&self.folder, &self.reader, &mut RecoveryReport::default())
     }
@@ -91,7 +126,7 @@ impl SnapshotFolder {
             self.disk.sync_file(&file)?;
         }
         failpoint::reached("snapshot.written");
-        std::fs::rename(unfinished, finished)?;
+        self.disk.rename(unfinished, finished)?;
         failpoint::reached("snapshot.renamed");
         self.disk.sync_folder(&self.folder)?;
         failpoint::reached("snapshot.folder-synced");
@@ -104,22 +139,39 @@ impl SnapshotFolder {
 
     fn remove_old(&self) -> Result<(), Fault> {
         for (_, name) in snapshot_files(&self.folder)?.into_iter().skip(KEPT) {
-            let path = self.folder.join(name);
-            std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;
+            self.remove(&name)?;
             failpoint::reached("snapshot.old-removed");
         }
         Ok(())
     }
+
+    fn remove(&self, name: &str) -> Result<(), Fault> {
+        let path = self.folder.join(name);
+        self.disk.remove(&path).map_err(|error| Fault::io("remove", &path, &error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The newest snapshot that is intact and agrees with the log; those skipped for it are added to the report.
+/// The newest snapshot or checkpoint that is intact and agrees with the log; those skipped for it are added to the report.
 /// Errors: `Newer`, `Io`.
 pub(crate) fn load_newest(
     folder: &Path,
     reader: &LogReader,
     report: &mut RecoveryReport,
 ) -> Result<Option<LoadedSnapshot>, Fault> {
-    for (_, file) in snapshot_files(folder)? {
+    load_first(folder, snapshots_and_checkpoints(folder)?, reader, report)
+}
+
+fn load_first(
+    folder: &Path,
+    files: Vec<(u64, String)>,
+    reader: &LogReader,
+    report: &mut RecoveryReport,
+) -> Result<Option<LoadedSnapshot>, Fault> {
+    for (_, file) in files {
         let checked = load(folder, &file, reader.partition())?.and_then(|snapshot| agree(snapshot, reader));
         match checked {
             Ok(snapshot) => return Ok(Some(snapshot)),
@@ -146,7 +198,7 @@ pub(crate) fn load(
     if snapshot.position.partition != partition {
         return Ok(Err("it belongs to another partition"));
     }
-    if snapshot_name(snapshot.position.seq) != file {
+    if ![SNAPSHOT, CHECKPOINT].iter().any(|kind| state_name(kind, snapshot.position.seq) == file) {
         return Ok(Err("its name does not match its position"));
     }
     Ok(Ok(snapshot))
@@ -159,23 +211,54 @@ pub(crate) fn is_whole(bytes: &[u8], partition: PartitionId, seq: u64) -> bool {
 
 /// The snapshots in the folder, newest first. Errors: `Io`.
 pub(crate) fn snapshot_files(folder: &Path) -> Result<Vec<(u64, String)>, Fault> {
-    let mut files: Vec<(u64, String)> =
-        file_names(folder)?.into_iter().filter_map(|name| Some((snapshot_seq(&name)?, name))).collect();
+    state_files(folder, SNAPSHOT)
+}
+
+/// Both kinds, newest first. Errors: `Io`.
+pub(crate) fn snapshots_and_checkpoints(folder: &Path) -> Result<Vec<(u64, String)>, Fault> {
+    let mut files = state_files(folder, SNAPSHOT)?;
+    files.extend(state_files(folder, CHECKPOINT)?);
     files.sort_unstable_by(|one, other| other.cmp(one));
     Ok(files)
 }
 
-/// The seq in a snapshot's file name, if it is one.
-pub(crate) fn snapshot_seq(name: &str) -> Option<u64> {
-    let seq = name.strip_prefix("snapshot-")?.strip_suffix(".state")?.parse().ok()?;
-    (snapshot_name(seq) == name).then_some(seq)
+fn state_files(folder: &Path, kind: &str) -> Result<Vec<(u64, String)>, Fault> {
+    let names = file_names(folder)?.into_iter();
+    let mut files: Vec<(u64, String)> =
+        names.filter_map(|name| Some((state_seq(kind, &name)?, name))).collect();
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(files)
+}
+
+/// Whether a file's name is that of a snapshot or a checkpoint.
+pub(crate) fn is_state_file(name: &str) -> bool {
+    [SNAPSHOT, CHECKPOINT].iter().any(|kind| state_seq(kind, name).is_some())
+}
+
+/// Whether a file's name is that of a checkpoint.
+pub(crate) fn is_checkpoint(name: &str) -> bool {
+    state_seq(CHECKPOINT, name).is_some()
+}
+
+/// The seq in a file's name, if it is of the kind.
+fn state_seq(kind: &str, name: &str) -> Option<u64> {
+    let seq = name.strip_prefix(kind)?.strip_prefix('-')?.strip_suffix(".state")?.parse().ok()?;
+    (state_name(kind, seq) == name).then_some(seq)
 }
 
 fn agree(snapshot: LoadedSnapshot, reader: &LogReader) -> Result<LoadedSnapshot, &'static str> {
-    if snapshot.position.seq > reader.head_seq() {
+    let seq = snapshot.position.seq;
+    if seq > reader.head_seq() {
         return Err("it is ahead of the log");
     }
-    match reader.get(snapshot.position.seq) {
+    let first_seq = reader.first_seq();
+    if seq.saturating_add(1) < first_seq {
+        return Err("records after it are no longer in the log");
+    }
+    if seq < first_seq && reader.first_chain() != Some(*snapshot.chain.as_bytes()) {
+        return Err("its chain value is not the one the log begins with");
+    }
+    match reader.get(seq) {
         Ok(Some(record)) if record.position != snapshot.position || record.chain != snapshot.chain => {
             Err("its chain value is not the log's")
         }
@@ -183,8 +266,8 @@ fn agree(snapshot: LoadedSnapshot, reader: &LogReader) -> Result<LoadedSnapshot,
     }
 }
 
-fn snapshot_name(seq: u64) -> String {
-    format!("snapshot-{seq:020}.state")
+fn state_name(kind: &str, seq: u64) -> String {
+    format!("{kind}-{seq:020}.state")
 }
 
 fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {

@@ -11,14 +11,15 @@ use super::disk::Disk;
 use super::frame::BatchKind;
 use super::lock::{FolderLock, LOCK_NAME, Place};
 use super::published::Published;
-use super::recovery::{Tail, open_segments, read_tail};
+use super::recovery::{Tail, open_segments, read_tail, segment_numbers};
+use super::rewrite::REWRITTEN_NAME;
 use super::room::RoomMaker;
-use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare};
+use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare, segment_name};
 use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, load_newest};
 use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
 use crate::failpoint;
 use crate::fault::{Cause, Fault};
-use crate::record::LoadedSnapshot;
+use crate::record::{LoadedSnapshot, SeqRange};
 use crate::report::{CorruptRange, RecoveryReport};
 
 /// Unclean starts of the other copies of a log, after it was copied, that a copy taken over allows for.
@@ -70,65 +71,78 @@ impl EmbeddedLog {
         let active = Arc::new(active);
         let mut shared: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         shared.push(Arc::clone(&active));
-        let found = Found { segments: shared, active, lock, fresh };
         if place == Place::Damaged {
             let segment = LOCK_NAME.to_owned();
             corrupt.push(CorruptRange { segment, from_byte: 0, to_byte: 0, lost: None });
         }
-        Self::resume(disk, folder, config, found, &tail)?.run(tail, corrupt, fresh)
+        let held = Held { segments: shared, active, lock };
+        let mut log = Self::resume(disk, folder, config, held, &tail);
+        log.epoch = tail.epoch.saturating_add(match config.adopt {
+            true => far_step()?,
+            false => u32::from(!tail.closed && !fresh),
+        });
+        let mut report = RecoveryReport { dropped: tail.dropped.clone(), corrupt, bad_snapshots: Vec::new() };
+        let snapshot = log.find_beginning(&mut report)?;
+        log.settle(&tail)?;
+        let opened = log.begin(&tail, Found { fresh, report, snapshot })?;
+        Ok((log, opened))
     }
 
-    fn resume(
-        disk: Disk,
-        folder: &Path,
-        config: &LogConfig,
-        found: Found,
-        tail: &Tail,
-    ) -> Result<Self, Fault> {
+    /// The newest state to go on from; a log without its first segment needs one.
+    fn find_beginning(&self, report: &mut RecoveryReport) -> Result<Option<LoadedSnapshot>, Fault> {
+        let snapshot = load_newest(&self.folder, &self.reader(), report)?;
+        if segment_numbers(&self.folder)?.first().is_some_and(|first| *first > 1) {
+            let first_seq = self.published.first_seq();
+            if snapshot.is_none() {
+                return Err(Fault::NoState { folder: self.folder.clone(), first_seq });
+            }
+            if self.snapshots.newest_checkpoint()?.is_none() {
+                report.corrupt.push(missing_beginning(first_seq));
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn resume(disk: Disk, folder: &Path, config: &LogConfig, held: Held, tail: &Tail) -> Self {
         let synced_seq = tail.next_seq - 1;
-        let published = Published::new(config.partition, found.segments, synced_seq, config.cache_bytes);
+        let published = Published::new(config.partition, held.segments, synced_seq, config.cache_bytes);
         let published = Arc::new(published);
         let reader = LogReader::new(Arc::clone(&published));
-        let step = match (config.adopt, !tail.closed && !found.fresh) {
-            (true, _) => far_step()?,
-            (false, grows) => u32::from(grows),
-        };
-        Ok(Self {
+        Self {
             folder: folder.to_owned(),
             config: config.clone(),
             snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
             room: RoomMaker::new(folder, &disk),
             disk,
             published,
-            active: found.active,
+            active: held.active,
             at: tail.end,
             synced_to: tail.end,
             warm_to: tail.end,
-            epoch: tail.epoch.saturating_add(step),
+            epoch: tail.epoch,
             next_seq: tail.next_seq,
             chain: tail.chain,
             unsynced: false,
             uncovered: false,
             stopped: None,
-            lock: found.lock,
-        })
+            lock: held.lock,
+        }
     }
 
-    fn run(mut self, tail: Tail, corrupt: Vec<CorruptRange>, fresh: bool) -> Result<(Self, Opened), Fault> {
-        self.settle(&tail)?;
+    /// Makes the run's epoch durable.
+    fn begin(&mut self, tail: &Tail, found: Found) -> Result<Opened, Fault> {
         // Two copies: the epoch must outlive damage to either of them.
         failpoint::reached("open.before-epoch");
         self.write_marker(BatchKind::Opened, 2)?;
         failpoint::reached("open.after-epoch");
         // Not before: a folder that is taken over is not to be taken for another's without its epoch.
         self.lock.bind(&self.folder)?;
-        let mut report = RecoveryReport { dropped: tail.dropped, corrupt, bad_snapshots: Vec::new() };
-        let snapshot = load_newest(&self.folder, &self.reader(), &mut report)?;
+        let Found { fresh, report, snapshot } = found;
         let head_seq = self.next_seq - 1;
         let partition = self.config.partition;
         let head =
             (head_seq >= FIRST_SEQ).then_some(Position { partition, epoch: tail.head_epoch, seq: head_seq });
-        let opened = Opened {
+        Ok(Opened {
             epoch: self.epoch,
             unclean: (!tail.closed || self.config.adopt) && !fresh,
             next_seq: self.next_seq,
@@ -136,8 +150,7 @@ impl EmbeddedLog {
             head_chain: self.head_chain(),
             snapshot,
             report,
-        };
-        Ok((self, opened))
+        })
     }
 
     /// Makes the kept part durable and the dropped part zero, before anything is written after it: what is left of a
@@ -160,13 +173,25 @@ impl EmbeddedLog {
     }
 }
 
-/// What is in the folder of a log that is being opened.
-struct Found {
+/// Segments that are gone though no checkpoint let them go.
+fn missing_beginning(first_seq: u64) -> CorruptRange {
+    let lost = SeqRange { first: FIRST_SEQ, last: first_seq.saturating_sub(1) };
+    CorruptRange { segment: segment_name(1), from_byte: 0, to_byte: 0, lost: Some(lost) }
+}
+
+/// What of the folder the log holds open.
+struct Held {
     segments: Vec<Arc<Segment>>,
     active: Arc<Segment>,
     lock: FolderLock,
+}
+
+/// What the folder's files say.
+struct Found {
     /// There was no segment before.
     fresh: bool,
+    report: RecoveryReport,
+    snapshot: Option<LoadedSnapshot>,
 }
 
 /// How far above the last epoch one begins that no other copy of the log can come to: none of them is opened so often, and
@@ -183,10 +208,16 @@ fn fill_random(bytes: &mut [u8]) -> Result<(), Fault> {
     })
 }
 
-/// A header for a log without records, with an identity nobody can guess: a body cannot pass for a frame.
-pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
+/// Nobody can guess it: a body cannot pass for a frame.
+pub(crate) fn fresh_identity() -> Result<[u8; 16], Fault> {
     let mut identity = [0; 16];
     fill_random(&mut identity)?;
+    Ok(identity)
+}
+
+/// A header for a log without records, with an identity of its own.
+pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
+    let identity = fresh_identity()?;
     Ok(SegmentHeader {
         number: 1,
         partition: config.partition,
@@ -220,7 +251,7 @@ fn make_folder(folder: &Path) -> Result<(), Fault> {
 
 /// A crash may leave what nobody had begun to rely on.
 fn remove_unfinished(folder: &Path) -> Result<(), Fault> {
-    for name in [SPARE_NAME, UNFINISHED_NAME] {
+    for name in [SPARE_NAME, UNFINISHED_NAME, REWRITTEN_NAME] {
         let path = folder.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -9,6 +9,7 @@ mod reading;
 mod rolling;
 mod torn_tail;
 pub(super) mod trouble;
+mod upkeep;
 
 use std::path::Path;
 

@@ -11,12 +11,16 @@ use openmesh_message::{Digest, PartitionId, Position};
 
 use super::lock::{FolderLock, LOCK_NAME, is_sound};
 use super::recovery::{file_names, segment_numbers};
+use super::rewrite::REWRITTEN_NAME;
 use super::segment::{SPARE_NAME, segment_name, segment_number};
-use super::snapshot::{UNFINISHED_NAME, load, snapshot_files, snapshot_seq};
+use super::snapshot::{UNFINISHED_NAME, is_checkpoint, is_state_file, load, snapshots_and_checkpoints};
 use crate::fault::Fault;
 use crate::record::StoredRecord;
 pub use findings::{Finding, Flaw, VerifyReport};
 use segments::SegmentCheck;
+
+/// What a crash may leave, and a running writer has for a while.
+const UNFINISHED_NAMES: [&str; 3] = [SPARE_NAME, UNFINISHED_NAME, REWRITTEN_NAME];
 
 /// Says whether a record's body is the one that its header commits to; only whoever wrote the header knows how.
 pub type Commitment<'a> = dyn Fn(&StoredRecord) -> bool + 'a;
@@ -66,8 +70,8 @@ struct Run<'a> {
     folder: &'a Path,
     report: VerifyReport,
     bytes_total: u64,
-    /// What snapshots say of the log: seq to file, position, chain.
-    snapshots: BTreeMap<u64, (String, Position, Digest)>,
+    /// What snapshots and checkpoints say of the log: seq and file to position and chain.
+    snapshots: BTreeMap<(u64, String), (Position, Digest)>,
     partition: Option<PartitionId>,
 }
 
@@ -77,13 +81,13 @@ impl Run<'_> {
             let path = self.folder.join(&name);
             let about =
                 std::fs::symlink_metadata(&path).map_err(|error| Fault::io("look at", &path, &error))?;
-            let ours = segment_number(&name).is_some() || snapshot_seq(&name).is_some();
+            let ours = segment_number(&name).is_some() || is_state_file(&name);
             if about.is_file() && ours {
                 self.bytes_total += about.len();
             } else if about.is_file() && name == LOCK_NAME {
                 let said = std::fs::read(&path).map_err(|error| Fault::io("read", &path, &error))?;
                 self.find_if(!is_sound(&said), Finding::new(&name, 0, None, Flaw::Lock));
-            } else if ![SPARE_NAME, UNFINISHED_NAME].contains(&name.as_str()) || !about.is_file() {
+            } else if !UNFINISHED_NAMES.contains(&name.as_str()) || !about.is_file() {
                 self.find(Finding::new(&name, 0, None, Flaw::ForeignFile));
             }
         }
@@ -91,17 +95,19 @@ impl Run<'_> {
     }
 
     fn read_snapshots(&mut self) -> Result<(), Fault> {
-        for (seq, file) in snapshot_files(self.folder)? {
+        for (seq, file) in snapshots_and_checkpoints(self.folder)? {
             let path = self.folder.join(&file);
             self.report.bytes +=
                 std::fs::metadata(&path).map_err(|error| Fault::io("look at", &path, &error))?.len();
-            self.report.snapshots += 1;
+            let count =
+                if is_checkpoint(&file) { &mut self.report.checkpoints } else { &mut self.report.snapshots };
+            *count += 1;
             let Some(partition) = self.partition else {
                 continue;
             };
             match load(self.folder, &file, partition)? {
                 Ok(snapshot) => {
-                    self.snapshots.insert(seq, (file, snapshot.position, snapshot.chain));
+                    self.snapshots.insert((seq, file), (snapshot.position, snapshot.chain));
                 }
                 Err(reason) => self.find(Finding::new(&file, 0, Some(seq), Flaw::SnapshotDamaged(reason))),
             }
@@ -111,16 +117,43 @@ impl Run<'_> {
 
     /// Called for every record: a snapshot of this seq must agree with it.
     fn compare_snapshot(&mut self, position: Position, chain: Digest) {
-        if let Some((file, at, expected)) = self.snapshots.remove(&position.seq) {
+        let of_seq = (position.seq, String::new())..(position.seq + 1, String::new());
+        let of_seq: Vec<_> = self.snapshots.range(of_seq).map(|(key, said)| (key.clone(), *said)).collect();
+        for (key, (at, expected)) in of_seq {
             let differs = at != position || expected != chain;
-            self.find_if(differs, Finding::new(&file, 0, Some(at.seq), Flaw::SnapshotDisagrees));
+            self.find_if(differs, Finding::new(&key.1, 0, Some(at.seq), Flaw::SnapshotDisagrees));
+            self.snapshots.remove(&key);
         }
+    }
+
+    /// The log begins with a later record than its first: what came before must have been let go behind a checkpoint, and
+    /// the chain must go on from there. Those that end earlier are of no use any more.
+    fn begin_behind(&mut self, name: &str, first_seq: u64, chain: &[u8; 32]) {
+        self.report.first_seq = first_seq;
+        let mut goes_on = false;
+        let before: Vec<_> = self
+            .snapshots
+            .iter()
+            .filter(|((seq, _), _)| *seq < first_seq)
+            .map(|(key, said)| (key.clone(), *said))
+            .collect();
+        for (key, (_, expected)) in before {
+            let is_last = key.0 + 1 == first_seq;
+            let fits = expected.as_bytes() == chain;
+            self.find_if(is_last && !fits, Finding::new(&key.1, 0, Some(key.0), Flaw::SnapshotDisagrees));
+            goes_on |= is_last && fits && is_checkpoint(&key.1);
+        }
+        let checkpoints = self.snapshots.iter().filter(|((_, file), _)| is_checkpoint(file));
+        let newest = checkpoints.map(|(_, (position, _))| *position).next_back();
+        goes_on |= newest.is_some_and(|newest| newest.seq >= first_seq);
+        self.report.begins_with = newest;
+        self.find_if(!goes_on, Finding::new(name, 0, Some(first_seq), Flaw::NoState));
     }
 
     /// Snapshots whose record was not met: lost records have their own finding.
     fn compare_snapshots(&mut self) {
         let head_seq = self.report.head.map_or(0, |head| head.seq);
-        for (seq, (file, _, _)) in std::mem::take(&mut self.snapshots) {
+        for ((seq, file), _) in std::mem::take(&mut self.snapshots) {
             self.find_if(seq > head_seq, Finding::new(&file, 0, Some(seq), Flaw::SnapshotDisagrees));
         }
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::frame::{
-    ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, RECORD_MAGIC,
-    RecordHead, Seal, frame_bytes,
+    ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, ERASED_MAGIC, RECORD_BYTES_MAX, RECORD_HEAD_BYTES,
+    RECORD_MAGIC, RecordHead, Seal, frame_bytes,
 };
 
 /// How much is read ahead when a whole segment is walked.
@@ -107,7 +107,7 @@ impl Walker {
     fn valid_within(&mut self, block: &Bytes, block_at: u64) -> io::Result<Option<u64>> {
         for (index, word) in block.chunks(ALIGNMENT).enumerate() {
             let magic = word.get(..4).unwrap_or_default();
-            if magic != BATCH_MAGIC && magic != RECORD_MAGIC {
+            if magic != BATCH_MAGIC && magic != RECORD_MAGIC && magic != ERASED_MAGIC {
                 continue;
             }
             let at = block_at + (index * ALIGNMENT) as u64;

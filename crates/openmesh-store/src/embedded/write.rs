@@ -8,7 +8,8 @@ use openmesh_message::Position;
 
 use super::EmbeddedLog;
 use super::frame::{
-    BATCH_HEAD_BYTES, BatchHead, BatchKind, RECORD_BYTES_MAX, chain_after, encode_record, frame_bytes,
+    BATCH_HEAD_BYTES, BatchHead, BatchKind, Content, RECORD_BYTES_MAX, chain_after, encode_record,
+    frame_bytes,
 };
 use super::published::RecentBatch;
 use super::segment::{DATA_START, Segment, SegmentHeader, segment_name};
@@ -65,7 +66,8 @@ impl EmbeddedLog {
             let start = bytes.len();
             self.chain = chain_after(&self.chain, &record.header);
             starts.push(u32::try_from(start).unwrap_or(u32::MAX));
-            encode_record(record, &self.chain, seal, self.at + start as u64, &mut bytes);
+            let content = Content::of(record, &self.chain);
+            encode_record(content, seal, self.at + start as u64, &mut bytes);
         }
         RecentBatch { first_seq: self.next_seq, seal, at: self.at, bytes: Bytes::from(bytes), starts }
     }
@@ -145,7 +147,7 @@ impl EmbeddedLog {
     }
 
     /// Seals the segment and goes on in the room that is ready.
-    fn next_segment(&mut self) -> Result<(), Fault> {
+    pub(super) fn next_segment(&mut self) -> Result<(), Fault> {
         self.sync()?;
         failpoint::reached("roll.begun");
         let Some(spare) = self.room.take() else {

@@ -7,6 +7,7 @@ use crate::failpoint;
 use crate::planted::{self, Planted};
 use openmesh_message::Digest;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -154,6 +155,41 @@ fn write_covered(connection: &Connection, covered: Covered) -> Result<(), Projec
     let Covered { seq, chain_seq, chain } = covered;
     update.execute((seq.cast_signed(), chain_seq.cast_signed(), chain)).map_err(told)?;
     Ok(())
+}
+
+/// Forgets records before the first one that the log still has.
+pub(super) fn forget_before(connection: &mut Connection, first_seq: u64) -> Result<(), ProjectionFault> {
+    let first_span = (first_seq / SPAN_RECORDS).cast_signed();
+    let oldest: Option<i64> = connection
+        .prepare_cached("SELECT min(span) FROM span")
+        .and_then(|mut select| select.query_row([], |row| row.get(0)))
+        .map_err(told)?;
+    if oldest.is_none_or(|oldest| oldest >= first_span) {
+        return Ok(());
+    }
+    let transaction = connection.transaction().map_err(told)?;
+    transaction.execute("DELETE FROM posting WHERE seq < ?1", [first_seq.cast_signed()]).map_err(told)?;
+    transaction.execute("DELETE FROM span WHERE span < ?1", [first_span]).map_err(told)?;
+    transaction.commit().map_err(told)
+}
+
+/// Puts what is left of some records in the place of what was known of them.
+pub(super) fn replace(
+    connection: &mut Connection,
+    seqs: &BTreeSet<u64>,
+    left: &[(u64, Entry)],
+) -> Result<(), ProjectionFault> {
+    let transaction = connection.transaction().map_err(told)?;
+    for seq in seqs {
+        transaction.execute("DELETE FROM posting WHERE seq = ?1", [seq.cast_signed()]).map_err(told)?;
+    }
+    for (seq, entry) in left {
+        for term in &entry.terms {
+            let posting = (term.cast_signed(), seq.cast_signed());
+            transaction.execute("INSERT OR IGNORE INTO posting VALUES (?1, ?2)", posting).map_err(told)?;
+        }
+    }
+    transaction.commit().map_err(told)
 }
 
 /// How far the index has come.

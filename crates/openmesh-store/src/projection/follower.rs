@@ -58,6 +58,7 @@ impl Follower {
             if self.shared.unfit.load(Ordering::Acquire) {
                 return Err(ProjectionFault::Unfit("a question found it damaged".to_owned()));
             }
+            self.forget(&mut connection)?;
             if self.log.wait_past(covered.seq, LOOK_INTERVAL) <= covered.seq {
                 continue;
             }
@@ -86,6 +87,22 @@ impl Follower {
             Ok(Some(record)) if record.chain == database::chain_of(covered) => Ok(()),
             _ => unfit("it is of another log"),
         }
+    }
+
+    /// Forgets what was let go of the log, and what the bodies said that were erased.
+    fn forget(&self, connection: &mut Connection) -> Result<(), ProjectionFault> {
+        database::forget_before(connection, self.log.first_seq())?;
+        let seqs = self.shared.forgetting().clone();
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        let left = seqs.iter().filter_map(|seq| {
+            let record = self.log.get(*seq).ok()??;
+            Some((*seq, (self.read)(&record)?))
+        });
+        database::replace(connection, &seqs, &left.collect::<Vec<_>>())?;
+        self.shared.forgetting().retain(|seq| !seqs.contains(seq));
+        Ok(())
     }
 
     /// Adds what comes next; `true` if there was a whole batch of it.
@@ -117,9 +134,13 @@ impl Follower {
         self.shared.covered_seq.store(0, Ordering::Release);
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
         self.shared.unfit.store(false, Ordering::Release);
-        if let Err(fault) = database::remove(&self.shared.folder) {
-            tracing::error!(%fault, "the index cannot be removed");
-            self.rest(RETRY_WAIT);
+        match database::remove(&self.shared.folder) {
+            // It will be built from what the log has.
+            Ok(()) => self.shared.forgetting().clear(),
+            Err(fault) => {
+                tracing::error!(%fault, "the index cannot be removed");
+                self.rest(RETRY_WAIT);
+            }
         }
     }
 

@@ -64,9 +64,10 @@ fn say_field(name: &str, value: &Value) -> Result<()> {
 /// Counts by kind, and how the log ends.
 fn summary(log: &LogReader, report: &ReadOnlyReport) -> Result<Value> {
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    let (mut total, mut first, mut last) = (0_u64, None, None);
+    let (mut total, mut erased, mut first, mut last) = (0_u64, 0_u64, None, None);
     let lost = offline::records(log, 1, |record| {
         total += 1;
+        erased += u64::from(record.is_erased());
         *kinds.entry(record.header.outcome.kind()).or_default() += 1;
         first = first.or(Some(record.header.at));
         last = Some(record.header.at);
@@ -78,6 +79,8 @@ fn summary(log: &LogReader, report: &ReadOnlyReport) -> Result<Value> {
     };
     Ok(json!({
         "records": total,
+        "erased": Some(erased).filter(|erased| *erased > 0),
+        "first_seq": Some(log.first_seq()).filter(|first_seq| *first_seq > 1),
         "kinds": kinds,
         "lost": lost,
         "head": report.head.map(|head| head.to_string()),
@@ -91,7 +94,11 @@ fn summary(log: &LogReader, report: &ReadOnlyReport) -> Result<Value> {
 }
 
 fn state(args: &Args, log: &LogReader, report: &ReadOnlyReport, context: &Context) -> Result<Value> {
-    let snapshot = report.snapshot.as_ref().filter(|_| !args.no_snapshot);
+    let beginning = offline::beginning(log, report)?;
+    if beginning.is_some() && args.no_snapshot {
+        remark("the first records were let go: the state begins with a checkpoint all the same");
+    }
+    let snapshot = report.snapshot.as_ref().filter(|_| !args.no_snapshot || beginning.is_some());
     let bytes = snapshot.map(|snapshot| snapshot.state.as_slice());
     let mut partition = offline::partition(bytes, offline::domain(context))?;
     let from_seq = snapshot.map_or(1, |snapshot| snapshot.position.seq + 1);

@@ -3,12 +3,13 @@
 use crate::cli::context::{Context, Names};
 use crate::cli::exit_code::Exit;
 use crate::cli::failure::Failure;
+use crate::stored::record_of;
 use anyhow::Result;
 use openmesh_core::record::Record;
 use openmesh_core::{Config, Partition};
 use openmesh_message::{Authority, Custodian, Digest, DomainId};
 use openmesh_policy::Policy;
-use openmesh_store::{Fault, LogReader, ReadOnlyReport, open_read_only};
+use openmesh_store::{FIRST_SEQ, Fault, LoadedSnapshot, LogReader, ReadOnlyReport, open_read_only};
 use std::path::{Path, PathBuf};
 
 /// The log's folder: that of the node named, else of the node in the home folder.
@@ -47,7 +48,7 @@ pub(super) fn records(
             }
             Err(fault) => return Err(fault.into()),
         };
-        let record = Record::decode(&stored.header, &stored.salt, &stored.body).map_err(|error| {
+        let record = record_of(&stored).map_err(|error| {
             let what = format!("record {}: {error}", stored.position);
             Failure::new(Exit::Damaged, what).next("`openmesh log verify` lists all damage")
         })?;
@@ -73,6 +74,24 @@ pub(super) fn partition(snapshot: Option<&[u8]>, domain: DomainId) -> Result<Par
         Some(snapshot) => Partition::restore(config, policy, snapshot)?,
         None => Partition::new(config, policy),
     })
+}
+
+/// What the log's records follow on: nothing where it has all of them, else the state that a checkpoint or snapshot holds.
+pub(super) fn beginning<'a>(
+    log: &LogReader,
+    report: &'a ReadOnlyReport,
+) -> Result<Option<&'a LoadedSnapshot>> {
+    let first_seq = log.first_seq();
+    if first_seq <= FIRST_SEQ {
+        return Ok(None);
+    }
+    let missing = || {
+        let what =
+            format!("the log begins with record {first_seq}, and no whole checkpoint says what came before");
+        Failure::new(Exit::Damaged, what)
+            .next("put back the newest checkpoint-….state from a backup of the folder")
+    };
+    report.snapshot.as_ref().map(Some).ok_or_else(|| missing().into())
 }
 
 /// The domain that unqualified things belong to, as far as it is known.

@@ -36,18 +36,25 @@ pub(crate) struct Args {
 struct Replayed {
     conversation: ConversationId,
     steps: u64,
+    /// Steps that rest on messages that were erased or let go.
+    undecided: u64,
     state: String,
     divergence: Option<Divergence>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
-    let (log, _) = offline::open(&offline::folder(args.data.as_deref(), context)?)?;
-    let mut partition = offline::partition(None, offline::domain(context))?;
+    let (log, opened) = offline::open(&offline::folder(args.data.as_deref(), context)?)?;
+    let beginning = offline::beginning(&log, &opened)?;
+    let known_seq = beginning.map_or(0, |beginning| beginning.position.seq);
+    let state = beginning.map(|beginning| beginning.state.as_slice());
+    let mut partition = offline::partition(state, offline::domain(context))?;
     let mut steps: BTreeMap<ConversationId, Vec<Record>> = BTreeMap::new();
     let bar = progress(log.head_seq(), "reading");
     let lost = offline::records(&log, 1, |record| {
         bar.inc(1);
-        partition.recover(&record);
+        if record.header.position.seq > known_seq {
+            partition.recover(&record);
+        }
         let conversation = record.step().map(|step| step.conversation);
         if let Some(id) = conversation.filter(|id| args.conversation.is_none_or(|wanted| wanted == *id)) {
             steps.entry(id).or_default().push(record);
@@ -81,7 +88,7 @@ fn replay(conversation: ConversationId, records: &[Record], view: &View) -> Repl
     let mut replay = Replay::new(conversation, &view.catalog, &view.directory);
     let divergence = records.iter().find_map(|record| replay.step(record).err());
     let state = replay.state().map(openmesh_core::Conversation::text).unwrap_or_default();
-    Replayed { conversation, steps: replay.steps(), state, divergence }
+    Replayed { conversation, steps: replay.steps(), undecided: replay.undecided(), state, divergence }
 }
 
 fn report(replayed: &[Replayed], context: &Context) -> Result<()> {
@@ -89,7 +96,7 @@ fn report(replayed: &[Replayed], context: &Context) -> Result<()> {
         .iter()
         .map(|one| {
             json!({
-                "conversation": one.conversation, "steps": one.steps, "state": one.state,
+                "conversation": one.conversation, "steps": one.steps, "undecided": one.undecided, "state": one.state,
                 "agrees": one.divergence.is_none(),
                 "divergence": one.divergence.as_ref().map(|why| json!({"seq": why.seq, "what": why.what})),
             })
@@ -101,6 +108,10 @@ fn report(replayed: &[Replayed], context: &Context) -> Result<()> {
         for one in replayed {
             match &one.divergence {
                 Some(divergence) => say(&format!("{}  differs at {divergence}", one.conversation))?,
+                None if one.undecided > 0 => say(&format!(
+                    "{}  {} steps agree, {} rest on what was erased or let go",
+                    one.conversation, one.steps, one.undecided
+                ))?,
                 None => say(&format!("{}  {} steps agree", one.conversation, one.steps))?,
             }
         }

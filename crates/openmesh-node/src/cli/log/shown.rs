@@ -73,6 +73,7 @@ pub(crate) fn line(record: &Value, names: &Names) -> String {
 fn describe(record: &Value) -> String {
     let outcome = |key: &str| text(record, &format!("/outcome/{key}"));
     match text(record, "/kind").as_str() {
+        "message" if record.get("erased").is_some() => "erased".to_owned(),
         "message" if record.get("message").is_none() => format!("notice: {}", outcome("step/summary")),
         "message" => {
             let attribute = |name: &str| text(record, &format!("/message/attributes/{name}"));
@@ -99,6 +100,9 @@ fn describe(record: &Value) -> String {
             format!("{} until {}{signs}", outcome("token/label"), outcome("token/expires"))
         }
         "token_revoked" => outcome("token/digest"),
+        "erased" => format!("{}: {}", outcome("positions"), outcome("reason")),
+        "erasure_done" => outcome("seqs"),
+        "checkpoint" => format!("through {}", outcome("through")),
         "epoch" => format!("epoch {} begins", text(record, "/epoch")),
         _ => String::new(),
     }

@@ -5,9 +5,10 @@ use crate::cli::context::Context;
 use crate::cli::exit_code::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::{progress, say};
+use crate::stored::record_of;
 use anyhow::Result;
-use openmesh_core::record::is_committed;
-use openmesh_store::{StoredRecord, VerifyOptions, VerifyReport, verify};
+use openmesh_core::record::{Body, Outcome};
+use openmesh_store::{FIRST_SEQ, StoredRecord, VerifyOptions, VerifyReport, verify};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let is_kept = |record: &StoredRecord| is_committed(&record.header, &record.salt, &record.body);
+    let is_kept = |record: &StoredRecord| is_committed(record) && is_claimed(record);
     let mut options = VerifyOptions { commitment: Some(&is_kept), progress: Some(&mut show) };
     let report = verify(&folder, &mut options)?;
     bar.finish_and_clear();
@@ -55,13 +56,31 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<()> {
     Err(Failure::new(Exit::Damaged, what).next(next).into())
 }
 
+fn is_committed(record: &StoredRecord) -> bool {
+    openmesh_core::record::is_committed(&record.header, &record.salt, &record.body)
+}
+
+/// A checkpoint is signed by the node that it says wrote it.
+fn is_claimed(stored: &StoredRecord) -> bool {
+    record_of(stored).is_ok_and(|record| match (&record.header.outcome, &record.body) {
+        (Outcome::Checkpoint(checkpoint), Body::Claim(claim)) => checkpoint.is_signed(claim),
+        (Outcome::Checkpoint(_), _) => false,
+        _ => true,
+    })
+}
+
 fn summary(report: &VerifyReport) -> String {
     let VerifyReport { records, segments, snapshots, bytes, .. } = report;
+    let erased = if report.erased > 0 { format!(" ({} erased)", report.erased) } else { String::new() };
+    let begins = report.begins_with.filter(|_| report.first_seq > FIRST_SEQ);
+    let begins = begins.map_or_else(String::new, |through| {
+        format!("; begins with record {}, behind a checkpoint through {through}", report.first_seq)
+    });
     let head = report.head.map(|head| format!(", head {head}")).unwrap_or_default();
     let running = if report.writer_running { "; a node is writing it" } else { "" };
     let whole = if report.findings.is_empty() { "verified: " } else { "" };
     format!(
-        "{whole}{records} records, {segments} segments, {snapshots} snapshots, {bytes} bytes{head}{running}"
+        "{whole}{records} records{erased}, {segments} segments, {snapshots} snapshots, {bytes} bytes{head}{begins}{running}"
     )
 }
 
@@ -75,6 +94,8 @@ fn row(report: &VerifyReport) -> Value {
         .collect();
     json!({
         "ok": report.findings.is_empty(), "records": report.records, "segments": report.segments,
+        "erased": report.erased, "first_seq": report.first_seq, "checkpoints": report.checkpoints,
+        "begins_with": report.begins_with.map(|through| through.to_string()),
         "snapshots": report.snapshots, "bytes": report.bytes, "clean": report.clean,
         "writer_running": report.writer_running, "head": report.head.map(|head| head.to_string()),
         "head_chain": report.head_chain, "findings": findings,

@@ -3,7 +3,7 @@
 use super::candidates::sought;
 use super::{Answered, Looked};
 use crate::perform::Kept;
-use crate::perform::reading::decode;
+use crate::perform::reading::{decode, let_go};
 use openmesh_adapter::metrics::LOG_LOOKUPS;
 use openmesh_adapter::now;
 use openmesh_core::record::{Record, to_json};
@@ -62,6 +62,9 @@ impl<'a> Filling<'a> {
     /// the log where it does not.
     pub(super) fn fill(mut self, kept: &Kept) -> Answered {
         let head_seq = kept.log.head_seq();
+        if self.is_let_go(&kept.log) {
+            return Err(Box::new(let_go(self.question.after_seq + 1, &kept.log)));
+        }
         self.page.index_building = building(kept.index.covered_seq(), head_seq);
         if !self.may_ask() {
             // As if there were nothing: no record is looked at before this is decided.
@@ -75,8 +78,11 @@ impl<'a> Filling<'a> {
         };
         count_lookups("log", self.looked_at);
         filled.map_err(|fault| Box::new(Problem::new("store.fault", fault.to_string())))?;
-        let is_end =
-            if self.question.newest_first { self.through_seq <= 1 } else { self.through_seq >= head_seq };
+        let is_end = if self.question.newest_first {
+            self.through_seq <= kept.log.first_seq()
+        } else {
+            self.through_seq >= head_seq
+        };
         let next = (!is_end).then_some(self.through_seq);
         Ok(self.finish(next))
     }
@@ -84,6 +90,12 @@ impl<'a> Filling<'a> {
     fn finish(mut self, next: Option<u64>) -> Looked {
         self.page.next_after_seq = next;
         Looked { page: self.page, through_seq: self.through_seq }
+    }
+
+    /// Whoever goes on where it was is told that records in between were let go; whoever begins, begins with the first.
+    fn is_let_go(&self, log: &LogReader) -> bool {
+        let after_seq = self.question.after_seq;
+        !self.question.newest_first && after_seq > 0 && after_seq + 1 < log.first_seq()
     }
 
     /// A filter that names one topic is decided as that topic; others record by record.
@@ -119,7 +131,7 @@ impl<'a> Filling<'a> {
         };
         self.through_seq = newest + 1;
         let covered_seq = kept.index.covered_seq();
-        self.scan_down(&kept.log, covered_seq + 1)?;
+        self.scan_down(&kept.log, (covered_seq + 1).max(kept.log.first_seq()))?;
         if self.is_full || self.through_seq > covered_seq + 1 {
             return Ok(());
         }
@@ -129,7 +141,7 @@ impl<'a> Filling<'a> {
                 self.through_seq = 1;
                 Ok(())
             }
-            FromIndex::Failed => self.scan_down(&kept.log, 1),
+            FromIndex::Failed => self.scan_down(&kept.log, kept.log.first_seq()),
         }
     }
 

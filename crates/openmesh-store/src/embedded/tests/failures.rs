@@ -115,13 +115,14 @@ fn a_newer_version_is_refused_in_segments_and_snapshots() {
     log.write_snapshot(kept[1].position, b"state").unwrap();
     log.close().unwrap();
     let snapshot = "snapshot-00000000000000000002.state";
-    for (name, magic) in [(snapshot, *b"OMSNAPSH"), ("segment-0000000001.log", *b"OMLOGSEG")] {
+    let files = [(snapshot, *b"OMSNAPSH", 2), ("segment-0000000001.log", *b"OMLOGSEG", 3)];
+    for (name, magic, newer) in files {
         let path = home.path().join(name);
         let whole = std::fs::read(&path).unwrap();
         let mut bytes = whole.clone();
-        bytes[..16].copy_from_slice(&prologue(magic, 2));
+        bytes[..16].copy_from_slice(&prologue(magic, newer));
         std::fs::write(&path, bytes).unwrap();
-        let newer = Fault::Newer { file: name.to_owned(), found: 2, supported: 1 };
+        let newer = Fault::Newer { file: name.to_owned(), found: newer, supported: newer - 1 };
         assert_eq!(EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap_err(), newer);
         assert_eq!(open_read_only(home.path()).unwrap_err(), newer);
         let options = &mut crate::VerifyOptions::default();

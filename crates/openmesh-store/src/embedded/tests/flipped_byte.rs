@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Frozen, assert_verifies, folder, keep, read_all, same, small, verified};
-use crate::embedded::frame::{BATCH_HEAD_BYTES, RECORD_HEAD_BYTES};
+use crate::embedded::frame::{BATCH_HEAD_BYTES, Content, RECORD_HEAD_BYTES, encode_record};
 use crate::embedded::{EmbeddedLog, open_read_only};
 use crate::record::EncodedRecord;
 
@@ -141,7 +141,8 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
                 body: forged.body.to_vec(),
             };
             let mut out = Vec::new();
-            super::super::frame::encode_record(&record, &head.chain, active.seal, at, &mut out);
+            let content = Content::of(&record, &head.chain);
+            encode_record(content, active.seal, at, &mut out);
             bytes[from..from + out.len()].copy_from_slice(&out);
         }
         std::fs::write(&path, bytes).unwrap();
@@ -210,7 +211,8 @@ fn a_frame_inside_a_body_does_not_pass_for_a_record() {
     let seal = super::super::frame::Seal::new(&[0; 16], super::PARTITION, 1);
     let at = log.at + (BATCH_HEAD_BYTES + RECORD_HEAD_BYTES) as u64;
     let mut forged = Vec::new();
-    super::super::frame::encode_record(&super::record(1, 2), &[0; 32], seal, at, &mut forged);
+    let (record, chain) = (super::record(1, 2), [0; 32]);
+    encode_record(Content::of(&record, &chain), seal, at, &mut forged);
     let carrier = EncodedRecord { header: Vec::new(), body: forged, ..super::record(1, 2) };
     let damaged_at = usize::try_from(at).unwrap() - 30;
     log.append(&[carrier]).unwrap();

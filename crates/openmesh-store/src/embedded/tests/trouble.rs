@@ -72,6 +72,11 @@ impl Trouble {
         }
     }
 
+    /// Before a name or a folder changes.
+    pub(crate) fn before_change(&mut self) -> io::Result<()> {
+        self.count_down()
+    }
+
     fn count_down(&mut self) -> io::Result<()> {
         match &mut self.crash_after {
             Some(0) => Err(io::Error::from_raw_os_error(5)),

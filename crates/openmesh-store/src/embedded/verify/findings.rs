@@ -2,6 +2,7 @@
 
 use openmesh_message::{Digest, Position};
 
+use crate::embedded::FIRST_SEQ;
 use crate::record::SeqRange;
 
 /// Everything a verification found.
@@ -11,8 +12,16 @@ pub struct VerifyReport {
     pub records: u64,
     /// Segments read.
     pub segments: u64,
+    /// Of these, records whose body was erased.
+    pub erased: u64,
     /// Snapshots read.
     pub snapshots: u64,
+    /// Checkpoints read.
+    pub checkpoints: u64,
+    /// The seq of the first record there is; above 1 where earlier ones were let go.
+    pub first_seq: u64,
+    /// Where earlier ones were let go: up to here the newest checkpoint says what they led to.
+    pub begins_with: Option<Position>,
     /// Bytes read.
     pub bytes: u64,
     /// The last record.
@@ -32,7 +41,11 @@ impl Default for VerifyReport {
         Self {
             records: 0,
             segments: 0,
+            erased: 0,
             snapshots: 0,
+            checkpoints: 0,
+            first_seq: FIRST_SEQ,
+            begins_with: None,
             bytes: 0,
             head: None,
             head_chain: Digest::ZERO,
@@ -127,6 +140,9 @@ pub enum Flaw {
     /// A record's body is not the one its header commits to.
     #[error("the body is not what the header commits to")]
     Commitment,
+    /// The log does not begin with its first record, and no whole checkpoint lets it.
+    #[error("the log begins here, and no checkpoint says what came before")]
+    NoState,
     /// A snapshot cannot be used.
     #[error("the snapshot is damaged: {0}")]
     SnapshotDamaged(&'static str),

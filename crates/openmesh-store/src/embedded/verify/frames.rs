@@ -82,7 +82,8 @@ impl FrameCheck {
                     return;
                 };
                 if self.take_record(run, at, &head, &record) {
-                    let wrong = commitment.is_some_and(|is_kept| !is_kept(&record));
+                    run.report.erased += u64::from(record.is_erased);
+                    let wrong = !record.is_erased && commitment.is_some_and(|is_kept| !is_kept(&record));
                     let seq = Some(head.seq);
                     run.find_if(wrong, Finding::new(&self.file, at, seq, Flaw::Commitment));
                 }

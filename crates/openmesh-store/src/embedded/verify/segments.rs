@@ -71,7 +71,11 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
         run.find_if(length != header.file_bytes, Finding::new(name, 0, None, flaw));
         run.find_if(copies_differ(segment), Finding::new(name, 0, None, Flaw::HeaderCopiesDiffer));
         let foreign = header.number != number || Some(header.partition) != run.partition;
-        let jumps = number != self.last_number + 1;
+        let is_behind = self.last_number == 0 && number > 1;
+        if is_behind {
+            run.begin_behind(name, header.first_seq, &header.chain);
+        }
+        let jumps = !is_behind && number != self.last_number + 1;
         let goes_on = match &self.frames.known {
             Some(known) => {
                 let missing = SeqRange { first: known.next_seq, last: header.first_seq.saturating_sub(1) };
@@ -81,7 +85,7 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
                 let chained = gap || known.chain.is_none_or(|chain| chain == header.chain);
                 chained && header.epoch >= known.epoch && header.first_seq >= known.next_seq
             }
-            None => header.first_seq == FIRST_SEQ,
+            None => is_behind || header.first_seq == FIRST_SEQ,
         };
         run.find_if(foreign || jumps || !goes_on, Finding::new(name, 0, None, Flaw::NotContinuing));
         self.last_number = number;
