@@ -48,7 +48,9 @@ async fn die_at(cast: &mut Cast, place: &str, secret: &str) {
         // Kept or not: asked for again it is done, or was.
         let again = cast.sender.erase(&id, "a test", Some(&token)).await;
         assert!(
-            again.is_ok() || ["erase.impossible", "not_found", "log.let_go"].contains(&code(again.unwrap_err()).as_str())
+            again.is_ok()
+                || ["erase.impossible", "not_found", "log.let_go"]
+                    .contains(&code(again.unwrap_err()).as_str())
         );
     }
     wait_for(place, async || !holds(&cast.node.folder(), secret)).await;
