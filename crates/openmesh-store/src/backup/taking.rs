@@ -101,7 +101,7 @@ fn states(folder: &Path, frozen: &Frozen) -> Result<Vec<(StateKind, u64, Vec<u8>
             continue;
         }
         let path = folder.join(kind.file_name(seq));
-        let bytes = match File::open(&path).and_then(|file| read_all(file)) {
+        let bytes = match File::open(&path).and_then(read_all) {
             Ok(bytes) => bytes,
             // A writer keeps the last two alone.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
