@@ -2,11 +2,13 @@
 //!
 //! Each runs on a blocking thread of its own and answers through the connection's outbox.
 
+mod ahead;
 mod notice;
 mod since;
 
 use super::delivery::{DeliverTo, Progress, counted};
 use crate::stored::record_of;
+use ahead::Ahead;
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
 use openmesh_core::record::{Put, Record};
@@ -59,8 +61,9 @@ impl Reading {
     /// Answers with leased messages.
     pub(super) fn lease(&self, ticket: Ticket, token: u64, items: Vec<LeasedItem>, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
+            let mut ahead = Ahead::new(&reading.log);
             let leased = items.iter().filter_map(|item| {
-                let envelope = reading.envelope(item.seq, &item.put)?;
+                let envelope = reading.envelope(&mut ahead, item.seq, &item.put)?;
                 Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
             });
             Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
@@ -70,10 +73,11 @@ impl Reading {
     /// Answers with what is in an inbox.
     pub(super) fn peek(&self, ticket: Ticket, items: Vec<SeenItem>, next: Option<u64>, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
+            let mut ahead = Ahead::new(&reading.log);
             let entries = items.iter().filter_map(|item| {
                 let SeenItem { attempts, priority, state, put, .. } = item;
                 let (attempts, priority, state) = (*attempts, *priority, *state);
-                let envelope = reading.envelope(item.seq, put)?;
+                let envelope = reading.envelope(&mut ahead, item.seq, put)?;
                 Some(Peeked { number: put.number, attempts, priority, state, envelope })
             });
             let page = PeekPage { entries: entries.collect(), next_after_number: next };
@@ -176,11 +180,12 @@ impl Reading {
     }
 
     fn record(&self, seq: u64) -> Option<Record> {
-        let stored = self
-            .log
-            .get(seq)
-            .inspect_err(|fault| tracing::error!(%fault, seq, "a record is lost"))
-            .ok()??;
+        self.record_of(&mut Ahead::new(&self.log), seq)
+    }
+
+    fn record_of(&self, ahead: &mut Ahead<'_>, seq: u64) -> Option<Record> {
+        let stored =
+            ahead.get(seq).inspect_err(|fault| tracing::error!(%fault, seq, "a record is lost")).ok()??;
         decode(&stored)
     }
 
@@ -203,8 +208,8 @@ impl Reading {
         SignedReceipt::sign_all(&self.node, vec![receipt]).pop()
     }
 
-    fn envelope(&self, seq: u64, put: &Put) -> Option<Envelope> {
-        let record = self.record(seq)?;
+    fn envelope(&self, ahead: &mut Ahead<'_>, seq: u64, put: &Put) -> Option<Envelope> {
+        let record = self.record_of(ahead, seq)?;
         match put.notice {
             Some(index) => render_notice(&record, index, &put.agent, &self.node, &self.mesh.view()),
             None => record.message().map(|envelope| record.header.stamp_for(envelope, &put.agent)),

@@ -1,0 +1,88 @@
+//! Reads records that are asked for one by one, ahead where they lie close together: mail that waits in an inbox mostly
+//! does.
+
+use openmesh_store::{Fault, LogReader, PageLimit, StoredRecord};
+
+/// Records read at once, at most.
+const AHEAD_MAX: usize = 512;
+/// Bytes read at once, but always one record.
+const AHEAD_BYTES: usize = 512 * 1024;
+/// Records that lie no further on are read over rather than looked for.
+const NEAR: u64 = 16;
+
+/// Reads records in rising order, or any other.
+pub(super) struct Ahead<'a> {
+    log: &'a LogReader,
+    page: Vec<StoredRecord>,
+    next_seq: u64,
+    records: usize,
+}
+
+impl<'a> Ahead<'a> {
+    pub(super) const fn new(log: &'a LogReader) -> Self {
+        Self { log, page: Vec::new(), next_seq: 0, records: 1 }
+    }
+
+    /// A record; none where it is lost, or not kept.
+    pub(super) fn get(&mut self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
+        let is_near = seq >= self.next_seq && seq - self.next_seq < NEAR;
+        if self.page.is_empty()
+            || seq >= self.next_seq
+            || self.page.first().is_some_and(|first| seq < first.position.seq)
+        {
+            self.records = if is_near { (self.records * 4).min(AHEAD_MAX) } else { 1 };
+            if self.records == 1 {
+                self.next_seq = seq + 1;
+                self.page = self.log.get(seq)?.into_iter().collect();
+            } else {
+                let page = self.log.scan(seq, PageLimit { records: self.records, bytes: AHEAD_BYTES })?;
+                self.next_seq = page.next_seq.max(seq + 1);
+                self.page = page.records;
+            }
+        }
+        let found = self.page.binary_search_by_key(&seq, |record| record.position.seq).ok();
+        match found.and_then(|place| self.page.get(place)) {
+            Some(record) => Ok(Some(record.clone())),
+            // Lost, or not kept: asked for alone, the log says which.
+            None => self.log.get(seq),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ahead;
+    use openmesh_message::{PartitionId, Position};
+    use openmesh_store::{EmbeddedLog, EncodedRecord, LogConfig};
+
+    #[test]
+    fn every_record_is_found_in_whatever_order_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = PartitionId(0);
+        let config = LogConfig { cache_bytes: 0, segment_bytes: 256 * 1024, ..LogConfig::new(partition) };
+        let (mut log, _) = EmbeddedLog::open(folder.path(), &config).unwrap();
+        let record = |seq| EncodedRecord {
+            position: Position { partition, epoch: log.epoch(), seq },
+            header: seq.to_be_bytes().to_vec(),
+            salt: [0; 16],
+            body: vec![7; 600],
+        };
+        let records: Vec<_> = (1..=2_000).map(record).collect();
+        records.chunks(50).for_each(|batch| log.append(batch).unwrap());
+        log.sync().unwrap();
+        let reader = log.reader();
+        let orders: [Vec<u64>; 5] = [
+            (1..=2_000).collect(),
+            (1..=2_000).rev().collect(),
+            (1..=2_000).step_by(7).collect(),
+            (1..=2_000).step_by(50).collect(),
+            (1..=2_100).map(|n| n * 769 % 2_101).collect(),
+        ];
+        for order in orders {
+            let mut ahead = Ahead::new(&reader);
+            for seq in order {
+                assert_eq!(ahead.get(seq).unwrap(), reader.get(seq).unwrap(), "{seq}");
+            }
+        }
+    }
+}
