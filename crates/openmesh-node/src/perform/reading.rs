@@ -180,10 +180,10 @@ impl Reading {
     }
 
     fn record(&self, seq: u64) -> Option<Record> {
-        self.record_of(&mut Ahead::new(&self.log), seq)
+        self.record_ahead(&mut Ahead::new(&self.log), seq)
     }
 
-    fn record_of(&self, ahead: &mut Ahead<'_>, seq: u64) -> Option<Record> {
+    fn record_ahead(&self, ahead: &mut Ahead<'_>, seq: u64) -> Option<Record> {
         let stored =
             ahead.get(seq).inspect_err(|fault| tracing::error!(%fault, seq, "a record is lost")).ok()??;
         decode(&stored)
@@ -209,7 +209,7 @@ impl Reading {
     }
 
     fn envelope(&self, ahead: &mut Ahead<'_>, seq: u64, put: &Put) -> Option<Envelope> {
-        let record = self.record_of(ahead, seq)?;
+        let record = self.record_ahead(ahead, seq)?;
         match put.notice {
             Some(index) => render_notice(&record, index, &put.agent, &self.node, &self.mesh.view()),
             None => record.message().map(|envelope| record.header.stamp_for(envelope, &put.agent)),
