@@ -44,6 +44,27 @@ const CAMPAIGNS: &[Campaign] = &[
         tool: Some(("OPENMESH_NATS_SERVER", NATS_SERVER)),
     },
     Campaign {
+        name: "rot",
+        what: "one flipped bit in every 1,000 bytes of a log's files; every page zeroed, swapped, stale; ends cut off",
+        cargo: "test -p openmesh-node --test whole faults::rot -- --nocapture --test-threads 1",
+        environment: &[("OPENMESH_ROT_ALL", "1")],
+        tool: None,
+    },
+    Campaign {
+        name: "disks",
+        what: "full, failing, read-only and slow disks, two nodes on one folder, clock jumps, little memory",
+        cargo: "test -p openmesh-node --test whole -- faults::disk faults::surroundings --nocapture --test-threads 1",
+        environment: &[],
+        tool: None,
+    },
+    Campaign {
+        name: "faults",
+        what: "for each class of faults a planted bug that its test must find",
+        cargo: "test -p openmesh-node --test whole faults::planted -- --nocapture",
+        environment: &[("OPENMESH_PLANT_ALL", "1")],
+        tool: None,
+    },
+    Campaign {
         name: "failpoints",
         what: "a crash at each place of each kind five times, at its first and later passes",
         cargo: "test -p openmesh-node --test whole crash::failpoints -- --nocapture --test-threads 1",

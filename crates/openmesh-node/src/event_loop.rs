@@ -26,8 +26,6 @@ pub(crate) const PLANS_AT_ONCE_MIN: usize = 64;
 const PLANS_AT_ONCE_MAX: usize = 4_096;
 /// About what it takes to write the records of one plan.
 const PLAN_WRITTEN: Duration = Duration::from_micros(8);
-/// Quiet after which the log notes that all of it is synced.
-const QUIET: Duration = Duration::from_millis(50);
 /// Longest time without a look at the clock, so that a clock set forward is noticed.
 const TICK_MAX: Duration = Duration::from_secs(1);
 
@@ -90,7 +88,9 @@ impl EventLoop {
             let may_receive = self.has_room() && !stopping;
             let from = self.queues();
             let has_more = may_receive && intake.has_more(from);
-            let wants_quiet = self.writer.wants_quiet_marker() || self.writer.is_full();
+            // However much comes in meanwhile: a full disk may have room again.
+            self.writer.note_if_quiet();
+            let quiet_in = self.writer.quiet_in();
             tokio::select! {
                 biased;
                 commit = self.writer.next_commit(), if is_busy => match commit {
@@ -102,7 +102,7 @@ impl EventLoop {
                 () = sleep(until_deadline), if !stopping => self.handle(Input::Tick),
                 () = yield_now(), if has_more => {}
                 goes_on = intake.arrive(from), if may_receive && !has_more => stopping |= !goes_on,
-                () = sleep(QUIET), if wants_quiet && !is_busy => self.writer.note_quiet(),
+                () = sleep(quiet_in.unwrap_or_default()), if quiet_in.is_some() => {}
             }
         }
     }

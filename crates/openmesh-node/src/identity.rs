@@ -111,6 +111,12 @@ impl Identity {
         if folder.certificate().exists() {
             return Self::load(folder);
         }
+        if folder.log().exists() {
+            bail!(
+                "{} is missing, and the log beside it is that of its domain: put it back from a backup",
+                folder.certificate().display()
+            );
+        }
         Self::make(folder)
     }
 
@@ -134,6 +140,7 @@ impl Identity {
             bail!("{} is not the certificate of this node's key", folder.certificate().display());
         }
         certificate.verify(&certificate.domain(), now()).context("the node's certificate")?;
+        check_roots(folder, &certificate.inception)?;
         let token = fs::read_to_string(folder.admin_token())
             .with_context(|| format!("cannot read {}", folder.admin_token().display()))?;
         let admin_token = Digest::of(token.trim().as_bytes());
@@ -163,6 +170,22 @@ impl Identity {
         let custodian = custodian::load_or_make(&folder.custodian_key())?;
         Ok(Self { node: Arc::new(node), certificate, admin_token, custodian, is_new: true })
     }
+}
+
+/// The domain's root keys are needed long after they rotted: whichever is in the folder must be the domain's own.
+fn check_roots(folder: &Folder, inception: &Inception) -> Result<()> {
+    for (path, is_next) in [(folder.root_key(), false), (folder.next_root_key(), true)] {
+        if !path.exists() {
+            continue;
+        }
+        let key = key_file::load(&path)?;
+        let made = Inception::new(&key, &key);
+        let fits = if is_next { made.next_root == inception.next_root } else { made.root == inception.root };
+        if !fits {
+            bail!("{} is not a root key of this node's domain: put it back from a backup", path.display());
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

@@ -17,6 +17,8 @@ pub(crate) const HEADROOM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Jobs that wait for the log's thread.
 const JOBS_MAX: usize = 4;
+/// Quiet after which the log notes that all of it is synced, and looks for room where there was none.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// What the log is asked to do.
 enum Job {
@@ -70,6 +72,8 @@ pub(crate) struct LogWriter {
     files: Upkeep,
     reader: LogReader,
     quiet_marker_due: bool,
+    /// When there has been no append for long enough.
+    quiet_at: Instant,
     full: Arc<AtomicBool>,
     thread: Option<JoinHandle<EmbeddedLog>>,
 }
@@ -93,6 +97,7 @@ impl LogWriter {
             files,
             reader,
             quiet_marker_due: false,
+            quiet_at: Instant::now(),
             full,
             thread: Some(thread),
         })
@@ -113,15 +118,20 @@ impl LogWriter {
         self.full.load(Ordering::Acquire)
     }
 
-    /// Whether records were synced that no marker covers yet.
-    pub(crate) const fn wants_quiet_marker(&self) -> bool {
-        self.quiet_marker_due && self.under_way.is_none()
+    /// In what time the log is quiet enough to note that all of it is synced, or to look for room; `None` while there is
+    /// nothing to note or to look for.
+    pub(crate) fn quiet_in(&self) -> Option<Duration> {
+        let is_due = (self.quiet_marker_due || self.is_full()) && self.under_way.is_none();
+        is_due.then(|| self.quiet_at.saturating_duration_since(Instant::now()))
     }
 
-    /// Has the log note that all of it is synced.
-    pub(crate) fn note_quiet(&mut self) {
-        self.quiet_marker_due = false;
-        let _ = self.jobs.try_send(Job::NoteQuiet);
+    /// Has the log note that all of it is synced, and look for room, once it has been quiet.
+    pub(crate) fn note_if_quiet(&mut self) {
+        if self.quiet_in() == Some(Duration::ZERO) {
+            self.quiet_marker_due = false;
+            self.quiet_at = Instant::now() + QUIET;
+            let _ = self.jobs.try_send(Job::NoteQuiet);
+        }
     }
 
     /// Hands over plans to keep; one batch at a time.
@@ -137,6 +147,7 @@ impl LogWriter {
         match self.results.recv().await {
             Some(Ok(Kept { head_seq, synced_in })) => {
                 self.quiet_marker_due = true;
+                self.quiet_at = Instant::now() + QUIET;
                 Ok(Commit { plans: self.unconfirmed(), head_seq, synced_in })
             }
             Some(Err(fault)) => Err(WriterGone(Some(fault))),

@@ -42,6 +42,7 @@ pub use verify::{Commitment, Finding, Flaw, VerifyOptions, VerifyReport, verify}
 
 use crate::failpoint;
 use crate::fault::{Cause, Fault};
+use crate::planted::{self, Planted};
 use crate::record::EncodedRecord;
 use disk::Disk;
 use frame::{BATCH_HEAD_BYTES, BatchKind, frame_bytes};
@@ -123,6 +124,9 @@ impl EmbeddedLog {
     /// made beside the log long before it is needed. Errors: `Full`, and then nothing has changed; `Io`.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
         self.check_running()?;
+        if planted::has(Planted::ForgetReserve) {
+            return Ok(());
+        }
         let needed = bytes.saturating_add(MARKER_ROOM_BYTES);
         let left = self.active.header.file_bytes.saturating_sub(self.at);
         let spare = self.spare_bytes(needed);

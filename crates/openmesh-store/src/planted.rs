@@ -13,12 +13,40 @@ pub enum Planted {
     TrustStaleSnapshot,
     /// Says that the index covers records before they are in it.
     TrustStaleIndex,
+    /// Takes a sync that failed for one that did not.
+    IgnoreSyncError,
+    /// Tries a sync that failed again.
+    RetrySync,
+    /// Does not sync what it says is synced.
+    SkipSync,
+    /// Takes what was read for what was written, whatever its checksum says.
+    SkipChecksum,
+    /// Leaves a dropped tail where it was.
+    KeepTornTail,
+    /// Goes on with the epoch of a run that did not end cleanly.
+    ReusePosition,
+    /// Lets any process into a folder.
+    NoFolderLock,
+    /// Says that there is room without a look.
+    ForgetReserve,
 }
 
 impl Planted {
     /// Every bug.
-    pub const ALL: &[Self] =
-        &[Self::AckBeforeSync, Self::SnapshotAheadOfLog, Self::TrustStaleSnapshot, Self::TrustStaleIndex];
+    pub const ALL: &[Self] = &[
+        Self::AckBeforeSync,
+        Self::SnapshotAheadOfLog,
+        Self::TrustStaleSnapshot,
+        Self::TrustStaleIndex,
+        Self::IgnoreSyncError,
+        Self::RetrySync,
+        Self::SkipSync,
+        Self::SkipChecksum,
+        Self::KeepTornTail,
+        Self::ReusePosition,
+        Self::NoFolderLock,
+        Self::ForgetReserve,
+    ];
 
     /// Its name in the environment: that of the variant.
     pub fn name(self) -> String {

@@ -38,7 +38,7 @@ pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     http: Option<SocketAddr>,
     pub(crate) domain: openmesh_sdk::DomainId,
-    pid: u32,
+    pub(crate) pid: u32,
     pub(crate) tls: Option<EndpointTls>,
 }
 
@@ -52,6 +52,12 @@ impl Way {
     pub(crate) fn with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         Self { arguments, ..Self::default() }
+    }
+
+    /// With a variable more.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 }
 
@@ -143,6 +149,11 @@ impl Node {
         assert!(self.child.wait().unwrap().success(), "a node told to stop ends well");
     }
 
+    /// Whether the node has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Where the node serves HTTP.
     pub(crate) fn http(&self) -> SocketAddr {
         self.endpoint.http.expect("the node serves HTTP")
@@ -208,6 +219,19 @@ impl Drop for Node {
 
 pub(crate) fn new_key() -> Arc<KeyPair> {
     Arc::new(identity::new_key().unwrap())
+}
+
+/// Starts a node on a folder that it is expected to refuse; what it said, or `None` where it came up and was ended again.
+pub(crate) fn refused_start(home: &Path, way: &Way) -> Option<String> {
+    let errors = tempfile::NamedTempFile::new().unwrap();
+    match launch(home, &Way { errors: Some(errors.path().to_owned()), ..way.clone() }) {
+        Ok((mut child, _)) => {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            None
+        }
+        Err(_) => Some(std::fs::read_to_string(errors.path()).unwrap()),
+    }
 }
 
 fn folder(home: &Path) -> PathBuf {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use openmesh_message::{Digest, PartitionId, Position};
 use sha2::{Digest as _, Sha256};
 
+use crate::planted::{self, Planted};
 use crate::record::{EncodedRecord, StoredRecord};
 
 /// Largest header and body together.
@@ -155,7 +156,7 @@ impl RecordHead {
 
     /// True when header, body and padding are as they were written.
     pub(crate) fn covers(&self, payload: &[u8], seal: Seal, at: u64) -> bool {
-        seal.checksum(at, payload) == self.payload_checksum
+        seal.checksum(at, payload) == self.payload_checksum || planted::has(Planted::SkipChecksum)
     }
 
     /// The record, its header and body cut out of `frame`, which begins at the record's head.

@@ -12,6 +12,7 @@ use super::segment::{newer_version, prologue};
 use super::walker::read_up_to;
 use crate::failpoint;
 use crate::fault::Fault;
+use crate::planted::{self, Planted};
 
 pub(crate) const LOCK_NAME: &str = "lock";
 /// The newest form of what is in the locked file.
@@ -63,6 +64,7 @@ impl FolderLock {
             .map_err(|error| Fault::io("open", &path, &error))?;
         for _ in 0..TRIES {
             match file.try_lock() {
+                _ if planted::has(Planted::NoFolderLock) => return Ok(Self { file }),
                 Ok(()) => return Ok(Self { file }),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(PAUSE_MS)),
                 Err(TryLockError::Error(error)) => return Err(Fault::io("lock", &path, &error)),

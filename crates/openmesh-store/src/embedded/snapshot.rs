@@ -181,6 +181,22 @@ fn load_first(
     Ok(None)
 }
 
+/// The highest epoch that an intact snapshot names which covers more than a log that goes on with `next_seq`; `None` where
+/// there is none: the log has all that snapshots ever covered. Errors: `Newer`, `Io`.
+pub(crate) fn epoch_ahead(
+    folder: &Path,
+    partition: PartitionId,
+    next_seq: u64,
+) -> Result<Option<u32>, Fault> {
+    let mut highest = None;
+    for (_, file) in snapshot_files(folder)?.into_iter().take_while(|(seq, _)| *seq >= next_seq) {
+        if let Ok(snapshot) = load(folder, &file, partition)? {
+            highest = highest.max(Some(snapshot.position.epoch));
+        }
+    }
+    Ok(highest)
+}
+
 /// Reads one snapshot; the inner error says what is wrong with it. Errors: `Newer`, `Io`.
 pub(crate) fn load(
     folder: &Path,

@@ -15,10 +15,11 @@ use super::recovery::{Tail, open_segments, read_tail, segment_numbers};
 use super::rewrite::REWRITTEN_NAME;
 use super::room::RoomMaker;
 use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare, segment_name};
-use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, load_newest};
+use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, epoch_ahead, load_newest};
 use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
 use crate::failpoint;
 use crate::fault::{Cause, Fault};
+use crate::planted::{self, Planted};
 use crate::record::{LoadedSnapshot, SeqRange};
 use crate::report::{CorruptRange, RecoveryReport};
 
@@ -66,6 +67,10 @@ impl EmbeddedLog {
             return Err(Fault::Damaged { file: folder.display().to_string(), seq: None });
         };
         let mut tail = read_tail(&active).map_err(|error| active.fault("read", &error))?;
+        if let Some(epoch) = epoch_ahead(folder, config.partition, tail.next_seq)? {
+            // What that snapshot covers was there, under positions that are not to be used again.
+            (tail.epoch, tail.closed) = (tail.epoch.max(epoch), false);
+        }
         active.set_marks(std::mem::take(&mut tail.marks));
         corrupt.append(&mut tail.corrupt);
         let active = Arc::new(active);
@@ -79,7 +84,7 @@ impl EmbeddedLog {
         let mut log = Self::resume(disk, folder, config, held, &tail);
         log.epoch = tail.epoch.saturating_add(match config.adopt {
             true => far_step()?,
-            false => u32::from(!tail.closed && !fresh),
+            false => u32::from(!tail.closed && !fresh && !planted::has(Planted::ReusePosition)),
         });
         let mut report = RecoveryReport { dropped: tail.dropped.clone(), corrupt, bad_snapshots: Vec::new() };
         let snapshot = log.find_beginning(&mut report)?;
@@ -162,7 +167,7 @@ impl EmbeddedLog {
             if segment.file.metadata()?.len() < file_bytes {
                 self.disk.allocate(&segment.file, file_bytes)?;
             }
-            if let Some(dropped) = &tail.dropped {
+            if let Some(dropped) = tail.dropped.as_ref().filter(|_| !planted::has(Planted::KeepTornTail)) {
                 self.disk.write_zeros(&segment.file, tail.end, dropped.to_byte.min(file_bytes))?;
             }
             self.disk.sync_file(&segment.file)

@@ -37,8 +37,8 @@ pub(crate) struct Load {
     unknown: Mutex<Vec<Envelope>>,
     /// The last record that the reader was handed.
     read_through: AtomicU64,
-    /// Whether a full disk is to be expected.
-    pub(crate) may_be_full: bool,
+    /// Refusals that the fault at hand explains begin so.
+    explained: &'static str,
 }
 
 /// Who is at work.
@@ -50,8 +50,13 @@ pub(crate) struct Agents {
 }
 
 impl Load {
-    /// Registers the agents.
+    /// Registers the agents; none of what they send may be refused.
     pub(crate) async fn prepare(node: &Node, name: &str) -> Arc<Self> {
+        Self::prepare_for(node, name, "none").await
+    }
+
+    /// The same, where a fault explains refusals whose codes begin so.
+    pub(crate) async fn prepare_for(node: &Node, name: &str, explained: &'static str) -> Arc<Self> {
         let mut senders = Vec::new();
         for name in ["sender-1", "sender-2", "sender-3"] {
             senders.push(node.agent(name).await.0);
@@ -69,7 +74,7 @@ impl Load {
             stop: AtomicBool::new(false),
             unknown: Mutex::default(),
             read_through: AtomicU64::new(0),
-            may_be_full: false,
+            explained,
         })
     }
 
@@ -93,7 +98,8 @@ impl Load {
         tasks.spawn(read(node.connect(&agents.reader).await, Arc::clone(self)));
         let until = Instant::now() + ROUND_MAX;
         tokio::time::sleep(ROUND_MIN).await;
-        while self.accepted.load(Ordering::Relaxed) < enough && Instant::now() < until {
+        let is_short = || self.accepted.load(Ordering::Relaxed) < enough;
+        while is_short() && !node.has_ended() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         die(node);
@@ -160,7 +166,7 @@ impl Load {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
             }
             Sent::Unknown => self.unknown.lock().unwrap().push(envelope),
-            Sent::Rejected(problem) if self.may_be_full && problem.code == "store.full" => {}
+            Sent::Rejected(problem) if problem.code.starts_with(self.explained) => {}
             other => panic!("an honest message was refused: {other:?}"),
         }
     }

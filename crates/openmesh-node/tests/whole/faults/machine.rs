@@ -17,6 +17,15 @@ pub(crate) struct LoopDisk {
     is_mounted: bool,
 }
 
+/// A file system in memory, of a size.
+pub(crate) struct MemoryDisk {
+    pub(crate) mount: PathBuf,
+    is_mounted: bool,
+}
+
+/// A group of processes that may use only so much memory together (cgroups, version 1).
+pub(crate) struct MemoryLimit(PathBuf);
+
 /// Says loudly that a test did not run, for the closing count of the run.
 pub(crate) fn not_run(name: &str, why: &str) {
     println!("not run: {name}: {why}");
@@ -68,6 +77,11 @@ impl LoopDisk {
         self.mount().unwrap();
     }
 
+    /// From here on nothing can be written, as after an error that the kernel met in the file system.
+    pub(crate) fn make_read_only(&self) -> Result<(), String> {
+        run("mount", &["-o", "remount,abort", text(&self.mount)])
+    }
+
     fn device(&self) -> &str {
         self.device.as_deref().unwrap_or_default()
     }
@@ -104,6 +118,67 @@ impl Drop for LoopDisk {
         }
         let _ = self.detach();
     }
+}
+
+impl MemoryDisk {
+    /// Makes and mounts one; an error says what this machine lacks.
+    pub(crate) fn new(mount: &Path, mebibytes: u64) -> Result<Self, String> {
+        if !is_root() {
+            return Err("it takes root to mount".to_owned());
+        }
+        std::fs::create_dir_all(mount).map_err(|error| error.to_string())?;
+        run("mount", &["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs", text(mount)])?;
+        Ok(Self { mount: mount.to_owned(), is_mounted: true })
+    }
+}
+
+impl Drop for MemoryDisk {
+    fn drop(&mut self) {
+        if std::mem::take(&mut self.is_mounted) && run("umount", &[text(&self.mount)]).is_err() {
+            let _ = run("umount", &["-l", text(&self.mount)]);
+        }
+    }
+}
+
+impl MemoryLimit {
+    /// Makes one; an error says what this machine lacks.
+    pub(crate) fn new(name: &str, mebibytes: u64) -> Result<Self, String> {
+        let group = Path::new("/sys/fs/cgroup/memory").join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&group).map_err(|error| format!("no group of processes can be made: {error}"))?;
+        let limit = Self(group);
+        std::fs::write(limit.0.join("memory.limit_in_bytes"), (mebibytes << 20).to_string())
+            .map_err(|error| format!("no limit can be set: {error}"))?;
+        Ok(limit)
+    }
+
+    /// Holds a process to it from here on.
+    pub(crate) fn hold(&self, process: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// The words that put a node behind strace, which then does something to each `fdatasync` that `when` says.
+pub(crate) fn behind_strace(trace: &Path, what: &str) -> Vec<String> {
+    let inject = format!("inject=fdatasync:{what}");
+    let words =
+        ["strace", "-D", "-f", "-q", "-o", trace.to_str().unwrap(), "-e", "trace=fdatasync", "-e", &inject];
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// Why strace cannot be used here, if it cannot.
+pub(crate) fn lacks_strace() -> Option<&'static str> {
+    if !has_program("strace") {
+        return Some("there is no strace");
+    }
+    let works =
+        Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|ended| ended.success());
+    (!works).then_some("strace may not trace here")
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
