@@ -23,6 +23,9 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// Sets or clears an owner's deadline.
     pub(crate) fn set(&mut self, owner: Owner, deadline: Option<Timestamp>) {
+        if self.by_owner.get(&owner).copied() == deadline {
+            return;
+        }
         let before = match deadline {
             Some(time) => self.by_owner.insert(owner, time),
             None => self.by_owner.remove(&owner),

@@ -3,6 +3,7 @@
 //! An inbox without mail is a few counts. What it holds is `held.rs`; a backlog is one run of numbers in it, and who
 //! reads it keeps no place: the first ready number is the cursor.
 
+mod all;
 mod cells;
 mod entry;
 mod held;
@@ -12,6 +13,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use all::Inboxes;
 pub use entry::{Entry, EntryState};
 pub(crate) use entry::{bytes_in_reply, bytes_in_reply_at_most};
 pub(crate) use stored::StoredInbox;
@@ -60,7 +62,8 @@ impl Inbox {
     pub fn counts(&self) -> InboxCounts {
         let RareEnds { expired, dead_lettered, recalled } = self.ends.as_deref().copied().unwrap_or_default();
         let (pending, acknowledged) = (self.pending(), self.acknowledged);
-        let accepted = pending + acknowledged + expired + dead_lettered + recalled;
+        let ended = [acknowledged, expired, dead_lettered, recalled];
+        let accepted = ended.into_iter().fold(pending, u64::saturating_add);
         InboxCounts { accepted, pending, acknowledged, expired, dead_lettered, recalled }
     }
 
@@ -222,7 +225,7 @@ impl Inbox {
 
     /// Applies a settlement made at `at`.
     pub(crate) fn settle(&mut self, settlement: &Settlement, at: Timestamp) {
-        self.acknowledged += self.end(&settlement.acknowledged);
+        self.acknowledged = self.acknowledged.saturating_add(self.end(&settlement.acknowledged));
         let ends = RareEnds {
             expired: self.end(&settlement.expired),
             dead_lettered: self.end(&settlement.dead_lettered),
@@ -254,11 +257,11 @@ impl Inbox {
     }
 
     fn count(&mut self, more: RareEnds) {
-        if more.expired + more.dead_lettered + more.recalled > 0 {
+        if more.expired | more.dead_lettered | more.recalled > 0 {
             let ends = self.ends.get_or_insert_default();
-            ends.expired += more.expired;
-            ends.dead_lettered += more.dead_lettered;
-            ends.recalled += more.recalled;
+            ends.expired = ends.expired.saturating_add(more.expired);
+            ends.dead_lettered = ends.dead_lettered.saturating_add(more.dead_lettered);
+            ends.recalled = ends.recalled.saturating_add(more.recalled);
         }
     }
 }

@@ -389,7 +389,7 @@ impl Partition {
         for id in conversations {
             self.set_conversation_deadline(id);
         }
-        let agents: Vec<_> = self.state.inboxes.keys().copied().collect();
+        let agents: Vec<_> = self.state.inboxes.iter().map(|(agent, _)| *agent).collect();
         for agent in agents {
             self.set_inbox_deadline(agent);
         }

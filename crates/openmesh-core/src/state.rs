@@ -12,10 +12,11 @@ use crate::conversation::{Conversation, Conversations};
 use crate::dedup::{Dedup, Remembered};
 use crate::directory::topics::{Shelved, Shelves, Topics};
 use crate::directory::{Directory, Tokens};
-use crate::inbox::{Entry, EntryState, Inbox, bytes_in_reply_at_most};
+use crate::inbox::{Entry, EntryState, Inbox, Inboxes, bytes_in_reply_at_most};
 use crate::partition::upkeep::LogUpkeep;
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
+use openmesh_message::frame::InboxCounts;
 use openmesh_message::{
     AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, json,
 };
@@ -49,7 +50,7 @@ pub struct State {
     pub(crate) dedup: Dedup,
     pub(crate) conversations: Conversations,
     #[serde(skip)]
-    pub(crate) inboxes: BTreeMap<AgentId, Inbox>,
+    pub(crate) inboxes: Inboxes,
     pub(crate) tokens: Arc<Tokens>,
     #[serde(default)]
     pub(crate) upkeep: Arc<LogUpkeep>,
@@ -88,7 +89,7 @@ impl Default for State {
             policy_version: Digest::ZERO,
             dedup: Dedup::default(),
             conversations: Conversations::default(),
-            inboxes: BTreeMap::new(),
+            inboxes: Inboxes::default(),
             tokens: Arc::default(),
             upkeep: Arc::default(),
         }
@@ -108,6 +109,11 @@ impl State {
     /// The inbox of each agent that has one.
     pub fn inboxes(&self) -> impl Iterator<Item = (&AgentId, &Inbox)> {
         self.inboxes.iter()
+    }
+
+    /// What all inboxes count together.
+    pub const fn mail(&self) -> InboxCounts {
+        self.inboxes.total()
     }
 
     /// The tokens that stand for agents.
@@ -159,10 +165,10 @@ impl State {
             }
         }
         for put in record.puts() {
-            self.inboxes.entry(put.agent).or_default().note_put(put.number);
+            self.inboxes.change(put.agent, |inbox| inbox.note_put(put.number));
         }
         if let (Some(agent), Some(log)) = (record.inbox_changed(), record.header.logs.first()) {
-            self.inboxes.entry(agent).or_default().note_event(log.seq);
+            self.inboxes.change(agent, |inbox| inbox.note_event(log.seq));
         }
     }
 
@@ -188,20 +194,20 @@ impl State {
                 self.put_all(record, None);
             }
             Outcome::Leased { agent, token, until, numbers } => {
-                self.inboxes.entry(*agent).or_default().lease(*token, *until, numbers);
+                self.inboxes.change(*agent, |inbox| inbox.lease(*token, *until, numbers));
             }
             Outcome::Extended { agent, token, until } => {
-                self.inboxes.entry(*agent).or_default().extend(*token, *until);
+                self.inboxes.change(*agent, |inbox| inbox.extend(*token, *until));
             }
             Outcome::Settled { agent, settlement } => {
-                self.inboxes.entry(*agent).or_default().settle(settlement, at);
+                self.inboxes.change(*agent, |inbox| inbox.settle(settlement, at));
             }
             Outcome::Recalled { agent, number } => {
-                self.inboxes.entry(*agent).or_default().recall(*number);
+                self.inboxes.change(*agent, |inbox| inbox.recall(*number));
             }
             Outcome::Erased(erasure) => {
                 for (agent, number) in &erasure.ended {
-                    self.inboxes.entry(*agent).or_default().recall(*number);
+                    self.inboxes.change(*agent, |inbox| inbox.recall(*number));
                 }
                 Arc::make_mut(&mut self.upkeep).note(record);
             }
@@ -270,7 +276,7 @@ impl State {
                 sender: own.map(|gist| gist.sender),
                 is_act: own.is_some_and(|gist| gist.is_act),
             };
-            self.inboxes.entry(put.agent).or_default().put(put.number, &entry);
+            self.inboxes.change(put.agent, |inbox| inbox.put(put.number, &entry));
         }
     }
 

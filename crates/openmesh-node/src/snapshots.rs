@@ -5,6 +5,7 @@ use crate::metering::note_snapshot;
 use crate::recovery::recollect;
 use anyhow::{Result, ensure};
 use openmesh_core::{Config as PartitionConfig, Partition};
+use openmesh_message::Position;
 use openmesh_policy::Policy;
 use openmesh_store::{LogReader, SnapshotFolder};
 use std::sync::Arc;
@@ -55,8 +56,19 @@ impl Snapshots {
         }
         self.last_seq = head_seq;
         let (source, stop) = (self.source.clone(), Arc::clone(&self.stop));
+        self.begin(move || source.make_one(|source| source.write(&stop)));
+    }
+
+    /// Has a state written that is there already, all of which is synced: a start does not wait for the disk.
+    pub(crate) fn keep(&mut self, head: Position, state: Vec<u8>) {
+        self.last_seq = head.seq;
+        let source = self.source.clone();
+        self.begin(move || source.make_one(|source| Ok(source.folder.write(head, &state)?)));
+    }
+
+    fn begin(&mut self, make: impl FnOnce() + Send + 'static) {
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
-        match thread.spawn(move || source.make_one(&stop)) {
+        match thread.spawn(make) {
             Ok(thread) => self.under_way = Some(thread),
             Err(error) => tracing::warn!(%error, "no thread for a snapshot; it is tried again later"),
         }
@@ -100,11 +112,11 @@ impl<'a> Pace<'a> {
 }
 
 impl Source {
-    fn make_one(&self, stop: &AtomicBool) {
+    fn make_one(&self, write: impl FnOnce(&Self) -> Result<()>) {
         // Where it cannot be lowered, it is as it was.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
         let begun = Instant::now();
-        let made = self.write(stop);
+        let made = write(self);
         note_snapshot(made.is_ok(), begun.elapsed());
         if let Err(error) = made {
             tracing::warn!("a snapshot could not be written; recovery will read more of the log: {error:#}");

@@ -19,7 +19,7 @@ use openmesh_listeners::http::{self, HttpConfig};
 use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
-use openmesh_store::{EmbeddedLog, LogConfig, Opened, failpoint};
+use openmesh_store::{EmbeddedLog, LoadedSnapshot, LogConfig, Opened, failpoint};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -221,14 +221,14 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     let (policy, _) = read_policy(&folder.policy(), home)?;
     let (segment_bytes, adopt) = (config.segment_bytes, config.adopt);
     let log_config = LogConfig { segment_bytes, adopt, ..LogConfig::new(PartitionId(0)) };
-    let (mut log, opened) = EmbeddedLog::open(&folder.log(), &log_config)?;
+    let (mut log, mut opened) = EmbeddedLog::open(&folder.log(), &log_config)?;
     let custodian = identity.custodian.clone();
     let limits = PartitionConfig {
         inbox_messages_max: config.inbox_messages_max,
         inbox_sender_messages_max: config.inbox_sender_messages_max,
         ..PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian)
     };
-    let (mut partition, snapshot_seq) = restore(limits.clone(), policy, &opened)?;
+    let (mut partition, snapshot_seq) = restore(limits.clone(), policy, opened.snapshot.take())?;
     let mut findings = describe(&opened);
     let TakenBack { records, lost, has_gaps } = take_back(&log.reader(), snapshot_seq + 1, &mut partition)?;
     findings.extend(lost);
@@ -243,8 +243,12 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     Ok(Recovered { partition, limits, log, records, snapshot_seq, has_gaps, findings })
 }
 
-fn restore(config: PartitionConfig, policy: Policy, opened: &Opened) -> Result<(Partition, u64)> {
-    match &opened.snapshot {
+fn restore(
+    config: PartitionConfig,
+    policy: Policy,
+    snapshot: Option<LoadedSnapshot>,
+) -> Result<(Partition, u64)> {
+    match snapshot {
         Some(snapshot) => {
             let partition = Partition::restore(config, policy, &snapshot.state)?;
             Ok((partition, snapshot.position.seq))
@@ -283,8 +287,7 @@ fn prepare(
     for pattern in &config.pin {
         keep_now(&mut log, partition.pin(pattern.clone(), now()))?;
     }
-    if records >= config.snapshot_records || has_gaps {
-        // Also where a node never runs long enough to make one beside its work, starts stay short.
+    if has_gaps {
         snapshot_seq = write_snapshot(&log, &partition)?;
     }
     mesh.publish(partition.view());
@@ -305,7 +308,11 @@ fn prepare(
     };
     let upkeep =
         Upkeep::start(work, partition.state().upkeep()).context("cannot start the upkeep's thread")?;
-    let snapshots = Snapshots::new(source, config.snapshot_records.max(1), snapshot_seq);
+    let mut snapshots = Snapshots::new(source, config.snapshot_records.max(1), snapshot_seq);
+    if let Some(head) = partition.state().head().filter(|_| records >= config.snapshot_records && !has_gaps) {
+        // Also where a node never runs long enough to make one beside its work, starts stay short.
+        snapshots.keep(head, partition.snapshot()?);
+    }
     let performer = Performer::new(Arc::clone(&identity.node), mesh, kept, folder.policy());
     Ok(EventLoop {
         partition,

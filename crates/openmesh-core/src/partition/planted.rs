@@ -75,7 +75,7 @@ pub(crate) fn excuse(illegal: IllegalAct, now: Timestamp) -> Result<Transition, 
 pub(crate) fn to_keep(state: &State) -> Cow<'_, State> {
     let mut kept = Cow::Borrowed(state);
     if has(Planted::ShortSnapshot) {
-        kept.to_mut().inboxes.pop_last();
+        kept.to_mut().inboxes.remove_last();
     }
     kept
 }

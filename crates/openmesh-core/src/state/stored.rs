@@ -45,7 +45,7 @@ impl State {
         out.extend(small);
         self.directory.write(&mut out);
         put_uint(&mut out, self.inboxes.len() as u64);
-        for (agent, inbox) in &self.inboxes {
+        for (agent, inbox) in self.inboxes.iter() {
             out.extend(agent.public_key());
             inbox.write(&mut out);
         }
@@ -104,8 +104,8 @@ impl StoredState {
         for (name, number) in self.numbers {
             match Logical::of(name) {
                 Logical::Named(name) => _ = state.numbers.insert(name, number),
-                Logical::Inbox(agent) => state.inboxes.entry(agent).or_default().note_put(number),
-                Logical::InboxEvents(agent) => state.inboxes.entry(agent).or_default().note_event(number),
+                Logical::Inbox(agent) => state.inboxes.change(agent, |inbox| inbox.note_put(number)),
+                Logical::InboxEvents(agent) => state.inboxes.change(agent, |inbox| inbox.note_event(number)),
             }
         }
         state

@@ -7,7 +7,7 @@ use openmesh_adapter::metrics::{
 };
 use openmesh_core::{Effect, Partition, Plan, Ticket};
 use openmesh_message::Target;
-use openmesh_message::frame::{Command, Delivery, InboxCounts};
+use openmesh_message::frame::{Command, Delivery};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -103,15 +103,7 @@ impl Counts {
 
     pub(super) fn sample(&self, partition: &Partition, batches_waiting: usize, is_full: bool) {
         let state = partition.state();
-        let mut total = InboxCounts::default();
-        for (_, inbox) in state.inboxes() {
-            let counts = inbox.counts();
-            total.pending += counts.pending;
-            total.acknowledged += counts.acknowledged;
-            total.expired += counts.expired;
-            total.dead_lettered += counts.dead_lettered;
-            total.recalled += counts.recalled;
-        }
+        let total = state.mail();
         for (name, count) in [
             ("pending", total.pending),
             ("acknowledged", total.acknowledged),
