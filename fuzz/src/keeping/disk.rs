@@ -17,6 +17,8 @@ pub(super) const OPENED: u32 = 1;
 pub(super) const CLOSED: u32 = 3;
 const VERSION: u32 = 1;
 const COPY_BYTES: usize = 512;
+/// Where later formats have the second copy of a segment's header.
+const LATER_COPY_AT: usize = 4096;
 const FILE_BYTES_AT: usize = 72;
 
 /// A segment being written.
@@ -158,11 +160,15 @@ fn prologue(magic: &[u8; 8]) -> Vec<u8> {
     bytes
 }
 
-/// The lengths that the two copies of a segment's header claim, whether they check or not.
+/// The lengths that the copies of a segment's header claim, whether they check or not.
 pub(super) fn claimed_bytes(segment: &[u8]) -> u64 {
     let claim =
         |at: usize| segment.get(at..at + 8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
-    claim(FILE_BYTES_AT).max(claim(COPY_BYTES + FILE_BYTES_AT))
+    [0, COPY_BYTES, LATER_COPY_AT]
+        .into_iter()
+        .map(|copy| claim(copy + FILE_BYTES_AT))
+        .max()
+        .unwrap_or_default()
 }
 
 /// A folder in memory, where the machine has one, with these files.

@@ -6,7 +6,7 @@ use openmesh_message::PartitionId;
 
 use super::lock::FolderLock;
 use super::recovery::{file_names, open_segments, read_tail};
-use super::segment::{DATA_START, Segment, segment_name};
+use super::segment::{Segment, segment_name};
 use super::snapshot::is_whole;
 use super::walker::{CHUNK_BYTES, Item, read_up_to};
 use crate::fault::Fault;
@@ -93,7 +93,7 @@ impl Frozen {
 
     fn add(&mut self, segment: Segment, end: u64) -> Result<(), Fault> {
         let fault = |error: std::io::Error| segment.fault("read", &error);
-        let mut walker = segment.walk(DATA_START, CHUNK_BYTES);
+        let mut walker = segment.walk(segment.data_start(), CHUNK_BYTES);
         while walker.at() < end {
             match walker.next().map_err(fault)? {
                 Some(Item::Record { head, .. }) => {
@@ -133,8 +133,8 @@ pub(crate) fn segment_file_name(number: u64) -> String {
 
 /// Up to here everything was synced before the last head was written.
 fn synced_end(segment: &Segment) -> Result<u64, Fault> {
-    let mut end = DATA_START;
-    let mut walker = segment.walk(DATA_START, CHUNK_BYTES);
+    let mut end = segment.data_start();
+    let mut walker = segment.walk(segment.data_start(), CHUNK_BYTES);
     while let Some(item) = walker.next().map_err(|error| segment.fault("read", &error))? {
         if let Item::Batch { head, .. } = item {
             end = end.max(head.synced_bytes);

@@ -79,7 +79,7 @@ pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, Fault> {
 /// Reads the last segment to its end. Errors: reading failed.
 pub(crate) fn read_tail(segment: &Segment) -> io::Result<Tail> {
     let mut reading = Reading::new(segment);
-    let mut walker = segment.walk(DATA_START, CHUNK_BYTES);
+    let mut walker = segment.walk(segment.data_start(), CHUNK_BYTES);
     while let Some(item) = walker.next()? {
         if !reading.take(item, &walker)? {
             break;
@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
     fn new(segment: &'a Segment) -> Self {
         let header = &segment.header;
         let tail = Tail {
-            end: DATA_START,
+            end: segment.data_start(),
             epoch: header.epoch,
             next_seq: header.first_seq,
             head_epoch: header.epoch,
@@ -129,7 +129,7 @@ impl<'a> Reading<'a> {
             synced_seq: header.first_seq.saturating_sub(1),
             pending: None,
             claims: None,
-            promised_end: DATA_START,
+            promised_end: segment.data_start(),
         }
     }
 

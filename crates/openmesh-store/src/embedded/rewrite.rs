@@ -10,7 +10,7 @@ use openmesh_message::Position;
 
 use super::disk::Disk;
 use super::frame::{BATCH_HEAD_BYTES, BatchHead, Content, RecordHead, Seal, encode_record};
-use super::segment::{DATA_START, Segment, SegmentHeader, room_fault};
+use super::segment::{DATA_START, FORMAT_VERSION, Segment, SegmentHeader, room_fault};
 use super::start::fresh_identity;
 use super::walker::{CHUNK_BYTES, Item, read_up_to};
 use crate::failpoint;
@@ -81,7 +81,7 @@ pub(crate) fn rewrite(
     let fault = |error: &io::Error| room_fault(folder, &path, old.header.file_bytes, error);
     failpoint::reached("compact.begun");
     let file = disk.create(&path).map_err(|error| fault(&error))?;
-    let header = SegmentHeader { identity: fresh_identity()?, ..old.header.clone() };
+    let header = SegmentHeader { version: FORMAT_VERSION, identity: fresh_identity()?, ..old.header.clone() };
     let mut writing = Writing::new(disk, &file, header, unwanted);
     let bodies = match writing.all_of(old).map_err(|error| fault(&error))? {
         Some(bodies) if bodies > 0 => bodies,
@@ -145,7 +145,7 @@ impl<'a> Writing<'a> {
 
     /// How many bodies went; `None` for damage that must stay untouched.
     fn all_of(&mut self, old: &Segment) -> io::Result<Option<u64>> {
-        let mut walker = old.walk(DATA_START, CHUNK_BYTES);
+        let mut walker = old.walk(old.data_start(), CHUNK_BYTES);
         while let Some(item) = walker.next()? {
             match item {
                 Item::Bad { .. } if matches!(self.unwanted, Unwanted::Ended(_)) => return Ok(None),

@@ -15,23 +15,27 @@ use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
 use crate::failpoint;
 use crate::fault::Fault;
 
-/// Where frames begin: after the two copies of the header.
-pub(crate) const DATA_START: u64 = 1024;
+/// Where frames begin in what this program writes: after the second copy of the header.
+pub(crate) const DATA_START: u64 = data_start(FORMAT_VERSION);
 /// Bytes of one copy of the header.
-pub(crate) const COPY_BYTES: usize = 512;
-/// The newest format this program reads, and the one it writes. Version 1 knows no erased records.
+const COPY_BYTES: u64 = 512;
+/// The newest format this program reads, and the one it writes. Version 1 knows no erased records, and has both copies of
+/// the header on one page.
 pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Room made ready for the segment after this one, without a header yet.
 pub(crate) const SPARE_NAME: &str = "spare.tmp";
 
 const MAGIC: [u8; 8] = *b"OMLOGSEG";
 const PROLOGUE_BYTES: usize = 16;
+/// What is read to find a header of any version.
+const HEADER_BYTES_MAX: usize = 4096 + 512;
 const COPY_CHECKSUM_AT: usize = 508;
 const MARK_EVERY_BYTES: u64 = 16 * 1024;
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    pub(crate) version: u32,
     pub(crate) number: u64,
     pub(crate) partition: PartitionId,
     pub(crate) epoch: u32,
@@ -49,6 +53,7 @@ pub(crate) enum CopyFlaw {
 }
 
 impl SegmentHeader {
+    /// Both copies, and the zeros between them.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut copy = prologue(MAGIC, FORMAT_VERSION);
         copy.extend_from_slice(&self.number.to_le_bytes());
@@ -60,7 +65,10 @@ impl SegmentHeader {
         copy.extend_from_slice(&self.identity);
         copy.resize(COPY_CHECKSUM_AT, 0);
         copy.extend_from_slice(&crc32c::crc32c(&copy).to_le_bytes());
-        copy.repeat(2)
+        let mut both = copy.clone();
+        both.resize(usize::try_from(second_copy_at(FORMAT_VERSION)).unwrap_or_default(), 0);
+        both.extend_from_slice(&copy);
+        both
     }
 
     pub(crate) fn decode(copy: &[u8]) -> Result<Self, CopyFlaw> {
@@ -76,6 +84,7 @@ impl SegmentHeader {
             return None;
         }
         Some(Self {
+            version: u32_at(copy, 8)?,
             number: number_at(copy, 16)?,
             partition: PartitionId(u32_at(copy, 24)?),
             epoch: u32_at(copy, 28)?,
@@ -85,6 +94,16 @@ impl SegmentHeader {
             identity: array_at(copy, 80)?,
         })
     }
+}
+
+/// Where the second copy of the header stands: on a page of its own, since a page is what is lost at once.
+const fn second_copy_at(version: u32) -> u64 {
+    if version == 1 { COPY_BYTES } else { 4096 }
+}
+
+/// Where frames begin.
+const fn data_start(version: u32) -> u64 {
+    second_copy_at(version) + COPY_BYTES
 }
 
 /// Magic, version and their own checksum: the part of a file that stays the same in every later format.
@@ -134,21 +153,21 @@ impl Segment {
             .write(writable)
             .open(&path)
             .map_err(|error| Fault::io("open", &path, &error))?;
-        let bytes = read_up_to(&file, 0, COPY_BYTES * 2).map_err(|error| Fault::io("read", &path, &error))?;
-        let (first, second) = bytes.split_at(bytes.len().min(COPY_BYTES));
-        let copies = [SegmentHeader::decode(first), SegmentHeader::decode(second)];
-        let copy_bytes = COPY_BYTES as u64;
-        let mut bad = Vec::new();
+        let bytes =
+            read_up_to(&file, 0, HEADER_BYTES_MAX).map_err(|error| Fault::io("read", &path, &error))?;
+        let copy_at = |at: u64| SegmentHeader::decode(bytes.get(index(at)..).unwrap_or_default());
+        let newer = |found| Fault::Newer { file: name.to_owned(), found, supported: FORMAT_VERSION };
         let mut good = None;
-        for (copy, from) in copies.into_iter().zip([0, copy_bytes]) {
-            match copy {
-                Ok(header) => good = good.or(Some(header)),
-                Err(CopyFlaw::Newer(found)) => {
-                    return Err(Fault::Newer { file: name.to_owned(), found, supported: FORMAT_VERSION });
-                }
-                Err(CopyFlaw::Damaged) => bad.push((from, from + copy_bytes)),
+        let places =
+            [(0, 1..=FORMAT_VERSION), (second_copy_at(1), 1..=1), (second_copy_at(2), 2..=FORMAT_VERSION)];
+        for (at, versions) in places {
+            match copy_at(at) {
+                Ok(header) if versions.contains(&header.version) => good = good.or(Some(header)),
+                Err(CopyFlaw::Newer(found)) if at == 0 => return Err(newer(found)),
+                Ok(_) | Err(_) => {}
             }
         }
+        let bad = good.as_ref().map_or_else(Vec::new, |header| damage_to_header(header, &bytes));
         // Under another name it would follow, or be followed by, a segment it does not belong to.
         let own_name = |header: &SegmentHeader| segment_name(header.number) == name;
         let header =
@@ -178,6 +197,18 @@ impl Segment {
         Ok(segment)
     }
 
+    /// Where its frames begin.
+    pub(crate) const fn data_start(&self) -> u64 {
+        data_start(self.header.version)
+    }
+
+    /// Whether both copies of the header check and say different things.
+    pub(crate) fn copies_differ(&self) -> bool {
+        let bytes = read_up_to(&self.file, 0, HEADER_BYTES_MAX).unwrap_or_default();
+        let copy = |at| SegmentHeader::decode(bytes.get(index(at)..).unwrap_or_default()).ok();
+        copy(0).zip(copy(second_copy_at(self.header.version))).is_some_and(|(first, second)| first != second)
+    }
+
     pub(crate) fn walk(&self, from: u64, chunk_bytes: usize) -> Walker {
         Walker::new(Arc::clone(&self.file), self.seal, from, self.header.file_bytes, chunk_bytes)
     }
@@ -199,17 +230,22 @@ impl Segment {
     /// Where to begin looking for `seq`. Reads the whole segment the first time. Errors: reading failed.
     pub(crate) fn seek(&self, seq: u64) -> io::Result<u64> {
         if let Some(marks) = self.marks.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            return Ok(mark_before(marks, seq));
+            return Ok(self.mark_before(marks, seq));
         }
         let marks = self.read_marks()?;
-        let at = mark_before(&marks, seq);
+        let at = self.mark_before(&marks, seq);
         self.set_marks(marks);
         Ok(at)
     }
 
+    fn mark_before(&self, marks: &[Mark], seq: u64) -> u64 {
+        let after = marks.partition_point(|mark| mark.seq <= seq);
+        after.checked_sub(1).and_then(|index| marks.get(index)).map_or(self.data_start(), |mark| mark.at)
+    }
+
     fn read_marks(&self) -> io::Result<Vec<Mark>> {
         let mut marks = Vec::new();
-        let mut walker = self.walk(DATA_START, CHUNK_BYTES);
+        let mut walker = self.walk(self.data_start(), CHUNK_BYTES);
         while let Some(item) = walker.next()? {
             if let Item::Record { at, head, .. } = item {
                 push_mark(&mut marks, Mark { seq: head.seq, at });
@@ -227,9 +263,19 @@ pub(crate) fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
     }
 }
 
-fn mark_before(marks: &[Mark], seq: u64) -> u64 {
-    let after = marks.partition_point(|mark| mark.seq <= seq);
-    after.checked_sub(1).and_then(|index| marks.get(index)).map_or(DATA_START, |mark| mark.at)
+/// The byte ranges of a readable header that do not check: either copy, and what stands between them.
+fn damage_to_header(header: &SegmentHeader, bytes: &[u8]) -> Vec<(u64, u64)> {
+    let second = second_copy_at(header.version);
+    let is_bad = |at: u64| SegmentHeader::decode(bytes.get(index(at)..).unwrap_or_default()).is_err();
+    let copies = [0, second].into_iter().filter(|at| is_bad(*at)).map(|at| (at, at + COPY_BYTES));
+    let between = bytes.get(index(COPY_BYTES)..index(second)).unwrap_or_default();
+    let marred = between.iter().any(|byte| *byte != 0).then_some((COPY_BYTES, second));
+    copies.chain(marred).collect()
+}
+
+/// A place in what was read of a file's beginning.
+fn index(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
 }
 
 /// Room on disk that will become a segment.

@@ -14,7 +14,7 @@ use super::published::Published;
 use super::recovery::{Tail, open_segments, read_tail, segment_numbers};
 use super::rewrite::REWRITTEN_NAME;
 use super::room::RoomMaker;
-use super::segment::{DATA_START, SPARE_NAME, Segment, SegmentHeader, Spare, segment_name};
+use super::segment::{DATA_START, FORMAT_VERSION, SPARE_NAME, Segment, SegmentHeader, Spare, segment_name};
 use super::snapshot::{SnapshotFolder, UNFINISHED_NAME, epoch_ahead, load_newest};
 use super::{EmbeddedLog, FIRST_SEQ, LogConfig, LogReader, MARKER_ROOM_BYTES};
 use crate::failpoint;
@@ -224,6 +224,7 @@ pub(crate) fn fresh_identity() -> Result<[u8; 16], Fault> {
 pub(crate) fn fresh_header(config: &LogConfig) -> Result<SegmentHeader, Fault> {
     let identity = fresh_identity()?;
     Ok(SegmentHeader {
+        version: FORMAT_VERSION,
         number: 1,
         partition: config.partition,
         epoch: 1,

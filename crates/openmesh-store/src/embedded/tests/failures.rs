@@ -50,7 +50,7 @@ fn after_a_failed_write_the_log_has_stopped() {
 #[test]
 fn a_full_disk_is_said_before_anything_is_written_and_the_log_goes_on() {
     let (home, disk) = (folder(), Disk::default());
-    let (mut log, _) = EmbeddedLog::open_on(disk.clone(), home.path(), &small(4096)).unwrap();
+    let (mut log, _) = EmbeddedLog::open_on(disk.clone(), home.path(), &small(7_680)).unwrap();
     let mut kept = keep(&mut log, 2);
     fail(&disk, Some(Failing::Allocate));
     let fault = log.reserve(4096).unwrap_err();

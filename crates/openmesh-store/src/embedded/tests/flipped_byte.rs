@@ -123,7 +123,7 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
         let mut bytes = std::fs::read(&path).unwrap();
         let at = bytes.windows(part.len()).position(|window| window == part.as_bytes()).unwrap();
         bytes[at] ^= 1;
-        let mut walker = active.walk(super::super::segment::DATA_START, 65536);
+        let mut walker = active.walk(active.data_start(), 65536);
         while walker.at() < end {
             let crate::embedded::walker::Item::Record { at, head, frame } = walker.next().unwrap().unwrap()
             else {
@@ -230,14 +230,14 @@ fn a_frame_inside_a_body_does_not_pass_for_a_record() {
 #[test]
 fn bytes_after_a_clean_close_make_it_unclean() {
     let home = folder();
-    let (mut log, _) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    let (mut log, _) = EmbeddedLog::open(home.path(), &small(7_680)).unwrap();
     keep(&mut log, 1);
     log.close().unwrap();
     let path = home.path().join("segment-0000000001.log");
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[4000] = 1;
+    bytes[7_584] = 1;
     std::fs::write(&path, bytes).unwrap();
-    let (_log, opened) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
+    let (_log, opened) = EmbeddedLog::open(home.path(), &small(7_680)).unwrap();
     assert_eq!((opened.epoch, opened.unclean), (2, true));
-    assert_eq!(opened.report.dropped.map(|dropped| dropped.to_byte), Some(4008));
+    assert_eq!(opened.report.dropped.map(|dropped| dropped.to_byte), Some(7_592));
 }

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::record::EncodedRecord;
 use tempfile::TempDir;
 
-const SEGMENT_BYTES: u64 = 4096;
+const SEGMENT_BYTES: u64 = 7_680;
 
 fn open(disk: &Disk, folder: &Path) -> Result<(EmbeddedLog, Opened), Fault> {
     EmbeddedLog::open_on(disk.clone(), folder, &small(SEGMENT_BYTES))

@@ -5,8 +5,8 @@ use std::path::Path;
 use openmesh_message::PartitionId;
 
 use super::super::FIRST_SEQ;
-use super::super::segment::{COPY_BYTES, DATA_START, Segment, SegmentHeader, segment_name};
-use super::super::walker::{CHUNK_BYTES, read_up_to};
+use super::super::segment::{Segment, segment_name};
+use super::super::walker::CHUNK_BYTES;
 use super::frames::{FrameCheck, Known};
 use super::{Finding, Flaw, Run, VerifyOptions};
 use crate::fault::Fault;
@@ -69,7 +69,7 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
         let name = &segment.name;
         let flaw = Flaw::FileLength { expected: header.file_bytes, found: length };
         run.find_if(length != header.file_bytes, Finding::new(name, 0, None, flaw));
-        run.find_if(copies_differ(segment), Finding::new(name, 0, None, Flaw::HeaderCopiesDiffer));
+        run.find_if(segment.copies_differ(), Finding::new(name, 0, None, Flaw::HeaderCopiesDiffer));
         let foreign = header.number != number || Some(header.partition) != run.partition;
         let is_behind = self.last_number == 0 && number > 1;
         if is_behind {
@@ -98,7 +98,7 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
     }
 
     fn walk(&mut self, run: &mut Run<'_>, segment: &Segment, last: bool) -> std::io::Result<()> {
-        let mut walker = segment.walk(DATA_START, CHUNK_BYTES);
+        let mut walker = segment.walk(segment.data_start(), CHUNK_BYTES);
         self.frames.enter(run, segment);
         while let Some(item) = walker.next()? {
             self.frames.take(run, item, self.options.commitment);
@@ -121,10 +121,4 @@ impl<'o, 'a> SegmentCheck<'o, 'a> {
             progress(done.min(run.bytes_total), run.bytes_total);
         }
     }
-}
-
-fn copies_differ(segment: &Segment) -> bool {
-    let copies = read_up_to(&segment.file, 0, COPY_BYTES * 2).unwrap_or_default();
-    let (first, second) = copies.split_at(copies.len().min(COPY_BYTES));
-    first != second && [first, second].iter().all(|copy| SegmentHeader::decode(copy).is_ok())
 }

@@ -24,7 +24,7 @@ const FEW: usize = 110;
 const HEAD_BYTES_MAX: usize = 96;
 const PADDING_MAX: usize = 8;
 /// The file's own header ends before this byte.
-const PAST_HEADER: usize = 1024;
+const PAST_HEADER: usize = 4_608;
 /// A batch's head and its first record's.
 const TORN_BYTES: usize = 200;
 /// Records in a batch, as a log under light load has them.

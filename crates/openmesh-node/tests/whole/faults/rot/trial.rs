@@ -9,8 +9,8 @@ use openmesh_store::{
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// The two copies of a segment's header.
-const HEADER_BYTES: usize = 1024;
+/// The two copies of a segment's header: each on a page of its own.
+const COPIES: [(usize, usize); 2] = [(0, 512), (4_096, 4_608)];
 
 /// Changes the bytes of a file.
 pub(super) type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
@@ -150,9 +150,8 @@ fn assert_no_more(fixture: &Fixture, hit: &Hit<'_>, lost: &[u64], about: &str) {
         Loss::On(ranges) => {
             for seq in lost {
                 let (file, from, to) = &fixture.frames[usize::try_from(*seq).unwrap() - 1];
-                let touched = ranges.iter().any(|range| {
-                    range.0 == *file && (holds_header(range) || (*from < range.2 && *to > range.1))
-                });
+                let touched = hits_both_copies(ranges, file)
+                    || ranges.iter().any(|range| range.0 == *file && *from < range.2 && *to > range.1);
                 assert!(touched, "{about}: {seq} is lost and stands elsewhere, in {file} at {from}");
             }
         }
@@ -164,13 +163,16 @@ fn has_lost_its_headers(fixture: &Fixture, hit: &Hit<'_>) -> bool {
     let last = fixture.files().map(|(name, _)| name).filter(|name| name.starts_with("segment")).last();
     match &hit.loss {
         Loss::Records(_) => false,
-        Loss::On(ranges) => ranges.iter().any(|range| Some(range.0.as_str()) == last && holds_header(range)),
+        Loss::On(ranges) => last.is_some_and(|last| hits_both_copies(ranges, last)),
     }
 }
 
-/// Both copies of a segment's header stand in its first page: with it goes all of the segment.
-fn holds_header((name, first, end): &(String, usize, usize)) -> bool {
-    name.starts_with("segment") && *first < HEADER_BYTES && *end >= HEADER_BYTES
+/// Whether both copies of a segment's header are hit: with them goes all of the segment.
+fn hits_both_copies(ranges: &[(String, usize, usize)], segment: &str) -> bool {
+    let is_hit = |(from, to): &(usize, usize)| {
+        ranges.iter().any(|(name, first, end)| name == segment && first < to && end > from)
+    };
+    segment.starts_with("segment") && COPIES.iter().all(is_hit)
 }
 
 /// Appends one record; its seq.
