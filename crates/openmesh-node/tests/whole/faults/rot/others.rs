@@ -46,11 +46,15 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     assert!(whole.iter().all(|count| *count > 0), "{whole:?}");
     std::fs::copy(node.folder().join("endpoint.json"), home.path().join("endpoint.json")).unwrap();
     node.stop();
-    std::fs::copy(home.path().join("endpoint.json"), node.folder().join("endpoint.json")).unwrap();
+    let put_endpoint_back =
+        || std::fs::copy(home.path().join("endpoint.json"), node.folder().join("endpoint.json")).unwrap();
+    put_endpoint_back();
     known(&node.folder());
     let places = if super::one_of(PLACES) == 1 { PLACES_ALL } else { PLACES };
     let (mut trials, mut refused) = (0, 0);
     for (name, fate) in FILES {
+        // A start that was refused has taken it away.
+        put_endpoint_back();
         let path = node.folder().join(name);
         let bytes = std::fs::read(&path).unwrap();
         for place in 0..places {
