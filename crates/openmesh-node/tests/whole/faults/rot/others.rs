@@ -46,8 +46,8 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     assert!(whole.iter().all(|count| *count > 0), "{whole:?}");
     std::fs::copy(node.folder().join("endpoint.json"), home.path().join("endpoint.json")).unwrap();
     node.stop();
-    let put_endpoint_back =
-        || std::fs::copy(home.path().join("endpoint.json"), node.folder().join("endpoint.json")).unwrap();
+    let (kept_endpoint, endpoint) = (home.path().join("endpoint.json"), node.folder().join("endpoint.json"));
+    let put_endpoint_back = || std::fs::copy(&kept_endpoint, &endpoint).unwrap();
     put_endpoint_back();
     known(&node.folder());
     let places = if super::one_of(PLACES) == 1 { PLACES_ALL } else { PLACES };
