@@ -136,6 +136,24 @@ impl Node {
         let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
     }
 
+    /// SIGSTOP, and waits until no thread of the node runs any more: what a thread asked of the kernel may still be under way,
+    /// but the node says nothing of it.
+    pub(crate) fn freeze(&mut self) {
+        let process = self.child.id();
+        let status = Command::new("kill").arg("-STOP").arg(process.to_string()).status().unwrap();
+        assert!(status.success());
+        let runs = |task: &Path| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| matches!(rest.trim_start().chars().next(), Some('R' | 'S')))
+        };
+        let tasks = || std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+        while tasks().any(|task| runs(&task.path())) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
     /// SIGKILL to this node alone.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
