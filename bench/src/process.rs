@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+/// What `/proc/PID/stat` says after the name and before the times: state, parents, terminal, faults (proc(5)).
+const FIELDS_BEFORE_TIMES: usize = 11;
+
 /// How long a server has between being asked to end and being ended.
 const END_WAIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -108,7 +111,7 @@ pub(crate) fn cpu_us(id: u32) -> Result<f64> {
 fn cpu_ticks(stat: &str) -> Option<u64> {
     // The second item is a name in brackets, which may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    let mut items = rest.split_whitespace().skip(11);
+    let mut items = rest.split_whitespace().skip(FIELDS_BEFORE_TIMES);
     let user: u64 = items.next()?.parse().ok()?;
     let system: u64 = items.next()?.parse().ok()?;
     Some(user + system)
