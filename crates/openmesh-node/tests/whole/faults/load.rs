@@ -89,13 +89,21 @@ impl Load {
         self.stop.store(false, Ordering::Relaxed);
         let enough = self.accepted.load(Ordering::Relaxed) + more;
         let agents = &self.agents;
-        let mut tasks = tokio::task::JoinSet::new();
+        // All are connected before the first works: the node may die of its first sync.
+        let mut senders = Vec::new();
         for key in &agents.senders {
-            tasks.spawn(send_batches(node.connect(key).await, Arc::clone(self)));
+            senders.push(node.connect(key).await);
         }
-        tasks.spawn(work(node.connect(&agents.worker).await, Arc::clone(self)));
-        tasks.spawn(converse(node.connect(&agents.asker).await, Arc::clone(self)));
-        tasks.spawn(read(node.connect(&agents.reader).await, Arc::clone(self)));
+        let worker = node.connect(&agents.worker).await;
+        let asker = node.connect(&agents.asker).await;
+        let reader = node.connect(&agents.reader).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for sender in senders {
+            tasks.spawn(send_batches(sender, Arc::clone(self)));
+        }
+        tasks.spawn(work(worker, Arc::clone(self)));
+        tasks.spawn(converse(asker, Arc::clone(self)));
+        tasks.spawn(read(reader, Arc::clone(self)));
         let until = Instant::now() + ROUND_MAX;
         tokio::time::sleep(ROUND_MIN).await;
         let is_short = || self.accepted.load(Ordering::Relaxed) < enough;
