@@ -3,6 +3,7 @@
 
 mod ahead;
 mod disk;
+mod end;
 mod frame;
 pub(crate) mod frozen;
 mod lock;
@@ -45,9 +46,10 @@ use crate::fault::{Cause, Fault};
 use crate::planted::{self, Planted};
 use crate::record::EncodedRecord;
 use disk::Disk;
+use end::End;
 use frame::{BATCH_HEAD_BYTES, BatchKind, frame_bytes};
 use lock::FolderLock;
-use published::Published;
+use published::{Published, RecentBatch};
 use room::RoomMaker;
 use segment::{Mark, Segment};
 
@@ -96,12 +98,9 @@ pub struct EmbeddedLog {
     published: Arc<Published>,
     active: Arc<Segment>,
     room: RoomMaker,
-    /// Where the next frame goes.
-    at: u64,
+    end: End,
     /// Up to here the file is synced.
     synced_to: u64,
-    /// Up to here the file's room is real, not only reserved.
-    warm_to: u64,
     epoch: u32,
     next_seq: u64,
     chain: [u8; 32],
@@ -128,7 +127,7 @@ impl EmbeddedLog {
             return Ok(());
         }
         let needed = bytes.saturating_add(MARKER_ROOM_BYTES);
-        let left = self.active.header.file_bytes.saturating_sub(self.at);
+        let left = self.active.header.file_bytes.saturating_sub(self.end.at());
         let spare = self.spare_bytes(needed);
         if left < needed {
             return self.room.wait_for(spare);
@@ -148,16 +147,17 @@ impl EmbeddedLog {
         }
         let frames_bytes = self.check_records(records)?;
         self.make_room(BATCH_HEAD_BYTES as u64 + frames_bytes + MARKER_ROOM_BYTES)?;
-        let batch = self.encode(records, frames_bytes);
-        self.warm(batch.bytes.len() as u64)?;
+        let at = self.end.at();
+        let (frames, starts) = self.encode(records, frames_bytes);
         failpoint::reached("append.before-write");
-        self.write(&batch.bytes)?;
+        let bytes = self.write(frames)?;
         failpoint::reached("append.written");
-        for (start, record) in batch.starts.iter().zip(records) {
-            self.active.add_mark(Mark { seq: record.position.seq, at: batch.at + u64::from(*start) });
+        for (start, record) in starts.iter().zip(records) {
+            self.active.add_mark(Mark { seq: record.position.seq, at: at + u64::from(*start) });
         }
+        let (first_seq, seal) = (self.next_seq, self.active.seal);
         self.next_seq += records.len() as u64;
-        self.published.remember(batch);
+        self.published.remember(RecentBatch { first_seq, seal, at, bytes, starts });
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl EmbeddedLog {
                 return Err(self.stop(Fault::SyncFailed { segment: self.active.name.clone(), cause }));
             }
             self.unsynced = false;
-            self.synced_to = self.at;
+            self.synced_to = self.end.at();
             failpoint::reached("sync.after");
         }
         self.published.publish(self.next_seq - 1);

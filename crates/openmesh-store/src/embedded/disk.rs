@@ -3,14 +3,30 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 
 use crate::planted::{self, Planted};
 
-static ZERO_PIECE: [u8; 65536] = [0; 65536];
+/// What the disk takes at once, at the least; of any disk in use.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
+
+const PIECE_BYTES: usize = 256 * 1024;
+static ZERO_PIECE: ZeroPiece = ZeroPiece([0; PIECE_BYTES]);
+
+/// Zeros that begin where a block can.
+#[repr(align(4096))]
+struct ZeroPiece([u8; PIECE_BYTES]);
+
+/// Ways to one file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways<'a> {
+    pub(crate) ordinary: &'a File,
+    /// Past the page cache.
+    pub(crate) direct: Option<&'a File>,
+}
 
 /// The way to the disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -24,18 +40,28 @@ impl Disk {
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
     }
 
+    /// The same file past the page cache; `None` where the file system has no such way.
+    pub(crate) fn open_direct(&self, path: &Path) -> Option<File> {
+        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+        OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+    }
+
     pub(crate) fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         #[cfg(test)]
         self.trouble().before_write(file, bytes.len(), at)?;
         file.write_all_at(bytes, at)
     }
 
-    pub(crate) fn write_zeros(&self, file: &File, from: u64, to: u64) -> io::Result<()> {
-        let mut at = from;
-        while at < to {
-            let piece = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_PIECE.len());
-            self.write_at(file, ZERO_PIECE.get(..piece).unwrap_or_default(), at)?;
-            at += piece as u64;
+    /// Writes whole blocks, in memory that begins where a block can, by a file's direct way.
+    pub(crate) fn write_blocks(&self, ways: Ways<'_>, blocks: &[u8], at: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.trouble().before_write(ways.ordinary, blocks.len(), at)?;
+        ways.direct.unwrap_or(ways.ordinary).write_all_at(blocks, at)
+    }
+
+    pub(crate) fn write_zeros(&self, ways: Ways<'_>, from: u64, to: u64) -> io::Result<()> {
+        for at in (from..to).step_by(PIECE_BYTES) {
+            self.write_blocks(ways, zeros(to - at), at)?;
         }
         Ok(())
     }
@@ -86,15 +112,34 @@ impl Disk {
             super::tests::trouble::wait_while_held(&self.trouble);
         }
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(file, file.metadata()?.len(), bytes),
+            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(Ways { ordinary: file, direct: None }, file.metadata()?.len(), bytes),
             done => done.map_err(io::Error::from),
         }
+    }
+
+    /// Makes the reserved room at `path` real: zeros are written over it, past the page cache. Where there is no such way, it
+    /// stays reserved, and `false` says so.
+    pub(crate) fn make_real(&self, path: &Path, bytes: u64) -> io::Result<bool> {
+        let Some(direct) = self.open_direct(path) else {
+            return Ok(false);
+        };
+        let to = bytes - bytes % BLOCK_BYTES;
+        for at in (0..to).step_by(PIECE_BYTES) {
+            direct.write_all_at(zeros(to - at), at)?;
+        }
+        Ok(true)
     }
 
     #[cfg(test)]
     fn trouble(&self) -> std::sync::MutexGuard<'_, super::tests::trouble::Trouble> {
         self.trouble.lock().unwrap()
     }
+}
+
+/// So many zeros, or a piece of them.
+fn zeros(bytes: u64) -> &'static [u8] {
+    let piece = usize::try_from(bytes).unwrap_or(usize::MAX).min(PIECE_BYTES);
+    ZERO_PIECE.0.get(..piece).unwrap_or_default()
 }
 
 /// True when the operating system refused for want of room.

@@ -138,7 +138,7 @@ impl Worker {
         let (folder, disk) = (folder.to_owned(), disk.clone());
         let thread = std::thread::Builder::new().name("room".to_owned()).spawn(move || {
             while let Ok(bytes) = asked.recv() {
-                if give.send(Spare::make(&disk, &folder, bytes)).is_err() {
+                if give.send(Spare::make_real(&disk, &folder, bytes)).is_err() {
                     return;
                 }
             }

@@ -283,6 +283,8 @@ fn index(at: u64) -> usize {
 pub(crate) struct Spare {
     pub(crate) file: File,
     pub(crate) bytes: u64,
+    /// Up to here it is not only reserved.
+    pub(crate) real_to: u64,
 }
 
 impl Spare {
@@ -296,7 +298,24 @@ impl Spare {
             let _ = std::fs::remove_file(&path);
             return Err(room_fault(folder, &path, bytes, &error));
         }
-        Ok(Self { file, bytes })
+        Ok(Self { file, bytes, real_to: 0 })
+    }
+
+    /// The same, and real from the first byte on where the file system lets it. Errors: `Full` (and nothing is left
+    /// behind), `Io`.
+    pub(crate) fn make_real(disk: &Disk, folder: &Path, bytes: u64) -> Result<Self, Fault> {
+        let mut spare = Self::make(disk, folder, bytes)?;
+        let path = folder.join(SPARE_NAME);
+        let made = disk.make_real(&path, bytes).and_then(|real| disk.sync_file(&spare.file).map(|()| real));
+        match made {
+            Ok(real) => spare.real_to = if real { bytes } else { 0 },
+            Err(error) => {
+                drop(spare);
+                let _ = std::fs::remove_file(&path);
+                return Err(room_fault(folder, &path, bytes, &error));
+            }
+        }
+        Ok(spare)
     }
 }
 

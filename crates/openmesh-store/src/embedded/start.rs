@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use openmesh_message::{Digest, Position};
 
-use super::disk::Disk;
+use super::disk::{Disk, Ways};
+use super::end::End;
 use super::frame::BatchKind;
 use super::lock::{FolderLock, LOCK_NAME, Place};
 use super::published::Published;
@@ -81,7 +82,7 @@ impl EmbeddedLog {
             corrupt.push(CorruptRange { segment, from_byte: 0, to_byte: 0, lost: None });
         }
         let held = Held { segments: shared, active, lock };
-        let mut log = Self::resume(disk, folder, config, held, &tail);
+        let mut log = Self::resume(disk, folder, config, held, &tail)?;
         log.epoch = tail.epoch.saturating_add(match config.adopt {
             true => far_step()?,
             false => u32::from(!tail.closed && !fresh && !planted::has(Planted::ReusePosition)),
@@ -108,12 +109,14 @@ impl EmbeddedLog {
         Ok(snapshot)
     }
 
-    fn resume(disk: Disk, folder: &Path, config: &LogConfig, held: Held, tail: &Tail) -> Self {
+    fn resume(disk: Disk, folder: &Path, config: &LogConfig, held: Held, tail: &Tail) -> Result<Self, Fault> {
+        let end = End::of(&disk, folder, &held.active, tail.end, tail.end)
+            .map_err(|error| held.active.fault("read", &error))?;
         let synced_seq = tail.next_seq - 1;
         let published = Published::new(config.partition, held.segments, synced_seq, config.cache_bytes);
         let published = Arc::new(published);
         let reader = LogReader::new(Arc::clone(&published));
-        Self {
+        Ok(Self {
             folder: folder.to_owned(),
             config: config.clone(),
             snapshots: SnapshotFolder::new(folder.to_owned(), disk.clone(), reader),
@@ -121,9 +124,8 @@ impl EmbeddedLog {
             disk,
             published,
             active: held.active,
-            at: tail.end,
+            end,
             synced_to: tail.end,
-            warm_to: tail.end,
             epoch: tail.epoch,
             next_seq: tail.next_seq,
             chain: tail.chain,
@@ -131,7 +133,7 @@ impl EmbeddedLog {
             uncovered: false,
             stopped: None,
             lock: held.lock,
-        }
+        })
     }
 
     /// Makes the run's epoch durable.
@@ -168,7 +170,8 @@ impl EmbeddedLog {
                 self.disk.allocate(&segment.file, file_bytes)?;
             }
             if let Some(dropped) = tail.dropped.as_ref().filter(|_| !planted::has(Planted::KeepTornTail)) {
-                self.disk.write_zeros(&segment.file, tail.end, dropped.to_byte.min(file_bytes))?;
+                let ways = Ways { ordinary: &segment.file, direct: None };
+                self.disk.write_zeros(ways, tail.end, dropped.to_byte.min(file_bytes))?;
             }
             self.disk.sync_file(&segment.file)
         };

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use openmesh_message::Position;
 
 use super::EmbeddedLog;
+use super::end::{End, Frames};
 use super::frame::{
     BATCH_HEAD_BYTES, BatchHead, BatchKind, Content, RECORD_BYTES_MAX, chain_after, encode_record,
     frame_bytes,
 };
-use super::published::RecentBatch;
 use super::segment::{DATA_START, Segment, SegmentHeader, segment_name};
 use super::start::fresh_header;
 use crate::failpoint;
@@ -21,10 +21,6 @@ use crate::record::EncodedRecord;
 
 /// Larger files are asked of no file system; the disk is full long before.
 const FILE_BYTES_MAX: u64 = 1 << 60;
-/// Room made real ahead of small batches, so that few syncs have to write the file's layout too.
-const WARM_BYTES: u64 = 256 * 1024;
-/// Batches this large are not worth warming room for.
-const WARM_BATCH_BYTES_MAX: u64 = 64 * 1024;
 
 impl EmbeddedLog {
     /// The bytes of the records' frames.
@@ -50,7 +46,8 @@ impl EmbeddedLog {
         Ok(bytes)
     }
 
-    pub(super) fn encode(&mut self, records: &[EncodedRecord], frames_bytes: u64) -> RecentBatch {
+    /// A batch's frames, and where in them each record begins.
+    pub(super) fn encode(&mut self, records: &[EncodedRecord], frames_bytes: u64) -> (Frames, Vec<u32>) {
         let seal = self.active.seal;
         let head = BatchHead {
             kind: BatchKind::Records,
@@ -58,18 +55,18 @@ impl EmbeddedLog {
             records_bytes: frames_bytes,
             ..self.marker(BatchKind::Records)
         };
-        let capacity = BATCH_HEAD_BYTES + usize::try_from(frames_bytes).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(capacity);
+        let at = self.end.at();
+        let mut frames = self.end.frames(BATCH_HEAD_BYTES as u64 + frames_bytes);
         let mut starts = Vec::with_capacity(records.len());
-        head.encode(seal, self.at, &mut bytes);
+        head.encode(seal, at, frames.bytes());
         for record in records {
-            let start = bytes.len();
+            let start = frames.len();
             self.chain = chain_after(&self.chain, &record.header);
             starts.push(u32::try_from(start).unwrap_or(u32::MAX));
             let content = Content::of(record, &self.chain);
-            encode_record(content, seal, self.at + start as u64, &mut bytes);
+            encode_record(content, seal, at + start as u64, frames.bytes());
         }
-        RecentBatch { first_seq: self.next_seq, seal, at: self.at, bytes: Bytes::from(bytes), starts }
+        (frames, starts)
     }
 
     fn marker(&self, kind: BatchKind) -> BatchHead {
@@ -88,58 +85,51 @@ impl EmbeddedLog {
     /// Writes empty synced heads. Everything before must be synced.
     pub(super) fn write_marker(&mut self, kind: BatchKind, copies: u64) -> Result<(), Fault> {
         self.make_room(copies * BATCH_HEAD_BYTES as u64)?;
-        let head = self.marker(kind);
-        let mut bytes = Vec::new();
+        let (head, at) = (self.marker(kind), self.end.at());
+        let mut frames = self.end.frames(copies * BATCH_HEAD_BYTES as u64);
         for _ in 0..copies {
-            head.encode(self.active.seal, self.at + bytes.len() as u64, &mut bytes);
+            let start = frames.len() as u64;
+            head.encode(self.active.seal, at + start, frames.bytes());
         }
-        self.write(&bytes)?;
+        self.write(frames)?;
         self.sync()?;
         self.uncovered = false;
         Ok(())
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if let Err(error) = self.write_now(bytes) {
-            let cause = Cause::from(&error);
-            return Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }));
+    /// Writes frames at the end of the segment; gives their bytes.
+    pub(super) fn write(&mut self, frames: Frames) -> Result<Bytes, Fault> {
+        match self.write_now(frames) {
+            Ok(bytes) => {
+                self.unsynced = true;
+                self.uncovered = true;
+                Ok(bytes)
+            }
+            Err(error) => {
+                let cause = Cause::from(&error);
+                Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }))
+            }
         }
-        self.at += bytes.len() as u64;
-        self.unsynced = true;
-        self.uncovered = true;
-        Ok(())
     }
 
-    fn write_now(&self, bytes: &[u8]) -> io::Result<()> {
-        static HELD_BACK: Late<(Arc<Segment>, Vec<u8>, u64)> = Late::new();
+    fn write_now(&mut self, frames: Frames) -> io::Result<Bytes> {
+        static HELD_BACK: Late<(Arc<Segment>, Bytes, u64)> = Late::new();
         if planted::has(Planted::AckBeforeSync) {
-            let before = HELD_BACK.swap((Arc::clone(&self.active), bytes.to_vec(), self.at));
-            return before.map_or(Ok(()), |(segment, bytes, at)| {
+            let (at, own) = (self.end.at(), Bytes::copy_from_slice(frames.own()));
+            let before = HELD_BACK.swap((Arc::clone(&self.active), own.clone(), at));
+            self.end.pass(&frames);
+            return before.map_or(Ok(own.clone()), |(segment, bytes, at)| {
                 self.disk.write_at(&segment.file, &bytes, at)?;
-                self.disk.sync_content(&segment.file)
+                self.disk.sync_content(&segment.file)?;
+                Ok(own)
             });
         }
-        self.disk.write_at(&self.active.file, bytes, self.at)
-    }
-
-    /// Writes zeros over reserved room ahead of small batches: a sync of room that is real writes only content.
-    pub(super) fn warm(&mut self, bytes: u64) -> Result<(), Fault> {
-        if bytes > WARM_BATCH_BYTES_MAX || self.at + bytes <= self.warm_to {
-            return Ok(());
-        }
-        let from = self.warm_to.max(self.at);
-        let to = (self.at + bytes + WARM_BYTES).min(self.active.header.file_bytes);
-        if let Err(error) = self.disk.write_zeros(&self.active.file, from, to) {
-            let cause = Cause::from(&error);
-            return Err(self.stop(Fault::WriteFailed { segment: self.active.name.clone(), cause }));
-        }
-        self.warm_to = to;
-        Ok(())
+        self.end.write(&self.disk, frames)
     }
 
     /// Goes on in another segment when this one has not `bytes` left.
     pub(super) fn make_room(&mut self, bytes: u64) -> Result<(), Fault> {
-        if self.at + bytes <= self.active.header.file_bytes {
+        if self.end.at() + bytes <= self.active.header.file_bytes {
             return Ok(());
         }
         self.room.wait_for(self.spare_bytes(bytes))?;
@@ -160,13 +150,17 @@ impl EmbeddedLog {
             chain: self.chain,
             ..fresh_header(&self.config)?
         };
-        match Segment::create(&self.disk, &self.folder, spare, header) {
-            Ok(segment) => {
+        let real_to = spare.real_to.max(DATA_START);
+        let made = Segment::create(&self.disk, &self.folder, spare, header).and_then(|segment| {
+            let end = End::of(&self.disk, &self.folder, &segment, DATA_START, real_to)?;
+            Ok((segment, end))
+        });
+        match made {
+            Ok((segment, end)) => {
                 self.active = Arc::new(segment);
                 self.published.add_segment(Arc::clone(&self.active));
-                self.at = DATA_START;
+                self.end = end;
                 self.synced_to = DATA_START;
-                self.warm_to = DATA_START;
                 Ok(())
             }
             Err(error) => {

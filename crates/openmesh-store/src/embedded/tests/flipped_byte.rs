@@ -96,7 +96,7 @@ fn damage_below_the_synced_head_is_corruption_not_a_torn_tail() {
     let home = folder();
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     keep(&mut log, 2);
-    let last_at = usize::try_from(log.at).unwrap() - 40;
+    let last_at = usize::try_from(log.end.at()).unwrap() - 40;
     log.write_quiet_marker().unwrap();
     drop(log);
     let path = home.path().join("segment-0000000001.log");
@@ -117,7 +117,7 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
         let home = folder();
         let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
         keep(&mut log, 3);
-        let (active, end) = (std::sync::Arc::clone(&log.active), log.at);
+        let (active, end) = (std::sync::Arc::clone(&log.active), log.end.at());
         log.close().unwrap();
         let path = home.path().join(&active.name);
         let mut bytes = std::fs::read(&path).unwrap();
@@ -190,7 +190,7 @@ fn a_flipped_byte_in_what_an_open_wrote_does_not_bring_its_epoch_back() {
     drop(log);
     let (log, opened) = EmbeddedLog::open(home.path(), &small(4096)).unwrap();
     assert_eq!(opened.epoch, 2);
-    let end = usize::try_from(log.at).unwrap();
+    let end = usize::try_from(log.end.at()).unwrap();
     drop(log);
     let frozen = Frozen::of(home.path());
     let name = "segment-0000000001.log";
@@ -209,7 +209,7 @@ fn a_frame_inside_a_body_does_not_pass_for_a_record() {
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     keep(&mut log, 1);
     let seal = super::super::frame::Seal::new(&[0; 16], super::PARTITION, 1);
-    let at = log.at + (BATCH_HEAD_BYTES + RECORD_HEAD_BYTES) as u64;
+    let at = log.end.at() + (BATCH_HEAD_BYTES + RECORD_HEAD_BYTES) as u64;
     let mut forged = Vec::new();
     let (record, chain) = (super::record(1, 2), [0; 32]);
     encode_record(Content::of(&record, &chain), seal, at, &mut forged);

@@ -21,7 +21,7 @@ fn the_log_goes_on_while_the_disk_takes_its_time_for_the_next_segment() {
         disk.trouble.lock().unwrap().holds_allocations = true;
         let before = disk.trouble.lock().unwrap().allocations;
         // All that is left but the headroom is written while the room of the next segment is still being made.
-        while log.at + 2 * HEADROOM_BYTES < SEGMENT_BYTES {
+        while log.end.at() + 2 * HEADROOM_BYTES < SEGMENT_BYTES {
             log.reserve(HEADROOM_BYTES).unwrap();
             keep(&mut log, 1);
         }

@@ -32,7 +32,7 @@ fn unclosed(one_batch: bool) -> Case {
     let (mut log, _) = EmbeddedLog::open(home.path(), &small(16 * 1024)).unwrap();
     let mut kept = keep(&mut log, 5);
     kept.extend(keep(&mut log, 2));
-    let from = usize::try_from(log.at).unwrap();
+    let from = usize::try_from(log.end.at()).unwrap();
     let mut ends = Vec::new();
     let mut end = from;
     for count in if one_batch { vec![3] } else { vec![1, 1, 1] } {
@@ -45,7 +45,7 @@ fn unclosed(one_batch: bool) -> Case {
             kept.push(record);
         }
     }
-    assert_eq!(log.at, end as u64);
+    assert_eq!(log.end.at(), end as u64);
     drop(log);
     Case { frozen: Frozen::of(home.path()), kept, ends, from, one_batch }
 }
