@@ -11,7 +11,7 @@ pub(crate) use corpus::{CONVERSATION_EVERY, Corpus, PAYLOAD_BYTES, TOPICS, paylo
 use anyhow::{Context, Result};
 use filler::Filler;
 use openmesh_core::Admitted;
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_message::{AgentId, DomainId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -117,14 +117,14 @@ fn make(
     range: std::ops::Range<u64>,
     chunks: SyncSender<Vec<Ready>>,
 ) -> Result<()> {
-    let mut roots = VerifiedRoots::default();
+    let mut familiar = Familiar::default();
     let mut next = range.start;
     while next < range.end {
         let upto = corpus.chunk_end(next).min(range.end);
         let mut ready = Vec::new();
         for (index, (agent, envelope)) in (next..upto).zip(corpus.chunk(next..upto)?) {
             let at = corpus.at(index);
-            let admitted = admit(envelope, agent, view, &mut roots, at);
+            let admitted = admit(envelope, agent, view, &mut familiar, at);
             let admitted = admitted.map_err(|refused| anyhow::anyhow!("refused: {:?}", refused.rejection))?;
             ready.push((at, agent, admitted));
         }

@@ -4,7 +4,7 @@ use super::filler::Filler;
 use super::{Options, What};
 use crate::generate::now;
 use anyhow::{Context, Result};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_message::frame::Command;
 use openmesh_message::limits::PROOF_BATCH_MAX;
 use openmesh_message::{
@@ -26,7 +26,7 @@ pub(super) fn fill(filler: &mut Filler, options: &Options) -> Result<u64> {
     let at = now()?;
     let sender = KeyPair::from_seed(&SENDER_SEED)?;
     filler.register(sender.id(), "sender", at)?;
-    let mut roots = VerifiedRoots::default();
+    let mut familiar = Familiar::default();
     let indexes: Vec<u64> = (0..options.count).collect();
     for chunk in indexes.chunks(PROOF_BATCH_MAX) {
         if begun.elapsed().as_secs() >= options.seconds {
@@ -43,7 +43,7 @@ pub(super) fn fill(filler: &mut Filler, options: &Options) -> Result<u64> {
         };
         let targets = agents.iter().map(to).collect::<Result<Vec<_>, _>>()?;
         for (envelope, agent) in signed(&sender, domain, chunk, (targets, at))?.into_iter().zip(&agents) {
-            let admitted = admit(envelope, sender.id(), &view, &mut roots, at);
+            let admitted = admit(envelope, sender.id(), &view, &mut familiar, at);
             let admitted = admitted.map_err(|refused| anyhow::anyhow!("refused: {:?}", refused.rejection))?;
             filler.take(sender.id(), admitted, at)?;
             if mail {

@@ -13,7 +13,7 @@ use openmesh_message::limits::{
     TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof, ProofError,
+    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof, ProofError,
     Target, Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
@@ -31,7 +31,7 @@ pub struct Admitted {
     /// The message as sent.
     pub envelope: Arc<Envelope>,
     /// Its steering attributes.
-    pub control: Arc<ControlAttributes>,
+    pub control: ControlAttributes,
     /// Its digest.
     pub digest: Digest,
     /// How its sender is known.
@@ -65,10 +65,17 @@ pub struct Refused {
     pub rejection: Rejection,
 }
 
+/// What a connection's earlier messages spare its later ones.
+#[derive(Default)]
+pub struct Familiar {
+    roots: VerifiedRoots,
+    alike: Option<(Attributes, ControlAttributes)>,
+}
+
 /// Signed roots already verified on a connection, by their full bytes: a batch costs one verification. And what is
 /// known of the latest batch's tree, so that its messages cost few hashes.
 #[derive(Default)]
-pub struct VerifiedRoots {
+struct VerifiedRoots {
     roots: BTreeSet<(AgentId, Digest, [u8; 64])>,
     latest: Option<KnownTree>,
 }
@@ -102,13 +109,13 @@ pub fn admit(
     mut envelope: Envelope,
     agent: AgentId,
     view: &View,
-    roots: &mut VerifiedRoots,
+    familiar: &mut Familiar,
     now: Timestamp,
 ) -> Result<Admitted, Box<Refused>> {
     envelope.transit = trace_alone(envelope.transit);
     let offered = Offered { digest: envelope.digest(), envelope };
-    let valid = read(&offered, view, now)
-        .and_then(|read| verify(read, agent, view, roots))
+    let valid = read(&offered, view, &mut familiar.alike, now)
+        .and_then(|read| verify(read, agent, view, &mut familiar.roots))
         .and_then(|verified| validate(verified, view));
     match valid {
         Ok(valid) => Ok(valid.admitted(offered, view)),
@@ -116,11 +123,16 @@ pub fn admit(
     }
 }
 
-fn read<'a>(offered: &'a Offered, view: &View, now: Timestamp) -> Result<Read<'a>, Rejection> {
+fn read<'a>(
+    offered: &'a Offered,
+    view: &View,
+    alike: &mut Option<(Attributes, ControlAttributes)>,
+    now: Timestamp,
+) -> Result<Read<'a>, Rejection> {
     if offered.envelope.payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Rejection::TooLarge);
     }
-    let control = ControlAttributes::parse(&offered.envelope.attributes)?;
+    let control = ControlAttributes::parse_after(&offered.envelope.attributes, alike)?;
     if control.to.domain != view.domain {
         return Err(Rejection::ForeignDomain);
     }
@@ -195,7 +207,7 @@ impl Valid {
         Admitted {
             sealed: kept.then(|| view.sealing.seal_message(&envelope, &digest)),
             envelope,
-            control: Arc::new(control),
+            control,
             digest,
             authenticity,
             payload,
@@ -306,7 +318,7 @@ impl Refused {
         Self {
             offered_by: control.source,
             digest: admitted.digest,
-            id: Some(control.id.clone()),
+            id: Some(control.id.to_string()),
             conversation: control.conversation.map(|id| id.to_string()),
             performative: Some(control.performative.to_string()),
             traceparent: admitted.envelope.transit.traceparent.clone(),

@@ -55,7 +55,7 @@ impl Requests {
             return;
         }
         self.forget(now);
-        let key = (control.source, control.id.clone());
+        let key = (control.source, control.id.to_string());
         // Sent again, it is the same request: replies it has had still count.
         let of_asker = self.by_asker.get(&control.source).copied().unwrap_or_default();
         let room = self.pending.len() < REQUESTS_MAX && of_asker < REQUESTS_PER_ASKER_MAX;

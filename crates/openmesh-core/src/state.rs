@@ -65,7 +65,7 @@ pub(crate) enum StoredDefinition {
 
 /// What a record's message says, read once.
 pub(crate) struct Facts {
-    pub(crate) control: Arc<ControlAttributes>,
+    pub(crate) control: ControlAttributes,
     pub(crate) digest: Digest,
     pub(crate) payload: Option<Arc<Value>>,
 }
@@ -101,7 +101,7 @@ impl Facts {
     pub(crate) fn of(envelope: &Envelope) -> Option<Self> {
         let control = ControlAttributes::parse(&envelope.attributes).ok()?;
         let payload = json::parse_strict(&envelope.payload).ok().map(Arc::new);
-        Some(Self { control: Arc::new(control), digest: envelope.digest(), payload })
+        Some(Self { control, digest: envelope.digest(), payload })
     }
 }
 

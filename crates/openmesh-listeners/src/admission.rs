@@ -2,7 +2,7 @@
 
 use openmesh_adapter::trace::Tracer;
 use openmesh_adapter::{MeshHandle, now};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::{Input, Ticket, View};
 use openmesh_message::{AgentId, Envelope, Timestamp};
 use std::sync::Arc;
@@ -23,10 +23,10 @@ impl Admission {
     }
 
     /// Admits one message, or says why not.
-    pub(crate) fn admit(&self, ticket: Ticket, envelope: Envelope, roots: &mut VerifiedRoots) -> Input {
+    pub(crate) fn admit(&self, ticket: Ticket, envelope: Envelope, familiar: &mut Familiar) -> Input {
         let tracer = self.tracer;
         let span = tracer.map_or_else(Span::none, |tracer| tracer.admitting(ticket.connection, &envelope));
-        match span.in_scope(|| admit(envelope, self.agent, &self.view, roots, self.now)) {
+        match span.in_scope(|| admit(envelope, self.agent, &self.view, familiar, self.now)) {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => {
                 span.record("code", refused.rejection.code());

@@ -5,6 +5,7 @@
 use crate::Digest;
 use crate::frame::known_name;
 use crate::limits::{ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, excerpt};
+use bytes::Bytes;
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
@@ -12,6 +13,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Most bytes that stand before a text of an attribute, encoded.
+const ENCODED_TEXT_HEAD_MAX: usize = 3;
 const MESSAGE_CONTEXT: &str = "openmesh message v1";
 const TRANSIT_NAMES: [&str; 7] =
     ["proof", "hops", "hopsleft", "position", "receivedtime", "traceparent", "tracestate"];
@@ -21,6 +24,17 @@ const TRANSIT_NAMES: [&str; 7] =
 pub struct Attributes {
     entries: Vec<(Name, Value)>,
     bytes: usize,
+    encoding: Encoding,
+}
+
+/// Their encoding, where it is kept; it says nothing that they do not.
+#[derive(Clone, Debug, Default, Eq)]
+struct Encoding(Option<Bytes>);
+
+impl PartialEq for Encoding {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// A name; those that the wire numbers are not copied.
@@ -63,6 +77,7 @@ impl Attributes {
             return Err(AttributeError::Order(excerpt(name)));
         };
         self.grow(name, value)?;
+        self.encoding = Encoding::default();
         self.entries.insert(index, (Cow::Owned(name.to_owned()), value.into()));
         Ok(())
     }
@@ -77,6 +92,28 @@ impl Attributes {
         self.bytes
     }
 
+    /// The value of an attribute, as those share it that bear it.
+    pub(crate) fn value(&self, name: &str) -> Option<Value> {
+        let index = self.find(name).ok()?;
+        self.entries.get(index).map(|(_, value)| Arc::clone(value))
+    }
+
+    /// Whether it has the names of another, and shares its values but for those of some names.
+    pub(crate) fn shares_all_but(&self, other: &Self, names: &[&str]) -> bool {
+        let alike = |((name, value), (other_name, other)): (&(Name, Value), &(Name, Value))| {
+            name == other_name && (Arc::ptr_eq(value, other) || names.contains(&&**name))
+        };
+        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(alike)
+    }
+
+    /// Keeps the encoding, for what is digested and then kept.
+    pub(crate) fn keep_encoding(&mut self) {
+        // Writing to memory cannot fail.
+        let mut bytes = Vec::with_capacity(self.bytes + ENCODED_TEXT_HEAD_MAX * (2 * self.entries.len() + 1));
+        let _ = minicbor::encode(&*self, &mut bytes);
+        self.encoding = Encoding(Some(bytes.into()));
+    }
+
     /// What is signed: deterministic CBOR of `[attributes, SHA-256 of the payload]`.
     pub fn canonical_bytes(&self, payload: &[u8]) -> Vec<u8> {
         // Writing to memory cannot fail.
@@ -85,7 +122,10 @@ impl Attributes {
 
     /// The message digest: domain-separated SHA-256 of the canonical bytes.
     pub fn digest(&self, payload: &[u8]) -> Digest {
-        Digest::of_encoded(MESSAGE_CONTEXT, &(self, Digest::of(payload)))
+        match &self.encoding.0 {
+            Some(encoded) => Self::digest_of_encoded(encoded, payload),
+            None => Digest::of_encoded(MESSAGE_CONTEXT, &(self, Digest::of(payload))),
+        }
     }
 
     /// The same from attributes as [`Encode`] has written them.
@@ -98,12 +138,18 @@ impl Attributes {
     /// Adds an attribute that must come after all others in canonical order.
     pub(crate) fn push(&mut self, name: Name, value: Value) -> Result<(), AttributeError> {
         check(&name, &value)?;
+        self.push_checked(name, value)
+    }
+
+    /// The same where name and value are known to be such as may be signed.
+    pub(crate) fn push_checked(&mut self, name: Name, value: Value) -> Result<(), AttributeError> {
         if let Some((last, _)) = self.entries.last()
             && canonical_order(last, &name) != Ordering::Less
         {
             return Err(AttributeError::Order(excerpt(&name)));
         }
         self.grow(&name, &value)?;
+        self.encoding = Encoding::default();
         self.entries.push((name, value));
         Ok(())
     }
@@ -158,6 +204,9 @@ impl<C> Encode<C> for Attributes {
         encoder: &mut Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        if let Some(encoded) = &self.encoding.0 {
+            return encoder.writer_mut().write_all(encoded).map_err(minicbor::encode::Error::write);
+        }
         encoder.map(self.entries.len() as u64)?;
         for (name, value) in &self.entries {
             encoder.str(name)?.str(value)?;

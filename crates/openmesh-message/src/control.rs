@@ -8,7 +8,9 @@ use crate::{
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Attributes of the vocabulary that this version cannot honour: their presence refuses the message.
 const NOT_BUILT: [&str; 7] = ["route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"];
@@ -39,18 +41,27 @@ const UNDERSTOOD: [&str; 23] = [
     "critical",
 ];
 const SPECVERSION: &str = "1.0";
+/// The attributes that each message has for itself.
+const OWN: [&str; 2] = ["id", "time"];
 
-/// The steering attributes of a message.
+/// The steering attributes of a message. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAttributes {
     /// The sender's own name for the message, unique for that sender.
-    pub id: String,
+    pub id: Arc<str>,
+    /// When the sender made it.
+    pub time: Timestamp,
+    /// All others, which the messages of a connection often share.
+    steering: Arc<Steering>,
+}
+
+/// The steering attributes that say nothing of one message alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Steering {
     /// The sender.
     pub source: AgentId,
     /// The CloudEvents `type`.
     pub kind: String,
-    /// When the sender made it.
-    pub time: Timestamp,
     /// Where it goes.
     pub to: Address,
     /// What it does.
@@ -148,18 +159,52 @@ pub enum ControlError {
 impl ControlAttributes {
     /// Reads the steering attributes of a message.
     pub fn parse(attributes: &Attributes) -> Result<Self, ControlError> {
-        let read = Reader(attributes);
         check_supported(attributes)?;
-        let id = read.text("id").ok_or(ControlError::Missing("id"))?;
-        if id.len() > MESSAGE_ID_BYTES_MAX {
-            let why = format!("longer than {MESSAGE_ID_BYTES_MAX} bytes");
-            return Err(ControlError::Malformed { name: "id", why });
+        let (id, time) = own_of(attributes)?;
+        Ok(Self { id, time, steering: Arc::new(Steering::parse(attributes)?) })
+    }
+
+    /// The same, where an earlier message was much alike: what both share is read once.
+    pub fn parse_after(
+        attributes: &Attributes,
+        earlier: &mut Option<(Attributes, Self)>,
+    ) -> Result<Self, ControlError> {
+        if let Some((alike, control)) = earlier
+            && attributes.shares_all_but(alike, &OWN)
+        {
+            let (id, time) = own_of(attributes)?;
+            return Ok(Self { id, time, steering: Arc::clone(&control.steering) });
         }
+        let control = Self::parse(attributes)?;
+        *earlier = Some((attributes.clone(), control.clone()));
+        Ok(control)
+    }
+}
+
+impl Deref for ControlAttributes {
+    type Target = Steering;
+
+    fn deref(&self) -> &Steering {
+        &self.steering
+    }
+}
+
+/// What is a message's own: its id and time.
+fn own_of(attributes: &Attributes) -> Result<(Arc<str>, Timestamp), ControlError> {
+    let id = attributes.value("id").ok_or(ControlError::Missing("id"))?;
+    if id.len() > MESSAGE_ID_BYTES_MAX {
+        let why = format!("longer than {MESSAGE_ID_BYTES_MAX} bytes");
+        return Err(ControlError::Malformed { name: "id", why });
+    }
+    Ok((id, Reader(attributes).required("time")?))
+}
+
+impl Steering {
+    fn parse(attributes: &Attributes) -> Result<Self, ControlError> {
+        let read = Reader(attributes);
         let control = Self {
-            id,
             source: read.required("source")?,
             kind: read.text("type").ok_or(ControlError::Missing("type"))?,
-            time: read.required("time")?,
             to: read.address("to")?.ok_or(ControlError::Missing("to"))?,
             performative: read.required("performative")?,
             protocol: read.by("protocol", PinnedName::parse_protocol_uri)?,

@@ -175,7 +175,7 @@ impl Model {
                 let deed = Deed { message: &message, position: record.header.position };
                 self.talks.feed(record, Some(&deed), &self.catalog, census)?;
             }
-            None => ensure(control.protocol.is_none(), "an act is a step", || control.id.clone())?,
+            None => ensure(control.protocol.is_none(), "an act is a step", || control.id.to_string())?,
         }
         self.check_recipients(&message, accepted)?;
         if let Some(id) = control.conversation {
@@ -264,7 +264,7 @@ impl Model {
     /// An id is used for one message, as long as it can be remembered.
     fn check_id(&mut self, record: &Record, control: &ControlAttributes) -> Result<(), Violation> {
         self.latest = self.latest.max(record.header.at);
-        let key = (control.source, control.id.clone());
+        let key = (control.source, control.id.to_string());
         let before = self.ids.insert(key, control.time);
         let window_begins = self.latest.plus_ms(-TIME_WINDOW_MS);
         let few = self.ids.len() > self.config.dedup_ids_max;

@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::policies::PolicyFile;
 use crate::random::Random;
 use crate::violation::Violation;
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Rejection, Ticket, View};
 use openmesh_message::frame::Command;
 use openmesh_message::{AgentId, Digest, Envelope, KeyPair, Position, Timestamp};
@@ -74,7 +74,7 @@ pub(crate) struct Node {
     bug: Option<NodeBug>,
     pub(crate) partition: Partition,
     view: View,
-    roots: BTreeMap<ConnectionId, VerifiedRoots>,
+    familiar: BTreeMap<ConnectionId, Familiar>,
     agents: BTreeMap<ConnectionId, AgentId>,
     queue: VecDeque<Input>,
     pub(crate) log: Log,
@@ -97,7 +97,7 @@ impl Node {
             view: partition.view(),
             partition,
             config,
-            roots: BTreeMap::new(),
+            familiar: BTreeMap::new(),
             agents: BTreeMap::new(),
             queue: VecDeque::new(),
             log: Log::default(),
@@ -160,18 +160,18 @@ impl Node {
     fn go_down(&mut self) {
         self.is_up = false;
         self.queue.clear();
-        self.roots.clear();
+        self.familiar.clear();
         self.listening.clear();
     }
 
     pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId, receives: bool) {
-        self.roots.insert(connection, VerifiedRoots::default());
+        self.familiar.insert(connection, Familiar::default());
         self.agents.insert(connection, agent);
         self.queue.push_back(Input::Connected { connection, agent, receives });
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
-        self.roots.remove(&connection);
+        self.familiar.remove(&connection);
         self.queue.push_back(Input::Disconnected { connection });
     }
 
@@ -192,7 +192,7 @@ impl Node {
         envelope: Envelope,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        let Some(roots) = self.roots.get_mut(&ticket.connection) else {
+        let Some(familiar) = self.familiar.get_mut(&ticket.connection) else {
             return Ok(());
         };
         if self.queue.len() >= QUEUE_MAX {
@@ -201,7 +201,7 @@ impl Node {
         if self.disk_full {
             return Err(Rejection::StoreFull);
         }
-        let input = match admit(envelope, agent, &self.view, roots, now) {
+        let input = match admit(envelope, agent, &self.view, familiar, now) {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => Input::Refused { ticket, refused },
         };

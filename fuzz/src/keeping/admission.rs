@@ -5,7 +5,7 @@ use crate::cast::{AGENTS, NOW, agent, message, rfp, schema, topic};
 use crate::feed::{Feed, Script};
 use crate::form::{assert_brief, reads};
 use crate::targets::{Met, Seed};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::{Admitted, Refused, Rejection, View};
 use openmesh_message::{ControlAttributes, Draft, Envelope, Performative, Transit, json};
 use openmesh_policy::Authenticity;
@@ -22,10 +22,10 @@ pub fn target(input: &[u8]) -> Met {
         return Met::Refused;
     };
     let envelope = complete(envelope, index, made, NOW, 1);
-    let mut roots = VerifiedRoots::default();
-    let first = admit(envelope.clone(), agent(index), &VIEW, &mut roots, NOW);
+    let mut familiar = Familiar::default();
+    let first = admit(envelope.clone(), agent(index), &VIEW, &mut familiar, NOW);
     // The second time the signature is remembered; the answer is the same.
-    let second = admit(envelope.clone(), agent(index), &VIEW, &mut roots, NOW);
+    let second = admit(envelope.clone(), agent(index), &VIEW, &mut familiar, NOW);
     match (first, second) {
         (Ok(one), Ok(other)) => {
             assert_eq!((one.digest, one.authenticity), (other.digest, other.authenticity));
@@ -50,7 +50,7 @@ fn check_admitted(envelope: &Envelope, admitted: &Admitted, index: u8) {
         ..Transit::default()
     };
     assert_eq!(kept.transit, trace, "a sender writes into the transit part");
-    assert_eq!(ControlAttributes::parse(&envelope.attributes).as_ref(), Ok(&*admitted.control));
+    assert_eq!(ControlAttributes::parse(&envelope.attributes).as_ref(), Ok(&admitted.control));
     assert_eq!(admitted.control.source, agent(index));
     match &envelope.proof {
         Some(proof) => {

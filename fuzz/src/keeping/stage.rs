@@ -1,7 +1,7 @@
 //! A partition in memory with agents connected and registered, and a log beside it.
 
 use crate::cast::{AGENTS, NOW, agent, agent_key, agent_name, home, node};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::Record;
 use openmesh_core::{Config, ConnectionId, Effect, Input, Partition, Plan, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, Command, FrameDecoder};
@@ -36,7 +36,7 @@ pub(super) struct Stage {
 struct Connection {
     id: ConnectionId,
     decoder: FrameDecoder,
-    roots: VerifiedRoots,
+    familiar: Familiar,
 }
 
 /// A configuration without chance.
@@ -79,7 +79,7 @@ impl Stage {
         let connection = Connection {
             id: ConnectionId(self.made),
             decoder: FrameDecoder::default(),
-            roots: VerifiedRoots::default(),
+            familiar: Familiar::default(),
         };
         let id = connection.id;
         self.connections[usize::from(index)] = Some(connection);
@@ -121,7 +121,7 @@ impl Stage {
             return;
         };
         let ticket = Ticket { connection: connection.id, tag };
-        let input = match admit(envelope, agent(index), &view, &mut connection.roots, self.now) {
+        let input = match admit(envelope, agent(index), &view, &mut connection.familiar, self.now) {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => Input::Refused { ticket, refused },
         };

@@ -37,7 +37,7 @@ pub fn target(input: &[u8]) -> Met {
 fn check(attributes: &Attributes, control: &ControlAttributes) {
     let said = |name: &str| attributes.get(name).map(str::to_owned);
     let listed = |items: Vec<String>| (!items.is_empty()).then(|| items.join(","));
-    assert_eq!(said("id").as_ref(), Some(&control.id));
+    assert_eq!(said("id").as_deref(), Some(&*control.id));
     assert_eq!(said("source"), Some(control.source.to_string()));
     assert_eq!(said("to"), Some(control.to.to_string()));
     assert_eq!(said("performative"), Some(control.performative.to_string()));

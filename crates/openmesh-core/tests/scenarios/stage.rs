@@ -7,7 +7,7 @@
 
 use crate::making::{self, Sent};
 use crate::shown;
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::{Body, Record};
 use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, State, Ticket};
 use openmesh_message::frame::Command;
@@ -205,7 +205,7 @@ impl Stage {
         let (id, now) = (agent.key.id(), self.now);
         self.sent.insert(sent.label.clone(), sent.clone());
         let view = self.partition().view();
-        let input = match admit(sent.envelope, id, &view, &mut VerifiedRoots::default(), now) {
+        let input = match admit(sent.envelope, id, &view, &mut Familiar::default(), now) {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => Input::Refused { ticket, refused },
         };

@@ -5,7 +5,7 @@ use super::writer;
 use crate::admission::Admission;
 use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
 use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, Outgoing};
-use openmesh_core::admit::VerifiedRoots;
+use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
@@ -45,7 +45,7 @@ struct Connection {
     outbox: Outbox,
     in_flight: Arc<Semaphore>,
     decoder: FrameDecoder,
-    roots: VerifiedRoots,
+    familiar: Familiar,
     /// The body of the frame being read.
     frame: Vec<u8>,
 }
@@ -96,7 +96,7 @@ where
         tracing::debug!(connection = id.0, %agent, "an agent has connected");
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
         let decoder = FrameDecoder::default();
-        let roots = VerifiedRoots::default();
+        let familiar = Familiar::default();
         let entrance = mesh.entrance();
         let held = mesh.clone();
         let mut connection = Connection {
@@ -107,7 +107,7 @@ where
             outbox,
             in_flight,
             decoder,
-            roots,
+            familiar,
             frame: Vec::new(),
         };
         let ended = tokio::select! {
@@ -180,7 +180,7 @@ impl Connection {
                 tokio::task::yield_now().await;
             }
             let ticket = self.ticket(tag);
-            inputs.push(admission.admit(ticket, envelope, &mut self.roots));
+            inputs.push(admission.admit(ticket, envelope, &mut self.familiar));
         }
         self.submit(inputs).await
     }

@@ -79,7 +79,7 @@ mod tests {
         let mut envelope = cloudevents::from_json(br#"{"to":"agent:bob","data":{"tea":"Assam"}}"#).unwrap();
         defaults().complete(&mut envelope).unwrap();
         let control = ControlAttributes::parse(&envelope.attributes).unwrap();
-        assert_eq!((control.id.as_str(), control.kind.as_str()), ("given", "mesh/untyped.v1"));
+        assert_eq!((&*control.id, control.kind.as_str()), ("given", "mesh/untyped.v1"));
         assert_eq!(control.content_type.as_deref(), Some("application/json"));
         let before = envelope.clone();
         Defaults { id: "another", time: Timestamp::from_millis(9), ..defaults() }

@@ -113,9 +113,17 @@ pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> R
     let mut attributes = Attributes::default();
     for _ in 0..count {
         let name = decode_name(d)?;
-        let value = decode_value(d, &name, table)?;
-        attributes.push(name, value).map_err(|error| DecodeError::message(error.to_string()))?;
+        let pushed = match (name, decode_value(d, table)?) {
+            (name @ Cow::Borrowed(_), Told::Before(value)) => attributes.push_checked(name, value),
+            (name, Told::Before(value) | Told::Now(value)) => attributes.push(name, value),
+            (name, Told::ForLater(value)) => {
+                table.define(&name, &value)?;
+                attributes.push(name, value)
+            }
+        };
+        pushed.map_err(|error| DecodeError::message(error.to_string()))?;
     }
+    attributes.keep_encoding();
     Ok(Envelope {
         attributes,
         payload: Bytes::copy_from_slice(d.bytes()?),
@@ -133,24 +141,38 @@ fn decode_name(d: &mut Decoder<'_>) -> Result<Name, DecodeError> {
     name.map(Cow::Borrowed).ok_or_else(|| DecodeError::message(format!("no attribute has number {number}")))
 }
 
-fn decode_value(d: &mut Decoder<'_>, name: &str, table: &mut DecodeTable) -> Result<Value, DecodeError> {
+/// A value as it comes.
+enum Told {
+    Now(Value),
+    /// To be referred to by what follows.
+    ForLater(Value),
+    /// One that was defined, and so is such as may be signed.
+    Before(Value),
+}
+
+impl DecodeTable {
+    fn define(&mut self, name: &str, value: &Value) -> Result<(), DecodeError> {
+        if !may_intern(name, value, self.0.len()) {
+            return Err(DecodeError::message("a value is defined that may not be"));
+        }
+        self.0.push(Value::clone(value));
+        Ok(())
+    }
+}
+
+fn decode_value(d: &mut Decoder<'_>, table: &DecodeTable) -> Result<Told, DecodeError> {
     match d.datatype()? {
-        Type::String => Ok(d.str()?.into()),
+        Type::String => Ok(Told::Now(d.str()?.into())),
         Type::Array => {
             if d.array()? != Some(1) {
                 return Err(DecodeError::message("a definition holds one value"));
             }
-            let value: Value = d.str()?.into();
-            if !may_intern(name, &value, table.0.len()) {
-                return Err(DecodeError::message("a value is defined that may not be"));
-            }
-            table.0.push(value.clone());
-            Ok(value)
+            Ok(Told::ForLater(d.str()?.into()))
         }
         _ => {
             let reference = d.u32()? as usize;
             let value = table.0.get(reference).cloned();
-            value.ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
+            value.map(Told::Before).ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
         }
     }
 }

@@ -60,7 +60,7 @@ impl Inboxes {
             leases: 0,
             state: waits.map_or(EntryState::Ready, EntryState::Delayed),
             sender: control.map(|control| control.source),
-            is_act: control.is_some_and(ControlAttributes::is_act),
+            is_act: control.is_some_and(|control| control.is_act()),
         };
         let inbox = self.by_agent.entry(put.agent).or_default();
         inbox.put += 1;

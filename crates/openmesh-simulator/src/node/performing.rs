@@ -7,7 +7,7 @@ use crate::violation::{Violation, ensure};
 use openmesh_core::record::{Outcome, Put};
 use openmesh_core::{Begin, Deliver, Effect, Matcher, Plan, Question, Ticket, may_read};
 use openmesh_message::frame::LogPage;
-use openmesh_message::{Address, AgentId, ControlAttributes, Level, Receipt, Target, Timestamp};
+use openmesh_message::{AgentId, ControlAttributes, Level, Receipt, Target, Timestamp};
 
 impl Node {
     /// Performs at most `limit` effects of the plans, in order.
@@ -136,7 +136,7 @@ impl Node {
     fn check_delivery(&mut self, deliver: &Deliver) -> Result<(), Violation> {
         let control = ControlAttributes::parse(&deliver.envelope.attributes)
             .map_err(|error| Violation::new("what is delivered can be read", error.to_string()))?;
-        let Address { target, .. } = control.to;
+        let target = control.to.target.clone();
         match target {
             Target::Topic(topic) => {
                 let key = (deliver.connection, deliver.subscription);

@@ -4,7 +4,7 @@ use super::{busy, unknown};
 use crate::admission::Admission;
 use crate::http::problem::Failure;
 use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, OutboxReader, Outgoing};
-use openmesh_core::admit::VerifiedRoots;
+use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{Command, Delivery, Reply, SendOutcome};
 use openmesh_message::{AgentId, Envelope};
@@ -26,7 +26,7 @@ pub(crate) struct Line {
     entrance: Entrance,
     tags: AtomicU64,
     waiting: Arc<Waiting>,
-    roots: Mutex<VerifiedRoots>,
+    familiar: Mutex<Familiar>,
     outbox: Outbox,
 }
 
@@ -82,7 +82,7 @@ impl Line {
             entrance: mesh.entrance(),
             tags: AtomicU64::new(1),
             waiting: Arc::default(),
-            roots: Mutex::default(),
+            familiar: Mutex::default(),
             outbox,
         };
         Ok((Arc::new(line), reader))
@@ -113,7 +113,7 @@ impl Line {
         for envelope in messages {
             let expected = self.expect()?;
             let ticket = Ticket { connection: self.id, tag: expected.tag };
-            inputs.push(admission.admit(ticket, envelope, &mut self.roots()));
+            inputs.push(admission.admit(ticket, envelope, &mut self.familiar()));
             awaited.push(expected);
         }
         self.submit(inputs).await?;
@@ -149,8 +149,8 @@ impl Line {
         self.entrance.submit(inputs).await.map_err(|_| Rejection::Busy.into())
     }
 
-    fn roots(&self) -> MutexGuard<'_, VerifiedRoots> {
-        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn familiar(&self) -> MutexGuard<'_, Familiar> {
+        self.familiar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

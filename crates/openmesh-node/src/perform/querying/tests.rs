@@ -3,7 +3,7 @@
 use super::page::Filling;
 use super::{Kept, Looked};
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use openmesh_core::admit::{VerifiedRoots, admit};
+use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::Record;
 use openmesh_core::{
     Config, ConnectionId, Input, Matcher, Partition, Plan, Question, Ticket, View, as_seen_by, may_ask_for,
@@ -114,7 +114,7 @@ impl Stage {
         let draft = Draft::new(&id, self.now, &Address::new(domain, target), &performative).kind(kind);
         let envelope = draft.ack_level("durable").sign(&self.keys[from]).unwrap();
         let ticket = Ticket { connection: ConnectionId(from as u64), tag: 0 };
-        let admitted = admit(envelope, self.id(from), &self.view(), &mut VerifiedRoots::default(), self.now);
+        let admitted = admit(envelope, self.id(from), &self.view(), &mut Familiar::default(), self.now);
         self.take(match admitted {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => Input::Refused { ticket, refused },
