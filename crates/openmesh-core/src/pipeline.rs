@@ -252,7 +252,7 @@ impl Partition {
         let (logs, puts) = self.number(&route, control.conversation, &recipients, step.as_ref());
         let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
         let accepted =
-            Accepted { authenticity: admitted.authenticity, rule: decision.rule.to_string(), step, puts };
+            Accepted { authenticity: admitted.authenticity, rule: decision.rule, step, puts };
         let draft = Draft {
             logs,
             sender: Some(control.source),

@@ -273,7 +273,7 @@ mod tests {
         let puts = [2, 3].map(|seed| Put { agent: key(seed).id(), number: 1, notice: None });
         let accepted = Accepted {
             authenticity: Authenticity::Signed,
-            rule: "members-send".to_owned(),
+            rule: "members-send".into(),
             step: None,
             puts: puts.to_vec(),
         };

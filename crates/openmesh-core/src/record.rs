@@ -1,13 +1,16 @@
 //! Records: one kept message or event together with its outcome. What the log holds, and all that recovery reads.
 //!
-//! A record is a header and a body. The header commits to the body by SHA-256(salt ‖ body), so that a body
-//! can be erased later without breaking the chain over headers.
+//! A record is a header and a body. The header commits to the body under a salt, so that a body can be erased later
+//! without breaking the chain over headers.
 
+mod commitment;
 mod outcome;
 mod recollection;
 mod render;
 mod sealing;
 
+pub use commitment::commitment;
+pub(crate) use commitment::Parts;
 pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
@@ -19,8 +22,7 @@ use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, T
 use std::sync::Arc;
 
 /// The version of the record format this crate writes; it refuses newer ones.
-pub const RECORD_VERSION: u16 = 3;
-const COMMITMENT_CONTEXT: &str = "openmesh record body v1";
+pub const RECORD_VERSION: u16 = 4;
 
 /// One entry of the physical log.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +57,7 @@ pub struct Header {
     /// The policy it was decided under.
     #[n(6)]
     pub policy_version: Digest,
-    /// SHA-256 over salt and body.
+    /// To salt and body.
     #[n(7)]
     pub commitment: Digest,
 }
@@ -119,14 +121,9 @@ pub enum RecordError {
     Commitment,
 }
 
-/// The commitment of a header to a body.
-pub fn commitment(salt: &[u8; 16], body: &[u8]) -> Digest {
-    Digest::of_parts(COMMITMENT_CONTEXT, &[salt, body])
-}
-
 /// Whether a body is the one that an encoded header commits to, for checks that know nothing else of records.
 pub fn is_committed(header: &[u8], salt: &[u8; 16], body: &[u8]) -> bool {
-    decode_header(header).is_ok_and(|header| header.commitment == commitment(salt, body))
+    decode_header(header).is_ok_and(|header| header.commits_to(salt, body))
 }
 
 /// Decodes a header, refusing one of a newer version.
@@ -144,7 +141,7 @@ impl Record {
     /// Decodes a record and checks that its body is the one committed to.
     pub fn decode(header: &[u8], salt: &[u8; 16], body: &[u8]) -> Result<Self, RecordError> {
         let header = decode_header(header)?;
-        if commitment(salt, body) != header.commitment {
+        if !header.commits_to(salt, body) {
             return Err(RecordError::Commitment);
         }
         let malformed = |error: minicbor::decode::Error| RecordError::Malformed(error.to_string());
@@ -204,6 +201,10 @@ impl Record {
 }
 
 impl Header {
+    fn commits_to(&self, salt: &[u8; 16], body: &[u8]) -> bool {
+        commitment::of_version(self.version, salt, body) == self.commitment
+    }
+
     /// A kept message as it is handed over to all alike: with the transit part that says where it is kept, but not in
     /// whose inboxes.
     pub fn stamp(&self, sent: &Envelope) -> Envelope {

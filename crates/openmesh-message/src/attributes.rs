@@ -114,6 +114,11 @@ impl Attributes {
         self.encoding = Encoding(Some(bytes.into()));
     }
 
+    /// Bytes of the encoding, where it is kept.
+    pub fn encoded_bytes(&self) -> Option<usize> {
+        self.encoding.0.as_ref().map(Bytes::len)
+    }
+
     /// What is signed: deterministic CBOR of `[attributes, SHA-256 of the payload]`.
     pub fn canonical_bytes(&self, payload: &[u8]) -> Vec<u8> {
         // Writing to memory cannot fail.

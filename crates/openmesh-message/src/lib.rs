@@ -38,7 +38,7 @@ pub use identity::{
 };
 pub use name::{Authority, DefinitionName, NameError, NameRange, PinnedName, VersionedName};
 pub use performative::{Performative, PerformativeError};
-pub use position::{LogName, LogSeq, PartitionId, Position, PositionError};
+pub use position::{LogName, LogSeq, PartitionId, Position, PositionError, shared_text};
 pub use problem::{AllowedNext, Problem};
 pub use proof::{KnownTree, Proof, ProofError, ProofTextError};
 pub use proof::{Level, Receipt, ReceiptProof, SignedReceipt};

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The number of a partition within its domain.
 #[derive(
@@ -33,7 +34,7 @@ pub struct Position {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(transparent)]
 #[cbor(transparent)]
-pub struct LogName(#[n(0)] pub String);
+pub struct LogName(#[cbor(n(0), with = "shared_text")] pub Arc<str>);
 
 /// A record's gap-free number in one logical log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode)]
@@ -70,6 +71,28 @@ impl FromStr for Position {
             Some(position).filter(|position| position.to_string() == text)
         };
         read().ok_or_else(|| PositionError(crate::limits::excerpt(text)))
+    }
+}
+
+/// Text that what bears it shares.
+pub mod shared_text {
+    use minicbor::decode::Error as DecodeError;
+    use minicbor::encode::{Error as EncodeError, Write};
+    use minicbor::{Decoder, Encoder};
+    use std::sync::Arc;
+
+    /// Encodes it as any text.
+    pub fn encode<C, W: Write>(
+        text: &Arc<str>,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        encoder.str(text)?.ok()
+    }
+
+    /// Decodes any text.
+    pub fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Arc<str>, DecodeError> {
+        decoder.str().map(Arc::from)
     }
 }
 

@@ -84,9 +84,9 @@ impl Performer {
     }
 
     /// Performs plans whose records are synced, in order; their receipts share one signature.
-    pub(crate) fn perform(&mut self, plans: Vec<Plan>, performing: Performing) {
+    pub(crate) fn perform(&mut self, mut plans: Vec<Plan>, performing: Performing) {
         let mut gathered = Gathered::new();
-        let mut receipts = self.sign(&plans).into_iter();
+        let mut receipts = self.sign(&mut plans).into_iter();
         for effect in plans.into_iter().flat_map(|plan| plan.effects) {
             match effect {
                 Effect::Accept(ticket, _) => {
@@ -149,11 +149,14 @@ impl Performer {
         }
     }
 
-    fn sign(&self, plans: &[Plan]) -> Vec<SignedReceipt> {
-        let effects = plans.iter().flat_map(|plan| &plan.effects);
+    /// Takes the receipts out of the plans, and signs them together.
+    fn sign(&self, plans: &mut [Plan]) -> Vec<SignedReceipt> {
+        let effects = plans.iter_mut().flat_map(|plan| &mut plan.effects);
         let receipts: Vec<Receipt> = effects
             .filter_map(|effect| match effect {
-                Effect::Accept(_, receipt) => Some(receipt.clone()),
+                Effect::Accept(_, receipt) => {
+                    Some(Receipt { logs: std::mem::take(&mut receipt.logs), ..*receipt })
+                }
                 _ => None,
             })
             .collect();

@@ -149,7 +149,7 @@ impl Model {
             position.to_string()
         })?;
         for log in &header.logs {
-            let last = self.numbers.entry(log.log.0.clone()).or_default();
+            let last = self.numbers.entry(log.log.to_string()).or_default();
             *last += 1;
             ensure(*last == log.seq, "a logical log has no gap", || {
                 format!("record {position} is {log}, due was {last}")
@@ -334,7 +334,7 @@ impl Model {
         for put in puts {
             let log = format!("inbox/{}", put.agent);
             let listed =
-                record.header.logs.iter().any(|in_log| in_log.log.0 == log && in_log.seq == put.number);
+                record.header.logs.iter().any(|in_log| *in_log.log.0 == *log && in_log.seq == put.number);
             ensure(listed, "mail bears its number in the inbox's log", || format!("{put:?}"))?;
             let place = (record.header.position.seq, record.header.at);
             self.inboxes.put(place, put, control, self.config.inbox_sender_messages_max)?;

@@ -121,12 +121,12 @@ fn encode(
     let envelope = Envelope { attributes, payload: payload.to_vec().into(), proof: Some(proof), transit };
     let (salt, body) = ([7; 16], minicbor::to_vec(Body::Message(envelope.into()))?);
     let rule = "allow-all".to_owned();
-    let accepted = Accepted { authenticity: Authenticity::Signed, rule, step: None, puts };
+    let accepted = Accepted { authenticity: Authenticity::Signed, rule: rule.into(), step: None, puts };
     let header = Header {
         version: RECORD_VERSION,
         position,
         at: Timestamp::from_millis(BEGINNING_MS).plus_ms(seq.cast_signed()),
-        logs: vec![LogSeq { log: LogName(log), seq: number }],
+        logs: vec![LogSeq { log: LogName(log.into()), seq: number }],
         sender: Some(key.id()),
         outcome: Outcome::Accepted(accepted),
         policy_version: Digest::ZERO,

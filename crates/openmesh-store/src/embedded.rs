@@ -157,7 +157,10 @@ impl EmbeddedLog {
         }
         let (first_seq, seal) = (self.next_seq, self.active.seal);
         self.next_seq += records.len() as u64;
-        self.published.remember(RecentBatch { first_seq, seal, at, bytes, starts });
+        let batch = RecentBatch { first_seq, seal, at, bytes, starts };
+        if let Some(memory) = self.published.remember(batch) {
+            self.end.reuse(memory);
+        }
         Ok(())
     }
 

@@ -60,7 +60,7 @@ pub(crate) fn receipts() -> Vec<SignedReceipt> {
 }
 
 fn logs() -> Vec<LogSeq> {
-    vec![LogSeq { log: LogName("topic/market/news".to_owned()), seq: 3 }]
+    vec![LogSeq { log: LogName("topic/market/news".into()), seq: 3 }]
 }
 
 fn position() -> Position {

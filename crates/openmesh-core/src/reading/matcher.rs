@@ -60,7 +60,7 @@ impl Matcher {
                 || refused.is_some_and(|refused| refused.performative.as_ref() == Some(asked))
         };
         let fits_conversation = |log: &String| {
-            record.header.logs.iter().any(|in_log| in_log.log.0 == *log)
+            record.header.logs.iter().any(|in_log| *in_log.log.0 == **log)
                 || refused.is_some_and(|refused| refused.conversation == filter.conversation)
         };
         filter.id.as_ref().is_none_or(fits_id)

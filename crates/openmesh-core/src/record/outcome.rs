@@ -2,9 +2,10 @@
 
 use minicbor::{Decode, Encode};
 use openmesh_message::frame::Retention;
-use openmesh_message::{AgentId, Digest, Grant, Position, Timestamp};
+use openmesh_message::{AgentId, Digest, Grant, Position, Timestamp, shared_text};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Notice, Transition};
+use std::sync::Arc;
 
 /// What came of an input.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -248,8 +249,8 @@ pub struct Accepted {
     #[cbor(n(0), with = "authenticity")]
     pub authenticity: Authenticity,
     /// The policy rule that allowed it.
-    #[n(1)]
-    pub rule: String,
+    #[cbor(n(1), with = "shared_text")]
+    pub rule: Arc<str>,
     /// The step of its conversation.
     #[n(2)]
     pub step: Option<Step>,
@@ -362,7 +363,7 @@ mod authenticity {
         encoder: &mut Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        encoder.str(&value.to_string())?.ok()
+        encoder.str(value.as_str())?.ok()
     }
 
     pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Authenticity, DecodeError> {

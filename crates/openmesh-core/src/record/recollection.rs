@@ -4,9 +4,6 @@ use super::{Body, Record, RecordError, commitment, decode_header};
 use crate::state::Gist;
 use std::borrow::Cow;
 
-/// The variant of a body that is a message, as it is encoded.
-const MESSAGE_BEGINS: [u8; 2] = [0x82, 0x01];
-
 /// A record as recovery takes it.
 #[derive(Debug)]
 pub struct Recollection<'a> {
@@ -22,14 +19,14 @@ impl Recollection<'_> {
 
     /// Reads a record and checks that its body is the one committed to.
     pub fn decode(header: &[u8], salt: &[u8; 16], body: &[u8]) -> Result<Self, RecordError> {
-        if !body.starts_with(&MESSAGE_BEGINS) {
+        let decoded = decode_header(header)?;
+        let Some((gist, digest, rest)) = Gist::read(&decoded, body) else {
             return Record::decode(header, salt, body).map(Self::from);
-        }
-        let header = decode_header(header)?;
-        if commitment(salt, body) != header.commitment {
+        };
+        if commitment::of_message(decoded.version, salt, body, &digest, rest) != decoded.commitment {
             return Err(RecordError::Commitment);
         }
-        let gist = Gist::read(&header, body).map_err(|error| RecordError::Malformed(error.to_string()))?;
+        let header = decoded;
         Ok(Self { record: Cow::Owned(Record { header, body: Body::Empty }), gist })
     }
 }

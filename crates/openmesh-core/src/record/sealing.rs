@@ -2,6 +2,7 @@
 //!
 //! A message's body is sealed where the message is admitted, so that the owner of the partition has less to do.
 
+use super::commitment::{Parts, rest_at, to_message};
 use super::{Body, commitment};
 use minicbor::Encode;
 use openmesh_message::{Digest, Envelope, Position};
@@ -39,7 +40,10 @@ impl Sealing {
     /// Seals a message, which is kept at most once, and so has a salt of its own.
     pub(crate) fn seal_message(&self, envelope: &Arc<Envelope>, digest: &Digest) -> SealedBody {
         let salt = self.salt("openmesh message salt v1", digest.as_bytes());
-        seal(salt, &Body::Message(Arc::clone(envelope)))
+        let body = Body::Message(Arc::clone(envelope));
+        let bytes = encoded(&body, bytes_about(&body));
+        let rest = behind_payload(envelope, &bytes);
+        SealedBody { salt, commitment: to_message(&salt, digest, rest), bytes }
     }
 
     /// Seals what is kept at a position.
@@ -65,6 +69,14 @@ impl fmt::Debug for Sealing {
 fn seal(salt: [u8; 16], body: &Body) -> SealedBody {
     let bytes = encoded(body, bytes_about(body));
     SealedBody { salt, commitment: commitment(&salt, &bytes), bytes }
+}
+
+/// What stands behind the payload in an encoded message.
+fn behind_payload<'a>(envelope: &Envelope, body: &'a [u8]) -> &'a [u8] {
+    match envelope.attributes.encoded_bytes() {
+        Some(attributes) => rest_at(body, attributes, envelope.payload.len()),
+        None => Parts::read(body, |_, _| ()).map_or(&[], |parts| parts.rest),
+    }
 }
 
 /// About how many bytes a body takes encoded, and seldom more.

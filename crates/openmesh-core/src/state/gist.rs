@@ -4,17 +4,13 @@
 use crate::admit::Admitted;
 use crate::dedup::{short, short_id};
 use crate::inbox::{bytes_in_reply, bytes_in_reply_at_most};
-use crate::record::{Header, Outcome, Record};
+use crate::record::{Header, Outcome, Parts, Record};
 use minicbor::Decoder;
-use minicbor::decode::Error;
 use openmesh_message::{
-    AgentId, Attributes, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit, json,
+    AgentId, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit, json,
 };
 use serde_json::Value;
 use std::sync::Arc;
-
-/// The variant of a body that is a message, as it is encoded.
-const MESSAGE: u32 = 1;
 
 /// What applying a message needs to know of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,32 +82,22 @@ impl Gist {
         texts.gist(&record.header, &envelope.digest(), payload, Sizes::of(envelope))
     }
 
-    /// The same from the encoded body of a record.
-    pub(crate) fn read(header: &Header, body: &[u8]) -> Result<Option<Self>, Error> {
-        let mut decoder = Decoder::new(body);
-        decoder.array()?;
-        if decoder.u32()? != MESSAGE {
-            return Ok(None);
-        }
-        decoder.array()?;
-        decoder.array()?;
+    /// The same from the encoded body of a record, with the message's digest and what stands behind its payload; `None`
+    /// if it holds no message in its one form.
+    pub(crate) fn read<'a>(header: &Header, body: &'a [u8]) -> Option<(Option<Self>, Digest, &'a [u8])> {
         let (mut texts, mut sizes) = (Texts::default(), Sizes::default());
-        let begin = decoder.position();
-        let count = decoder.map()?.ok_or_else(|| Error::message("indefinite map").at(begin))?;
-        for _ in 0..count {
-            let (name, value) = (decoder.str()?, decoder.str()?);
+        let parts = Parts::read(body, |name, value| {
             texts.note(name, value);
             sizes.attributes += 1;
             sizes.attributes_bytes += name.len() + value.len();
-        }
-        let attributes = body.get(begin..decoder.position()).unwrap_or_default();
-        let payload = decoder.bytes()?;
-        decoder.skip()?;
-        let transit: Transit = decoder.decode()?;
-        sizes.payload_bytes = payload.len();
-        sizes.trace_bytes = trace_bytes(&transit);
-        let digest = Attributes::digest_of_encoded(attributes, payload);
-        Ok(texts.gist(header, &digest, payload_of(header, payload), sizes))
+        })?;
+        let mut decoder = Decoder::new(parts.rest);
+        decoder.skip().ok()?;
+        sizes.trace_bytes = trace_bytes(&decoder.decode::<Transit>().ok()?);
+        sizes.payload_bytes = parts.payload.len();
+        let digest = parts.digest();
+        let gist = texts.gist(header, &digest, payload_of(header, parts.payload), sizes);
+        Some((gist, digest, parts.rest))
     }
 
     /// Bytes of attributes and payload.
@@ -209,7 +195,7 @@ mod tests {
         let envelope = Envelope { attributes: set, payload, proof, transit };
         let accepted = Accepted {
             authenticity: Authenticity::Signed,
-            rule: "r".to_owned(),
+            rule: "r".into(),
             step: None,
             puts: Vec::new(),
         };
@@ -217,13 +203,17 @@ mod tests {
             version: RECORD_VERSION,
             position: Position { partition: PartitionId(0), epoch: 1, seq: 1 },
             at: Timestamp::from_millis(5),
-            logs: vec![LogSeq { log: LogName(log.to_owned()), seq: 3 }],
+            logs: vec![LogSeq { log: LogName(log.into()), seq: 3 }],
             sender: Some(key.id()),
             outcome: Outcome::Accepted(accepted),
             policy_version: Digest::ZERO,
             commitment: Digest::ZERO,
         };
         Record { header, body: Body::Message(envelope.into()) }
+    }
+
+    fn read(header: &Header, body: &[u8]) -> Option<Option<Gist>> {
+        Gist::read(header, body).map(|(gist, _, _)| gist)
     }
 
     #[test]
@@ -243,17 +233,17 @@ mod tests {
             let record = record(&attributes, log, transit);
             let whole = Gist::of(&record).unwrap();
             let body = minicbor::to_vec(&record.body).unwrap();
-            assert_eq!(Gist::read(&record.header, &body).unwrap(), Some(whole.clone()));
+            assert_eq!(read(&record.header, &body).unwrap(), Some(whole.clone()));
             assert_eq!(whole.topic.is_some(), log.starts_with("topic/"));
             for length in 0..body.len() {
-                assert!(Gist::read(&record.header, &body[..length]).is_err(), "{length}");
+                assert!(read(&record.header, &body[..length]).is_none(), "{length}");
             }
         }
         let nameless = record(&[("id", "four")], "inbox/x", Transit::default());
         assert_eq!(Gist::of(&nameless), None);
         let body = minicbor::to_vec(&nameless.body).unwrap();
-        assert_eq!(Gist::read(&nameless.header, &body).unwrap(), None);
+        assert_eq!(read(&nameless.header, &body), Some(None));
         let empty = minicbor::to_vec(Body::Empty).unwrap();
-        assert_eq!(Gist::read(&nameless.header, &empty).unwrap(), None);
+        assert_eq!(read(&nameless.header, &empty), None);
     }
 }

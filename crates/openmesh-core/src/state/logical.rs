@@ -17,27 +17,27 @@ pub(crate) enum Logical {
 
 impl Logical {
     pub(crate) fn topic(topic: &TopicPath) -> Self {
-        Self::Named(LogName(format!("topic/{topic}")))
+        Self::Named(LogName(format!("topic/{topic}").into()))
     }
 
     pub(crate) fn conversation(id: &ConversationId) -> Self {
-        Self::Named(LogName(format!("conversation/{id}")))
+        Self::Named(LogName(format!("conversation/{id}").into()))
     }
 
     pub(crate) fn domain() -> Self {
-        Self::Named(LogName("domain".to_owned()))
+        Self::Named(LogName("domain".into()))
     }
 
     pub(crate) fn refusals() -> Self {
-        Self::Named(LogName("refusals".to_owned()))
+        Self::Named(LogName("refusals".into()))
     }
 
     /// A record's number in it.
     pub(crate) fn at(self, seq: u64) -> LogSeq {
         let log = match self {
             Self::Named(name) => name,
-            Self::Inbox(agent) => LogName(format!("{INBOX}{agent}")),
-            Self::InboxEvents(agent) => LogName(format!("{INBOX_EVENTS}{agent}")),
+            Self::Inbox(agent) => LogName(format!("{INBOX}{agent}").into()),
+            Self::InboxEvents(agent) => LogName(format!("{INBOX_EVENTS}{agent}").into()),
         };
         LogSeq { log, seq }
     }

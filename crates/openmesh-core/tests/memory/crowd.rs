@@ -76,17 +76,17 @@ impl Crowd {
         });
         let puts: Vec<_> = puts.collect();
         let logs =
-            puts.iter().map(|put| LogSeq { log: LogName(format!("inbox/{}", put.agent)), seq: put.number });
+            puts.iter().map(|put| LogSeq { log: LogName(format!("inbox/{}", put.agent).into()), seq: put.number });
         let logs = if puts.len() == 1 { logs.collect() } else { Vec::new() };
         let (authenticity, rule) = (Authenticity::Signed, "rule".to_owned());
-        let accepted = Accepted { authenticity, rule, step: None, puts };
+        let accepted = Accepted { authenticity, rule: rule.into(), step: None, puts };
         self.keep(Outcome::Accepted(accepted), Body::Message(std::sync::Arc::new(envelope)), logs);
     }
 
     /// The first message of an inbox is done.
     pub(crate) fn settle_first(&mut self, agent: AgentId) {
         let settlement = Settlement { acknowledged: vec![1], ..Settlement::default() };
-        let log = LogSeq { log: LogName(format!("inboxevents/{agent}")), seq: 1 };
+        let log = LogSeq { log: LogName(format!("inboxevents/{agent}").into()), seq: 1 };
         self.keep(Outcome::Settled { agent, settlement }, Body::Empty, vec![log]);
     }
 

@@ -4,10 +4,11 @@ use crate::limits::{PATTERN_WILDCARDS_MAX, TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX, ex
 use crate::text_form::as_text;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The path of one topic, such as `market/rfp`; `$mesh/…` is the system's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPath(Box<str>);
+pub struct TopicPath(Arc<str>);
 
 /// A pattern over topic paths, such as `market/*` or `market/**`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,7 +135,7 @@ fn is_level(level: &str, index: usize) -> bool {
 impl From<&TopicPath> for TopicPattern {
     /// The pattern that takes in just this path.
     fn from(path: &TopicPath) -> Self {
-        Self(path.0.clone())
+        Self(Box::from(&*path.0))
     }
 }
 

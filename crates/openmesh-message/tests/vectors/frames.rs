@@ -206,7 +206,7 @@ fn replies() -> Vec<Reply> {
 
 fn stamped(id: &str) -> Envelope {
     let position = Position { partition: PartitionId(0), epoch: 1, seq: 300 };
-    let logs = vec![LogSeq { log: LogName("topic/market/news".to_owned()), seq: 12 }];
+    let logs = vec![LogSeq { log: LogName("topic/market/news".into()), seq: 12 }];
     let transit =
         Transit { position: Some(position), logs, receivedtime: Some(TIME.plus_ms(5)), ..Transit::default() };
     Envelope { transit, ..message(id) }

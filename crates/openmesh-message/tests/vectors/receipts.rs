@@ -36,7 +36,7 @@ pub(crate) fn receipts() -> Value {
 }
 
 fn kept(seq: u64) -> Receipt {
-    let log = |log: &str, seq| LogSeq { log: LogName(log.to_owned()), seq };
+    let log = |log: &str, seq| LogSeq { log: LogName(log.into()), seq };
     Receipt {
         digest: Digest::of(&seq.to_be_bytes()),
         level: Level::Durable,

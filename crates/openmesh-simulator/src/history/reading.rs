@@ -85,7 +85,7 @@ fn name_of(envelope: &Envelope) -> MessageName {
 }
 
 fn logs_of(logs: &[LogSeq]) -> Vec<(String, u64)> {
-    logs.iter().map(|log| (log.log.0.clone(), log.seq)).collect()
+    logs.iter().map(|log| (log.log.to_string(), log.seq)).collect()
 }
 
 const fn place(position: Position) -> Place {

@@ -16,6 +16,8 @@ use super::walker::read_up_to;
 const WARM_BYTES: u64 = 256 * 1024;
 /// Batches this large are not worth warming room for, and keep the memory they were written from.
 const LARGE_BATCH_BYTES: u64 = 64 * 1024;
+/// Most memory that is held for the next frames.
+const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Where the next frame goes, and how it gets there.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct End {
     /// Up to here the file's room is real, not only reserved.
     warm_to: u64,
     file_bytes: u64,
+    /// Memory for the next frames, which costs less than memory the system has to clear.
+    spare: Vec<u8>,
 }
 
 /// Frames to be written at the end, in memory that begins with the block they begin in.
@@ -71,7 +75,7 @@ impl End {
         let whole = tail.len() as u64 == at - block_at;
         let direct = if whole { disk.open_direct(&folder.join(&segment.name)) } else { None };
         let file_bytes = segment.header.file_bytes;
-        Ok(Self { file: Arc::clone(&segment.file), direct, at, tail: tail.to_vec(), warm_to, file_bytes })
+        Ok(Self { file: Arc::clone(&segment.file), direct, at, tail: tail.to_vec(), warm_to, file_bytes, spare: Vec::new() })
     }
 
     pub(crate) const fn at(&self) -> u64 {
@@ -79,9 +83,11 @@ impl End {
     }
 
     /// Memory for frames of so many bytes.
-    pub(crate) fn frames(&self, bytes: u64) -> Frames {
+    pub(crate) fn frames(&mut self, bytes: u64) -> Frames {
         let room = usize::try_from(bytes + 3 * BLOCK_BYTES).unwrap_or_default();
-        let mut memory: Vec<u8> = Vec::with_capacity(room);
+        let mut memory = std::mem::take(&mut self.spare);
+        memory.clear();
+        memory.reserve(room);
         let block_at = memory.as_ptr().align_offset(BLOCK_BYTES as usize).min(BLOCK_BYTES as usize);
         memory.resize(block_at, 0);
         memory.extend_from_slice(&self.tail);
@@ -96,6 +102,13 @@ impl End {
         let held = self.put(disk, frames, until)?;
         self.at = until;
         Ok(held)
+    }
+
+    /// Takes memory for later frames.
+    pub(crate) fn reuse(&mut self, memory: Vec<u8>) {
+        if (self.spare.capacity()..=SPARE_BYTES_MAX).contains(&memory.capacity()) {
+            self.spare = memory;
+        }
     }
 
     /// Takes frames as written that are not: for bugs planted on purpose.
@@ -117,7 +130,18 @@ impl End {
         } else {
             disk.write_at(&self.file, frames.own(), self.at)?;
         }
-        Ok(frames.into_held())
+        Ok(self.hold(frames))
+    }
+
+    /// The frames alone, for those who read them while they are new.
+    fn hold(&mut self, frames: Frames) -> Bytes {
+        if (frames.len() as u64) < LARGE_BATCH_BYTES {
+            let held = Bytes::copy_from_slice(frames.own());
+            self.reuse(frames.bytes);
+            return held;
+        }
+        let frames_at = frames.frames_at;
+        Bytes::from(frames.bytes).slice(frames_at..)
     }
 
     fn ways(&self) -> Ways<'_> {
@@ -151,14 +175,5 @@ impl Frames {
     fn is_aligned(&self) -> bool {
         let blocks = self.bytes.get(self.block_at..).unwrap_or_default();
         blocks.as_ptr().align_offset(BLOCK_BYTES as usize) == 0
-    }
-
-    /// The frames alone, for those who read them while they are new.
-    fn into_held(self) -> Bytes {
-        if (self.len() as u64) < LARGE_BATCH_BYTES {
-            return Bytes::copy_from_slice(self.own());
-        }
-        let frames_at = self.frames_at;
-        Bytes::from(self.bytes).slice(frames_at..)
     }
 }

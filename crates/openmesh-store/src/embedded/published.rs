@@ -113,8 +113,9 @@ impl Published {
         Some((Arc::clone(segment), last))
     }
 
-    pub(crate) fn remember(&self, batch: RecentBatch) {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+    /// Keeps a batch in memory; gives back the memory of one that is let go for it, if nobody reads it.
+    pub(crate) fn remember(&self, batch: RecentBatch) -> Option<Vec<u8>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(batch)
     }
 
     pub(crate) fn recent_batch(&self, seq: u64) -> Option<Arc<RecentBatch>> {
@@ -139,6 +140,13 @@ impl RecentBatch {
         self.bytes.len() + self.starts.len() * 4
     }
 
+    fn into_memory(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        // What has no bytes is not moved.
+        bytes.truncate(0);
+        bytes.into()
+    }
+
     fn last_seq(&self) -> u64 {
         self.first_seq + (self.starts.len() as u64).saturating_sub(1)
     }
@@ -159,7 +167,8 @@ struct Recent {
 }
 
 impl Recent {
-    fn push(&mut self, batch: RecentBatch) {
+    fn push(&mut self, batch: RecentBatch) -> Option<Vec<u8>> {
+        let mut memory = None;
         self.bytes += batch.memory_bytes();
         self.batches.push_back(Arc::new(batch));
         while self.bytes > self.bytes_max {
@@ -167,7 +176,9 @@ impl Recent {
                 break;
             };
             self.bytes -= oldest.memory_bytes();
+            memory = Arc::into_inner(oldest).map(RecentBatch::into_memory).or(memory);
         }
+        memory
     }
 
     fn forget(&mut self, seqs: SeqRange) {
