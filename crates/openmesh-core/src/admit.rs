@@ -13,8 +13,8 @@ use openmesh_message::limits::{
     TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof, ProofError,
-    Target, Timestamp, Transit, json,
+    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof,
+    ProofError, Target, Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use serde_json::Value;

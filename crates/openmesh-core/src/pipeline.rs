@@ -251,8 +251,7 @@ impl Partition {
         let step = step.zip(control.conversation).map(|(allowed, id)| allowed.into_step(id));
         let (logs, puts) = self.number(&route, control.conversation, &recipients, step.as_ref());
         let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
-        let accepted =
-            Accepted { authenticity: admitted.authenticity, rule: decision.rule, step, puts };
+        let accepted = Accepted { authenticity: admitted.authenticity, rule: decision.rule, step, puts };
         let draft = Draft {
             logs,
             sender: Some(control.source),

@@ -9,8 +9,8 @@ mod recollection;
 mod render;
 mod sealing;
 
-pub use commitment::commitment;
 pub(crate) use commitment::Parts;
+pub use commitment::commitment;
 pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};

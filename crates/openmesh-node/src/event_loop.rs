@@ -3,6 +3,7 @@
 //! Plans gather while a sync is under way; then their records go to the log writer together, and when those
 //! are synced their effects are performed in order. Nothing here decides anything.
 
+use crate::decided::Decided;
 use crate::journey::Journeys;
 use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
@@ -48,10 +49,8 @@ pub(crate) struct EventLoop {
     pub(crate) performer: Performer,
     /// What is measured and traced.
     pub(crate) journeys: Journeys,
-    /// Plans that wait for the sync under way.
-    pub(crate) waiting: Vec<Plan>,
-    /// Bytes of their records.
-    pub(crate) waiting_bytes: u64,
+    /// What waits for the sync under way.
+    pub(crate) waiting: Decided,
     /// How many of them wait before only what is urgent is taken.
     pub(crate) plans_at_once: usize,
     /// Makes snapshots of the state.
@@ -66,8 +65,8 @@ impl EventLoop {
         let ended = self.drive(intake).await;
         if let Ended::Failed(_) = ended {
             let waiting = std::mem::take(&mut self.waiting);
-            for plan in self.writer.unconfirmed().into_iter().chain(waiting) {
-                self.performer.give_up(&plan);
+            for effect in self.writer.unconfirmed().iter().chain(&waiting.effects) {
+                self.performer.give_up(effect);
             }
         }
         ended
@@ -81,7 +80,7 @@ impl EventLoop {
             if let Err(WriterGone(fault)) = self.submit() {
                 return Ended::Failed(fault);
             }
-            if stopping && self.waiting.is_empty() && !self.writer.is_busy() {
+            if stopping && self.waiting.plans == 0 && !self.writer.is_busy() {
                 return Ended::Stopped;
             }
             let (is_busy, until_deadline) = (self.writer.is_busy(), self.until_deadline());
@@ -131,11 +130,11 @@ impl EventLoop {
 
     /// What is decided cannot be overtaken any more: while enough waits for the log, only what is urgent is taken.
     const fn queues(&self) -> Queues {
-        if self.waiting.len() < self.plans_at_once { Queues::Both } else { Queues::Express }
+        if self.waiting.plans < self.plans_at_once { Queues::Both } else { Queues::Express }
     }
 
     const fn has_room(&self) -> bool {
-        self.waiting_bytes < WAITING_BYTES_MAX
+        self.waiting.bytes < WAITING_BYTES_MAX
     }
 
     /// Takes one event; `true` if it says to stop.
@@ -172,7 +171,7 @@ impl EventLoop {
         {
             let plan = Plan { effects: vec![refusal], ..Plan::new(now()) };
             let performing = self.journeys.decided(begun, &plan).performing();
-            return self.performer.perform(vec![plan], performing);
+            return self.performer.perform(plan.effects, performing);
         }
         let plan = self.partition.handle(input, now());
         let journey = self.journeys.decided(begun, &plan);
@@ -181,29 +180,26 @@ impl EventLoop {
             self.performer.publish(self.partition.view());
         }
         if plan.records.is_empty() && plan.effects.iter().all(is_live) {
-            self.performer.perform(vec![plan], journey.performing());
+            self.performer.perform(plan.effects, journey.performing());
         } else {
             self.journeys.wait(journey);
-            let sizes = plan.records.iter().map(|record| record.header.len() + record.body.len());
-            self.waiting_bytes += sizes.sum::<usize>() as u64;
-            self.waiting.push(plan);
+            self.waiting.add(plan);
         }
     }
 
     /// Hands what waits to the log writer, unless it is still syncing what came before.
     fn submit(&mut self) -> Result<(), WriterGone> {
-        if self.writer.is_busy() || self.waiting.is_empty() {
+        if self.writer.is_busy() || self.waiting.plans == 0 {
             return Ok(());
         }
-        let plans = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        if plans.iter().all(|plan| plan.records.is_empty()) {
+        let decided = std::mem::take(&mut self.waiting);
+        if decided.records.is_empty() {
             let performing = self.journeys.performing_unkept();
-            self.performer.perform(plans, performing);
+            self.performer.perform(decided.effects, performing);
             return Ok(());
         }
         self.journeys.keeping();
-        self.writer.submit(plans)
+        self.writer.submit(decided)
     }
 
     /// Performs what is synced, while the log takes what waited for it.
@@ -212,7 +208,7 @@ impl EventLoop {
         self.plans_at_once = plans_in(commit.synced_in);
         let submitted = self.submit();
         failpoint::reached("receipt.before-perform");
-        self.performer.perform(commit.plans, performing);
+        self.performer.perform(commit.effects, performing);
         failpoint::reached("receipt.performed");
         self.performer.note_head(commit.head_seq);
         self.snapshots.note_head(commit.head_seq);

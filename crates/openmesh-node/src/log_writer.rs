@@ -1,8 +1,9 @@
-//! The thread that owns the log: takes plans, keeps their records with one write and one sync, hands them back.
+//! The thread that owns the log: keeps the records of what was decided with one write and one sync, and says so.
 
+use crate::decided::Decided;
 use crate::metering::LogMeters;
 use anyhow::Context;
-use openmesh_core::{Plan, Sealed};
+use openmesh_core::Effect;
 use openmesh_store::{
     EmbeddedLog, EncodedRecord, Fault, LogReader, SnapshotFolder, Upkeep, batch_bytes, failpoint,
 };
@@ -42,10 +43,10 @@ impl Sealer {
     }
 }
 
-/// Plans whose records are synced.
+/// What may be performed, its records being synced.
 pub(crate) struct Commit {
-    /// The plans, in order.
-    pub(crate) plans: Vec<Plan>,
+    /// In order.
+    pub(crate) effects: Vec<Effect>,
     /// The last record synced.
     pub(crate) head_seq: u64,
     /// How long the sync took.
@@ -66,8 +67,8 @@ pub(crate) struct WriterGone(pub(crate) Option<Fault>);
 pub(crate) struct LogWriter {
     jobs: mpsc::Sender<Job>,
     results: mpsc::Receiver<Result<Kept, Fault>>,
-    /// Plans whose records the log has, without them.
-    under_way: Option<Vec<Plan>>,
+    /// What waits for the records that the log has.
+    under_way: Option<Vec<Effect>>,
     snapshots: SnapshotFolder,
     files: Upkeep,
     reader: LogReader,
@@ -134,10 +135,10 @@ impl LogWriter {
         }
     }
 
-    /// Hands over plans to keep; one batch at a time.
-    pub(crate) fn submit(&mut self, mut plans: Vec<Plan>) -> Result<(), WriterGone> {
-        let records = take_records(&mut plans);
-        self.under_way = Some(plans);
+    /// Hands over what is to be kept; one batch at a time.
+    pub(crate) fn submit(&mut self, decided: Decided) -> Result<(), WriterGone> {
+        let Decided { records, effects, .. } = decided;
+        self.under_way = Some(effects);
         // The queue has room for a batch, a quiet marker sent before it, and a wish for another segment.
         self.jobs.try_send(Job::Keep(records)).map_err(|_| WriterGone(None))
     }
@@ -148,15 +149,15 @@ impl LogWriter {
             Some(Ok(Kept { head_seq, synced_in })) => {
                 self.quiet_marker_due = true;
                 self.quiet_at = Instant::now() + QUIET;
-                Ok(Commit { plans: self.unconfirmed(), head_seq, synced_in })
+                Ok(Commit { effects: self.unconfirmed(), head_seq, synced_in })
             }
             Some(Err(fault)) => Err(WriterGone(Some(fault))),
             None => Err(WriterGone(None)),
         }
     }
 
-    /// Plans that the log never confirmed.
-    pub(crate) fn unconfirmed(&mut self) -> Vec<Plan> {
+    /// What waited for records that the log never confirmed.
+    pub(crate) fn unconfirmed(&mut self) -> Vec<Effect> {
         self.under_way.take().unwrap_or_default()
     }
 
@@ -230,12 +231,4 @@ fn keep(log: &mut EmbeddedLog, records: &[EncodedRecord], meters: &LogMeters) ->
     let synced_in = begun.elapsed();
     meters.note(records.len(), bytes, synced_in);
     Ok(Kept { head_seq: log.next_seq().saturating_sub(1), synced_in })
-}
-
-/// Takes the records out of plans, as the log takes them.
-pub(crate) fn take_records(plans: &mut [Plan]) -> Vec<EncodedRecord> {
-    let sealed = plans.iter_mut().flat_map(|plan| std::mem::take(&mut plan.records));
-    let encoded =
-        sealed.map(|Sealed { position, header, salt, body }| EncodedRecord { position, header, salt, body });
-    encoded.collect()
 }

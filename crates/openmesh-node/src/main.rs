@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod decided;
 mod demo;
 mod diagram;
 mod event_loop;

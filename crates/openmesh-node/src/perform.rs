@@ -8,7 +8,7 @@ use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
 use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
-use openmesh_core::{ConnectionId, Effect, Plan, Ticket, View};
+use openmesh_core::{ConnectionId, Effect, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, Projection};
@@ -83,11 +83,11 @@ impl Performer {
         self.mesh.publish(view);
     }
 
-    /// Performs plans whose records are synced, in order; their receipts share one signature.
-    pub(crate) fn perform(&mut self, mut plans: Vec<Plan>, performing: Performing) {
+    /// Performs effects whose records are synced, in order; their receipts share one signature.
+    pub(crate) fn perform(&mut self, mut effects: Vec<Effect>, performing: Performing) {
         let mut gathered = Gathered::new();
-        let mut receipts = self.sign(&mut plans).into_iter();
-        for effect in plans.into_iter().flat_map(|plan| plan.effects) {
+        let mut receipts = self.sign(&mut effects).into_iter();
+        for effect in effects {
             match effect {
                 Effect::Accept(ticket, _) => {
                     if let Some(receipt) = receipts.next() {
@@ -119,40 +119,37 @@ impl Performer {
         }
     }
 
-    /// Tells senders of plans that the log never confirmed that nobody knows.
-    pub(crate) fn give_up(&self, plan: &Plan) {
-        for effect in &plan.effects {
-            let outgoing = match effect {
-                Effect::Accept(ticket, _) | Effect::AcceptAgain(ticket, _) | Effect::Pass(ticket) => {
-                    Some((ticket, Outgoing::Outcome(ticket.tag, SendOutcome::Unknown)))
-                }
-                Effect::Reject(ticket, rejection) => {
-                    let outcome = SendOutcome::Rejected(rejection.to_problem());
-                    Some((ticket, Outgoing::Outcome(ticket.tag, outcome)))
-                }
-                Effect::Reply(ticket, _)
-                | Effect::Lease { ticket, .. }
-                | Effect::Peek { ticket, .. }
-                | Effect::Erase { ticket, .. }
-                | Effect::FetchReceipt(ticket, _) => {
-                    let problem =
-                        Problem::new("outcome.unknown", "the node cannot say whether this was kept");
-                    Some((ticket, Outgoing::Reply(ticket.tag, Err(problem))))
-                }
-                _ => None,
-            };
-            if let Some((ticket, outgoing)) = outgoing
-                && let Some(channel) = self.channels.get(&ticket.connection)
-            {
-                channel.send(vec![outgoing]);
+    /// Tells whom an effect would have told that nobody knows: the log never confirmed what it waited for.
+    pub(crate) fn give_up(&self, effect: &Effect) {
+        let outgoing = match effect {
+            Effect::Accept(ticket, _) | Effect::AcceptAgain(ticket, _) | Effect::Pass(ticket) => {
+                Some((ticket, Outgoing::Outcome(ticket.tag, SendOutcome::Unknown)))
             }
+            Effect::Reject(ticket, rejection) => {
+                let outcome = SendOutcome::Rejected(rejection.to_problem());
+                Some((ticket, Outgoing::Outcome(ticket.tag, outcome)))
+            }
+            Effect::Reply(ticket, _)
+            | Effect::Lease { ticket, .. }
+            | Effect::Peek { ticket, .. }
+            | Effect::Erase { ticket, .. }
+            | Effect::FetchReceipt(ticket, _) => {
+                let problem = Problem::new("outcome.unknown", "the node cannot say whether this was kept");
+                Some((ticket, Outgoing::Reply(ticket.tag, Err(problem))))
+            }
+            _ => None,
+        };
+        if let Some((ticket, outgoing)) = outgoing
+            && let Some(channel) = self.channels.get(&ticket.connection)
+        {
+            channel.send(vec![outgoing]);
         }
     }
 
-    /// Takes the receipts out of the plans, and signs them together.
-    fn sign(&self, plans: &mut [Plan]) -> Vec<SignedReceipt> {
-        let effects = plans.iter_mut().flat_map(|plan| &mut plan.effects);
+    /// Takes the receipts out of the effects, and signs them together.
+    fn sign(&self, effects: &mut [Effect]) -> Vec<SignedReceipt> {
         let receipts: Vec<Receipt> = effects
+            .iter_mut()
             .filter_map(|effect| match effect {
                 Effect::Accept(_, receipt) => {
                     Some(Receipt { logs: std::mem::take(&mut receipt.logs), ..*receipt })

@@ -1,6 +1,7 @@
 //! Start-up and shut-down of a node, step by step.
 
 use crate::config::{Config, default_policy, read_policy};
+use crate::decided::Decided;
 use crate::event_loop::{Ended, EventLoop, PLANS_AT_ONCE_MIN};
 use crate::identity::{Folder, Identity, random_bytes, write_private};
 use crate::journey::Journeys;
@@ -265,9 +266,8 @@ fn describe(opened: &Opened) -> Vec<String> {
 }
 
 /// Keeps a plan before the node serves anybody.
-fn keep_now(log: &mut EmbeddedLog, mut plan: Plan) -> Result<()> {
-    let records = crate::log_writer::take_records(std::slice::from_mut(&mut plan));
-    log.append(&records)?;
+fn keep_now(log: &mut EmbeddedLog, plan: Plan) -> Result<()> {
+    log.append(&Decided::from(plan).records)?;
     log.sync()?;
     Ok(())
 }
@@ -319,8 +319,7 @@ fn prepare(
         writer,
         performer,
         journeys: Journeys::new(config.tracing),
-        waiting: Vec::new(),
-        waiting_bytes: 0,
+        waiting: Decided::default(),
         plans_at_once: PLANS_AT_ONCE_MIN,
         snapshots,
         upkeep,

@@ -6,9 +6,7 @@ use crate::dedup::{short, short_id};
 use crate::inbox::{bytes_in_reply, bytes_in_reply_at_most};
 use crate::record::{Header, Outcome, Parts, Record};
 use minicbor::Decoder;
-use openmesh_message::{
-    AgentId, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit, json,
-};
+use openmesh_message::{AgentId, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit, json};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -193,12 +191,8 @@ mod tests {
         let payload = bytes::Bytes::from_static(br#"{"a":1}"#);
         let proof = Proof::sign_batch(&key, &[set.digest(&payload), Digest::ZERO]).into_iter().next();
         let envelope = Envelope { attributes: set, payload, proof, transit };
-        let accepted = Accepted {
-            authenticity: Authenticity::Signed,
-            rule: "r".into(),
-            step: None,
-            puts: Vec::new(),
-        };
+        let accepted =
+            Accepted { authenticity: Authenticity::Signed, rule: "r".into(), step: None, puts: Vec::new() };
         let header = Header {
             version: RECORD_VERSION,
             position: Position { partition: PartitionId(0), epoch: 1, seq: 1 },

@@ -75,8 +75,9 @@ impl Crowd {
             Put { agent: *agent, number: *number, notice: None }
         });
         let puts: Vec<_> = puts.collect();
-        let logs =
-            puts.iter().map(|put| LogSeq { log: LogName(format!("inbox/{}", put.agent).into()), seq: put.number });
+        let logs = puts
+            .iter()
+            .map(|put| LogSeq { log: LogName(format!("inbox/{}", put.agent).into()), seq: put.number });
         let logs = if puts.len() == 1 { logs.collect() } else { Vec::new() };
         let (authenticity, rule) = (Authenticity::Signed, "rule".to_owned());
         let accepted = Accepted { authenticity, rule: rule.into(), step: None, puts };

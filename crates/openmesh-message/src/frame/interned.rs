@@ -172,7 +172,9 @@ fn decode_value(d: &mut Decoder<'_>, table: &DecodeTable) -> Result<Told, Decode
         _ => {
             let reference = d.u32()? as usize;
             let value = table.0.get(reference).cloned();
-            value.map(Told::Before).ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
+            value
+                .map(Told::Before)
+                .ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))
         }
     }
 }

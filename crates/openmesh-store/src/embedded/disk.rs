@@ -112,7 +112,9 @@ impl Disk {
             super::tests::trouble::wait_while_held(&self.trouble);
         }
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(Ways { ordinary: file, direct: None }, file.metadata()?.len(), bytes),
+            Err(rustix::io::Errno::OPNOTSUPP) => {
+                self.write_zeros(Ways { ordinary: file, direct: None }, file.metadata()?.len(), bytes)
+            }
             done => done.map_err(io::Error::from),
         }
     }

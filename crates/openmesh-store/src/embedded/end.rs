@@ -75,7 +75,15 @@ impl End {
         let whole = tail.len() as u64 == at - block_at;
         let direct = if whole { disk.open_direct(&folder.join(&segment.name)) } else { None };
         let file_bytes = segment.header.file_bytes;
-        Ok(Self { file: Arc::clone(&segment.file), direct, at, tail: tail.to_vec(), warm_to, file_bytes, spare: Vec::new() })
+        Ok(Self {
+            file: Arc::clone(&segment.file),
+            direct,
+            at,
+            tail: tail.to_vec(),
+            warm_to,
+            file_bytes,
+            spare: Vec::new(),
+        })
     }
 
     pub(crate) const fn at(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::page::Filling;
 use super::{Kept, Looked};
+use crate::decided::Decided;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::Record;
@@ -80,9 +81,8 @@ impl Stage {
 
     fn take(&mut self, input: Input) -> Plan {
         self.now = self.now.plus_ms(7);
-        let mut plan = self.partition.handle(input, self.now);
-        let records = crate::log_writer::take_records(std::slice::from_mut(&mut plan));
-        self.log.append(&records).unwrap();
+        let plan = self.partition.handle(input, self.now);
+        self.log.append(&Decided::from(plan.clone()).records).unwrap();
         self.log.sync().unwrap();
         plan
     }
