@@ -3,6 +3,8 @@
 
 use crate::mesh_handle::{Event, Inputs};
 use openmesh_core::Input;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -18,6 +20,7 @@ pub struct Intake {
     inputs: Option<Inputs>,
     hasty: Option<Inputs>,
     passed: u32,
+    expected: Arc<AtomicUsize>,
 }
 
 /// Which queues may be taken from.
@@ -46,8 +49,17 @@ pub enum Arrival {
 }
 
 impl Intake {
-    pub(crate) const fn new(ordinary: mpsc::Receiver<Event>, express: mpsc::Receiver<Inputs>) -> Self {
-        Self { ordinary, express, event: None, inputs: None, hasty: None, passed: 0 }
+    pub(crate) const fn new(
+        ordinary: mpsc::Receiver<Event>,
+        express: mpsc::Receiver<Inputs>,
+        expected: Arc<AtomicUsize>,
+    ) -> Self {
+        Self { ordinary, express, event: None, inputs: None, hasty: None, passed: 0, expected }
+    }
+
+    /// How many messages are being admitted, and come without anybody's waiting for anything.
+    pub fn expected(&self) -> usize {
+        self.expected.load(Ordering::Relaxed)
     }
 
     /// What goes next of those queues that may be taken from, if anything waits.

@@ -9,5 +9,5 @@ pub mod trace;
 
 pub use clock::now;
 pub use intake::{Arrival, Intake, Queues};
-pub use mesh_handle::{Entrance, Event, Inputs, MeshGone, MeshHandle, channel};
+pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, channel};
 pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal, delivery_bytes};

@@ -68,6 +68,13 @@ pub struct Inputs {
 #[derive(Debug)]
 struct Waits(Arc<AtomicUsize>);
 
+/// Messages that were read and are being admitted: the owner may wait for them, since nothing else does.
+#[derive(Debug)]
+pub struct Expected {
+    messages: Arc<AtomicUsize>,
+    left: usize,
+}
+
 /// One connection's way in: keeps what it sends in order, and takes what is urgent past others where nothing of its own
 /// waits.
 #[derive(Debug)]
@@ -97,6 +104,7 @@ pub struct MeshHandle {
 struct Queues {
     ordinary: mpsc::Sender<Event>,
     express: mpsc::Sender<Inputs>,
+    expected: Arc<AtomicUsize>,
 }
 
 /// Makes a handle and the queues its owner reads.
@@ -163,7 +171,9 @@ impl Queues {
     fn new() -> (Self, Intake) {
         let (ordinary, events) = mpsc::channel(EVENTS_MAX);
         let (express, hasty) = mpsc::channel(EXPRESS_MAX);
-        (Self { ordinary, express }, Intake::new(events, hasty))
+        let expected = Arc::default();
+        let intake = Intake::new(events, hasty, Arc::clone(&expected));
+        (Self { ordinary, express, expected }, intake)
     }
 
     async fn queue(&self, inputs: Inputs) -> Result<(), Option<Vec<Input>>> {
@@ -181,6 +191,12 @@ impl Queues {
 impl Entrance {
     fn new(queues: Queues) -> Self {
         Self { queues, waiting: Arc::default(), is_known: AtomicBool::new(false) }
+    }
+
+    /// Says that so many messages are being admitted, and come next.
+    pub fn expect(&self, messages: usize) -> Expected {
+        self.queues.expected.fetch_add(messages, Ordering::Relaxed);
+        Expected { messages: Arc::clone(&self.queues.expected), left: messages }
     }
 
     /// Hands in inputs; gives them back when there is no room in time.
@@ -222,6 +238,21 @@ impl Inputs {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.inputs.len() == 0
+    }
+}
+
+impl Expected {
+    /// So many of them were admitted and handed in, or will not be.
+    pub fn came(&mut self, messages: usize) {
+        let messages = messages.min(self.left);
+        self.left -= messages;
+        self.messages.fetch_sub(messages, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.came(self.left);
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Decided {
     pub(crate) plans: usize,
     /// Bytes of the records.
     pub(crate) bytes: u64,
+    /// Whether something among them came by the express queue.
+    pub(crate) is_urgent: bool,
 }
 
 impl Decided {

@@ -22,9 +22,11 @@ const INPUTS_AT_ONCE: usize = 64;
 /// Bytes of records that may wait for the sync under way; beyond it no more events are taken.
 const WAITING_BYTES_MAX: u64 = HEADROOM_BYTES / 4;
 /// Plans that may always wait for the sync under way.
-pub(crate) const PLANS_AT_ONCE_MIN: usize = 64;
+pub(crate) const PLANS_AT_ONCE_MIN: usize = 256;
 /// And at most.
 const PLANS_AT_ONCE_MAX: usize = 4_096;
+/// Longest time that what waits is held back.
+const HELD_BACK_MAX: Duration = Duration::from_millis(1);
 /// About what it takes to write the records of one plan.
 const PLAN_WRITTEN: Duration = Duration::from_micros(8);
 /// Longest time without a look at the clock, so that a clock set forward is noticed.
@@ -53,6 +55,8 @@ pub(crate) struct EventLoop {
     pub(crate) waiting: Decided,
     /// How many of them wait before only what is urgent is taken.
     pub(crate) plans_at_once: usize,
+    /// Since when what waits is held back for what is about to come.
+    pub(crate) held_back_since: Option<Instant>,
     /// Makes snapshots of the state.
     pub(crate) snapshots: Snapshots,
     /// Keeps the log as large as it is to be.
@@ -77,7 +81,8 @@ impl EventLoop {
         loop {
             stopping |= self.take_some(intake, stopping);
             self.journeys.sample(&self.partition, intake.depth(), self.writer.is_full());
-            if let Err(WriterGone(fault)) = self.submit() {
+            let holds_back = !stopping && self.holds_back(intake);
+            if !holds_back && let Err(WriterGone(fault)) = self.submit() {
                 return Ended::Failed(fault);
             }
             if stopping && self.waiting.plans == 0 && !self.writer.is_busy() {
@@ -93,7 +98,7 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 commit = self.writer.next_commit(), if is_busy => match commit {
-                    Ok(commit) => if let Err(WriterGone(fault)) = self.confirm(commit) {
+                    Ok(commit) => if let Err(WriterGone(fault)) = self.confirm(commit, intake) {
                         return Ended::Failed(fault);
                     },
                     Err(WriterGone(fault)) => return Ended::Failed(fault),
@@ -102,6 +107,7 @@ impl EventLoop {
                 () = yield_now(), if has_more => {}
                 goes_on = intake.arrive(from), if may_receive && !has_more => stopping |= !goes_on,
                 () = sleep(quiet_in.unwrap_or_default()), if quiet_in.is_some() => {}
+                () = sleep(HELD_BACK_MAX), if holds_back => {}
             }
         }
     }
@@ -118,6 +124,7 @@ impl EventLoop {
                     self.journeys.note_wait(since);
                     self.handle_since(input, since);
                     if is_express {
+                        self.waiting.is_urgent = true;
                         break;
                     }
                 }
@@ -131,6 +138,19 @@ impl EventLoop {
     /// What is decided cannot be overtaken any more: while enough waits for the log, only what is urgent is taken.
     const fn queues(&self) -> Queues {
         if self.waiting.plans < self.plans_at_once { Queues::Both } else { Queues::Express }
+    }
+
+    /// Whether what waits should wait for more that is about to come, although the log is free: a write and a sync cost the
+    /// same for one record and for many. What comes by itself is never waited for long, and what is urgent waits for nothing.
+    fn holds_back(&mut self, intake: &mut Intake) -> bool {
+        let plans = self.waiting.plans;
+        let is_free = plans > 0 && !self.writer.is_busy();
+        let more_comes = intake.expected() > plans || intake.has_more(self.queues());
+        if !is_free || self.waiting.is_urgent || plans >= self.plans_at_once || !more_comes {
+            self.held_back_since = None;
+            return false;
+        }
+        self.held_back_since.get_or_insert_with(Instant::now).elapsed() < HELD_BACK_MAX
     }
 
     const fn has_room(&self) -> bool {
@@ -203,10 +223,10 @@ impl EventLoop {
     }
 
     /// Performs what is synced, while the log takes what waited for it.
-    fn confirm(&mut self, commit: Commit) -> Result<(), WriterGone> {
+    fn confirm(&mut self, commit: Commit, intake: &mut Intake) -> Result<(), WriterGone> {
         let performing = self.journeys.kept(commit.head_seq);
         self.plans_at_once = plans_in(commit.synced_in);
-        let submitted = self.submit();
+        let submitted = if self.holds_back(intake) { Ok(()) } else { self.submit() };
         failpoint::reached("receipt.before-perform");
         self.performer.perform(commit.effects, performing);
         failpoint::reached("receipt.performed");

@@ -321,6 +321,7 @@ fn prepare(
         journeys: Journeys::new(config.tracing),
         waiting: Decided::default(),
         plans_at_once: PLANS_AT_ONCE_MIN,
+        held_back_since: None,
         snapshots,
         upkeep,
     })

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
 /// Messages of a batch admitted before other connections have their turn.
 const ADMITTED_AT_ONCE: usize = 16;
+/// Messages of a batch that go to the owner together.
+const SUBMITTED_AT_ONCE: usize = 32;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// A connection without a frame for so long holds no room for one.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -173,7 +175,8 @@ impl Connection {
     async fn send(&mut self, messages: Vec<(u64, Envelope)>) -> Result<(), Ended> {
         self.hold(messages.len()).await?;
         let admission = Admission::of(self.agent, &self.mesh);
-        let mut inputs = Vec::with_capacity(messages.len());
+        let mut expected = self.entrance.expect(messages.len());
+        let mut inputs = Vec::with_capacity(messages.len().min(SUBMITTED_AT_ONCE));
         for (place, (tag, envelope)) in messages.into_iter().enumerate() {
             if place % ADMITTED_AT_ONCE == ADMITTED_AT_ONCE - 1 {
                 // Others are served in between: a batch takes many signatures to check.
@@ -181,8 +184,14 @@ impl Connection {
             }
             let ticket = self.ticket(tag);
             inputs.push(admission.admit(ticket, envelope, &mut self.familiar));
+            if inputs.len() == SUBMITTED_AT_ONCE {
+                // The owner decides these while the rest is admitted.
+                let inputs = std::mem::replace(&mut inputs, Vec::with_capacity(SUBMITTED_AT_ONCE));
+                self.submit(inputs).await?;
+                expected.came(SUBMITTED_AT_ONCE);
+            }
         }
-        self.submit(inputs).await
+        if inputs.is_empty() { Ok(()) } else { self.submit(inputs).await }
     }
 
     /// Takes room for answers; the writer gives it back. Until there is room, nothing more is read.
