@@ -7,7 +7,7 @@ use crate::pipeline::is_kept;
 use crate::planted::{self, Planted};
 use crate::record::SealedBody;
 use crate::rejection::Rejection;
-use crate::view::View;
+use crate::view::{Identity, View};
 use openmesh_message::limits::{
     NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX,
     TRACESTATE_BYTES_MAX,
@@ -70,6 +70,22 @@ pub struct Refused {
 pub struct Familiar {
     roots: VerifiedRoots,
     alike: Option<(Attributes, ControlAttributes)>,
+    ruled: Option<Ruled>,
+}
+
+/// What one view's rules say of messages that share their steering attributes.
+struct Ruled {
+    view: Identity,
+    control: ControlAttributes,
+    authenticity: Authenticity,
+    ruling: Ruling,
+}
+
+/// What a view says of a message but for its id, time and payload.
+#[derive(Clone)]
+struct Ruling {
+    decision: StaticDecision,
+    is_kept: bool,
 }
 
 /// Signed roots already verified on a connection, by their full bytes: a batch costs one verification. And what is
@@ -95,7 +111,7 @@ struct Valid {
     control: ControlAttributes,
     authenticity: Authenticity,
     payload: Option<Arc<Value>>,
-    decision: StaticDecision,
+    ruling: Ruling,
 }
 
 /// A message as it came, and its digest.
@@ -116,7 +132,7 @@ pub fn admit(
     let offered = Offered { digest: envelope.digest(), envelope };
     let valid = read(&offered, view, &mut familiar.alike, now)
         .and_then(|read| verify(read, agent, view, &mut familiar.roots))
-        .and_then(|verified| validate(verified, view));
+        .and_then(|verified| validate(verified, view, &mut familiar.ruled));
     match valid {
         Ok(valid) => Ok(valid.admitted(offered, view)),
         Err(rejection) => Err(Box::new(Refused::of(&offered, agent, rejection))),
@@ -186,24 +202,24 @@ fn verify<'a>(
     Ok(Verified { authenticity: proof?, read })
 }
 
-fn validate(verified: Verified<'_>, view: &View) -> Result<Valid, Rejection> {
+fn validate(verified: Verified<'_>, view: &View, ruled: &mut Option<Ruled>) -> Result<Valid, Rejection> {
     let Verified { read: Read { offered, control }, authenticity } = verified;
     let payload = check_payload(&offered.envelope, &control, view)?;
-    let decision = decide_static(&control, authenticity, view);
-    if let StaticDecision::Decided(decided) = &decision
+    let ruling = rule(&control, authenticity, view, ruled);
+    if let StaticDecision::Decided(decided) = &ruling.decision
         && !decided.allows()
     {
         return Err(Rejection::Denied(decided.clone()));
     }
-    Ok(Valid { control, authenticity, payload, decision })
+    Ok(Valid { control, authenticity, payload, ruling })
 }
 
 impl Valid {
     fn admitted(self, offered: Offered, view: &View) -> Admitted {
-        let Self { control, authenticity, payload, decision } = self;
+        let Self { control, authenticity, payload, ruling: Ruling { decision, is_kept } } = self;
         let Offered { envelope, digest } = offered;
         let envelope = Arc::new(envelope);
-        let kept = envelope.proof.is_some() && is_kept(&control, &view.topics);
+        let kept = envelope.proof.is_some() && is_kept;
         Admitted {
             sealed: kept.then(|| view.sealing.seal_message(&envelope, &digest)),
             envelope,
@@ -233,8 +249,26 @@ fn check_payload(
     Ok(Some(Arc::new(value)))
 }
 
-fn decide_static(control: &ControlAttributes, authenticity: Authenticity, view: &View) -> StaticDecision {
-    view.policy.decide_static(&send_context(control, authenticity, view))
+/// What the view says of a message: found once for those that share all it depends on.
+fn rule(
+    control: &ControlAttributes,
+    authenticity: Authenticity,
+    view: &View,
+    ruled: &mut Option<Ruled>,
+) -> Ruling {
+    let is_alike = |ruled: &&mut Ruled| {
+        ruled.view == view.identity
+            && ruled.authenticity == authenticity
+            && ruled.control.shares_steering(control)
+    };
+    if let Some(ruled) = ruled.as_mut().filter(is_alike) {
+        return ruled.ruling.clone();
+    }
+    let decision = view.policy.decide_static(&send_context(control, authenticity, view));
+    let ruling = Ruling { decision, is_kept: is_kept(control, &view.topics) };
+    let (view, control) = (view.identity.clone(), control.clone());
+    *ruled = Some(Ruled { view, control, authenticity, ruling: ruling.clone() });
+    ruling
 }
 
 /// The question that policy answers for a send.

@@ -21,7 +21,7 @@ use crate::record::{
 use crate::request::Requests;
 use crate::route::Routes;
 use crate::state::{Bounds, Gist, Logical, STATE_VERSION, State};
-use crate::view::View;
+use crate::view::{Identity, View};
 use openmesh_message::frame::Retention;
 use openmesh_message::{
     AgentId, ConversationId, Custodian, Digest, DomainId, KeyPair, LogSeq, PartitionId, Position, Priority,
@@ -166,6 +166,7 @@ impl Partition {
             // Filled in where the view is handed out: a clone kept here would be copied at every message.
             shelves: Arc::default(),
             sealing: Sealing::new(config.salt_seed),
+            identity: Identity::default(),
         };
         let mut partition = Self {
             epoch: state.head.map_or(1, |head| head.epoch),
@@ -261,7 +262,8 @@ impl Partition {
 
     /// What admission reads.
     pub fn view(&self) -> View {
-        View { shelves: Arc::clone(&self.state.shelves), ..self.view.clone() }
+        let (shelves, identity) = (Arc::clone(&self.state.shelves), Identity::default());
+        View { shelves, identity, ..self.view.clone() }
     }
 
     /// All that outlives a restart.

@@ -263,6 +263,7 @@ mod tests {
             shelves: Arc::default(),
             sealing: crate::record::Sealing::new([0; 32]),
             tokens: Arc::default(),
+            identity: crate::view::Identity::default(),
         }
     }
 

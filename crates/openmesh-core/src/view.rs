@@ -27,6 +27,18 @@ pub struct View {
     pub shelves: Arc<Shelves>,
     /// Seals what will be kept.
     pub sealing: Sealing,
+    /// Of this view alone.
+    pub(crate) identity: Identity,
+}
+
+/// Tells one published view from another.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity(Arc<()>);
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl View {

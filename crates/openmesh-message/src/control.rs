@@ -164,6 +164,11 @@ impl ControlAttributes {
         Ok(Self { id, time, steering: Arc::new(Steering::parse(attributes)?) })
     }
 
+    /// Whether all but id and time are known to be the same.
+    pub fn shares_steering(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.steering, &other.steering)
+    }
+
     /// The same, where an earlier message was much alike: what both share is read once.
     pub fn parse_after(
         attributes: &Attributes,
