@@ -13,8 +13,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Most bytes that stand before a text of an attribute, encoded.
-const ENCODED_TEXT_HEAD_MAX: usize = 3;
 const MESSAGE_CONTEXT: &str = "openmesh message v1";
 const TRANSIT_NAMES: [&str; 7] =
     ["proof", "hops", "hopsleft", "position", "receivedtime", "traceparent", "tracestate"];
@@ -108,8 +106,10 @@ impl Attributes {
 
     /// Keeps the encoding, for what is digested and then kept.
     pub(crate) fn keep_encoding(&mut self) {
-        // Writing to memory cannot fail.
-        let mut bytes = Vec::with_capacity(self.bytes + ENCODED_TEXT_HEAD_MAX * (2 * self.entries.len() + 1));
+        let heads = |(name, value): &(Name, Value)| head_bytes(name.len()) + head_bytes(value.len());
+        let heads: usize = self.entries.iter().map(heads).sum();
+        // Memory of just the size is handed on without a note of its own. Writing to memory cannot fail.
+        let mut bytes = Vec::with_capacity(head_bytes(self.entries.len()) + heads + self.bytes);
         let _ = minicbor::encode(&*self, &mut bytes);
         self.encoding = Encoding(Some(bytes.into()));
     }
@@ -171,6 +171,11 @@ impl Attributes {
         self.bytes = bytes;
         Ok(())
     }
+}
+
+/// Bytes of the head of a text, or of a map, in CBOR.
+fn head_bytes(length: usize) -> usize {
+    minicbor::len(length as u64)
 }
 
 /// Encoded names compare bytewise, and the length stands first in the encoding.

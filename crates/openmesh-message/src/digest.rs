@@ -6,6 +6,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+/// Most values that are digested as CBOR take less.
+const ENCODED_BYTES_ABOUT: usize = 384;
+
 /// A SHA-256 digest; its text form is base64url without padding (43 characters).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -49,25 +52,10 @@ impl Digest {
 
     /// SHA-256 of `context`, a zero byte and the CBOR of a value, which is nowhere kept.
     pub(crate) fn of_encoded(context: &str, value: &impl minicbor::Encode<()>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(context.as_bytes());
-        hash.update([0]);
-        let mut encoder = minicbor::Encoder::new(Hashing(&mut hash));
-        // Hashing cannot fail.
-        let _ = encoder.encode(value);
-        Self(hash.finalize().into())
-    }
-}
-
-/// Takes encoded bytes into a digest.
-struct Hashing<'a>(&'a mut Sha256);
-
-impl minicbor::encode::Write for Hashing<'_> {
-    type Error = Infallible;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
-        self.0.update(bytes);
-        Ok(())
+        // In one piece: a hash takes many small ones slowly. Writing to memory cannot fail.
+        let mut bytes = Vec::with_capacity(ENCODED_BYTES_ABOUT);
+        let _ = minicbor::encode(value, &mut bytes);
+        Self::of_parts(context, &[&bytes])
     }
 }
 

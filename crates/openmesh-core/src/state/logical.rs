@@ -17,7 +17,7 @@ pub(crate) enum Logical {
 
 impl Logical {
     pub(crate) fn topic(topic: &TopicPath) -> Self {
-        Self::Named(LogName(format!("topic/{topic}").into()))
+        Self::Named(LogName(["topic/", topic.as_str()].concat().into()))
     }
 
     pub(crate) fn conversation(id: &ConversationId) -> Self {

@@ -12,6 +12,8 @@ pub struct KnownTree {
     signature: Signature,
     /// From the leaves up; the last is the root.
     levels: Vec<Vec<Option<Digest>>>,
+    /// What the last climb passed: memory that serves the next.
+    passed: Vec<(usize, usize, Digest)>,
 }
 
 impl KnownTree {
@@ -24,7 +26,7 @@ impl KnownTree {
             return None;
         }
         let levels = (0..=path.len()).rev().map(|height| vec![None; 1 << height]).collect();
-        let mut tree = Self { keyid: *keyid, signature: *signature, levels };
+        let mut tree = Self { keyid: *keyid, signature: *signature, levels, passed: Vec::new() };
         tree.climb(proof, digest, false);
         Some(tree)
     }
@@ -46,7 +48,7 @@ impl KnownTree {
             return false;
         };
         let mut at = leaf(BATCH_LEAF_CONTEXT, digest);
-        let mut passed = Vec::with_capacity(path.len());
+        self.passed.clear();
         for height in 0..=path.len() {
             let place = index.checked_shr(height as u32).unwrap_or_default() as usize;
             let Some(known) = self.levels.get(height).and_then(|level| level.get(place)) else {
@@ -54,21 +56,21 @@ impl KnownTree {
             };
             match (known, path.get(height)) {
                 (Some(known), _) if to_known => {
-                    return *known == at && self.learn(&passed);
+                    return *known == at && self.learn();
                 }
                 (_, Some(sibling)) => {
-                    passed.push((height, place, at));
-                    passed.push((height, place ^ 1, *sibling));
+                    self.passed.push((height, place, at));
+                    self.passed.push((height, place ^ 1, *sibling));
                     at = if place & 1 == 0 { node(&at, sibling) } else { node(sibling, &at) };
                 }
-                (_, None) => passed.push((height, place, at)),
+                (_, None) => self.passed.push((height, place, at)),
             }
         }
-        !to_known && self.learn(&passed)
+        !to_known && self.learn()
     }
 
-    fn learn(&mut self, nodes: &[(usize, usize, Digest)]) -> bool {
-        for (height, place, digest) in nodes {
+    fn learn(&mut self) -> bool {
+        for (height, place, digest) in &self.passed {
             if let Some(known) = self.levels.get_mut(*height).and_then(|level| level.get_mut(*place)) {
                 *known = Some(*digest);
             }
