@@ -17,10 +17,8 @@ use tokio::time::timeout;
 
 /// Sends and commands of one connection that may be unanswered at a time.
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
-/// Messages of a batch admitted before other connections have their turn.
+/// Messages of a batch that are admitted and handed in before other connections have their turn.
 const ADMITTED_AT_ONCE: usize = 16;
-/// Messages of a batch that go to the owner together.
-const SUBMITTED_AT_ONCE: usize = 32;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// A connection without a frame for so long holds no room for one.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -176,22 +174,22 @@ impl Connection {
         self.hold(messages.len()).await?;
         let admission = Admission::of(self.agent, &self.mesh);
         let mut expected = self.entrance.expect(messages.len());
-        let mut inputs = Vec::with_capacity(messages.len().min(SUBMITTED_AT_ONCE));
-        for (place, (tag, envelope)) in messages.into_iter().enumerate() {
-            if place % ADMITTED_AT_ONCE == ADMITTED_AT_ONCE - 1 {
-                // Others are served in between: a batch takes many signatures to check.
+        let mut messages = messages.into_iter();
+        while messages.len() > 0 {
+            let some = messages.by_ref().take(ADMITTED_AT_ONCE);
+            let inputs: Vec<_> = some
+                .map(|(tag, envelope)| admission.admit(self.ticket(tag), envelope, &mut self.familiar))
+                .collect();
+            let admitted = inputs.len();
+            self.submit(inputs).await?;
+            expected.came(admitted);
+            if messages.len() > 0 {
+                // The owner decides these while the rest is admitted, and others are served in between: a batch takes
+                // many signatures to check.
                 tokio::task::yield_now().await;
             }
-            let ticket = self.ticket(tag);
-            inputs.push(admission.admit(ticket, envelope, &mut self.familiar));
-            if inputs.len() == SUBMITTED_AT_ONCE {
-                // The owner decides these while the rest is admitted.
-                let inputs = std::mem::replace(&mut inputs, Vec::with_capacity(SUBMITTED_AT_ONCE));
-                self.submit(inputs).await?;
-                expected.came(SUBMITTED_AT_ONCE);
-            }
         }
-        if inputs.is_empty() { Ok(()) } else { self.submit(inputs).await }
+        Ok(())
     }
 
     /// Takes room for answers; the writer gives it back. Until there is room, nothing more is read.
