@@ -7,6 +7,7 @@
     reason = "a command line tool speaks on its standard output"
 )]
 
+mod ask;
 mod fill;
 mod generate;
 mod idle;
@@ -42,6 +43,8 @@ enum Command {
     Idle(idle::Options),
     /// Writes a log of many records into the folder of a stopped node, without a network.
     Fill(fill::Options),
+    /// Asks a node about a log that was filled, and prints one JSON line for each kind of question.
+    Ask(ask::Options),
     /// Works an inbox of one server and prints one JSON line; `run` starts it.
     Mail(mail::Options),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Ask(options) => ask::run(&options),
         Command::Mail(options) => mail::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Fill(options) => fill::run(&options),

@@ -1,20 +1,24 @@
 //! Who may read what: reads are decided too, record by record.
 
+mod looking;
 mod matcher;
+mod readership;
 mod seen;
 mod terms;
 
+pub use looking::{Looking, Stored};
 pub use matcher::Matcher;
 pub use seen::as_seen_by;
 pub use terms::{Sought, Term, Terms};
 
-use crate::admit::{destination, send_context};
+use crate::admit::destination;
 use crate::command::reads_as;
 use crate::partition::Partition;
-use crate::record::{Accepted, Outcome, Record};
+use crate::record::{Header, Outcome, Record};
 use crate::view::View;
 use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPath};
 use openmesh_policy::{Action, Authenticity, Origin, StatefulContext, StaticContext, StaticDecision};
+use readership::Readership;
 use serde_json::{Value, json};
 
 /// Whether policy lets an agent read a message that goes to a topic it subscribed to.
@@ -24,35 +28,15 @@ pub(crate) fn may_receive(
     control: &ControlAttributes,
     authenticity: Authenticity,
 ) -> bool {
-    let context = read_context(view, reader, control, authenticity);
-    allows(view, &StaticContext { destination: Some(destination(&control.to.target, view)), ..context })
-}
-
-/// Whether policy lets an agent read again what it sent, or what was put into its inbox: a read of its own address.
-fn may_read_again(
-    view: &View,
-    reader: &AgentId,
-    control: &ControlAttributes,
-    authenticity: Authenticity,
-) -> bool {
-    let context = read_context(view, reader, control, authenticity);
-    let destination = reads_as(Action::Read, *reader, context.agent_name);
-    allows(view, &StaticContext { destination, ..context })
-}
-
-fn read_context<'a>(
-    view: &'a View,
-    reader: &AgentId,
-    control: &'a ControlAttributes,
-    authenticity: Authenticity,
-) -> StaticContext<'a> {
-    StaticContext {
-        action: Action::Read,
-        agent: *reader,
-        agent_name: view.directory.name(reader),
-        standing: view.standing(reader),
-        ..send_context(control, authenticity, view)
-    }
+    let context = StaticContext {
+        authenticity,
+        destination: Some(destination(&control.to.target, view)),
+        performative: Some(&control.performative),
+        schema: control.schema.as_ref().map(|schema| &schema.versioned),
+        protocol: control.protocol.as_ref().map(|protocol| &protocol.versioned),
+        ..plain_read(view, reader)
+    };
+    allows(view, &context)
 }
 
 /// Who reads a record, before policy is asked.
@@ -68,9 +52,9 @@ pub(crate) enum Audience {
 
 impl Audience {
     /// That of a record.
-    pub(crate) fn of(record: &Record) -> Self {
-        match &record.header.outcome {
-            Outcome::Accepted(_) if record.topic().is_some() => Self::Topic,
+    pub(crate) fn of(header: &Header) -> Self {
+        match &header.outcome {
+            Outcome::Accepted(_) if header.topic().is_some() => Self::Topic,
             Outcome::Accepted(_)
             | Outcome::Refused { .. }
             | Outcome::Fired { .. }
@@ -109,64 +93,31 @@ impl Audience {
 }
 
 /// Whoever took part in a record: caused it, got something into an inbox by it, or is whom it is about.
-pub(crate) fn parties(record: &Record) -> impl Iterator<Item = &AgentId> {
-    let about = match &record.header.outcome {
+pub(crate) fn parties(header: &Header) -> impl Iterator<Item = &AgentId> {
+    let about = match &header.outcome {
         Outcome::TokenIssued { agent, .. }
         | Outcome::TokenRevoked { agent, .. }
         | Outcome::Recalled { agent, .. } => Some(agent),
         _ => None,
     };
-    let ended = match &record.header.outcome {
+    let ended = match &header.outcome {
         Outcome::Erased(erasure) => erasure.ended.as_slice(),
         _ => &[],
     };
-    let puts = record.puts().iter().map(|put| &put.agent);
-    record.header.sender.iter().chain(puts).chain(about).chain(ended.iter().map(|(agent, _)| agent))
+    let puts = header.puts().iter().map(|put| &put.agent);
+    header.sender.iter().chain(puts).chain(about).chain(ended.iter().map(|(agent, _)| agent))
 }
 
 /// Whether an agent may read a record at `now`: it took part in it, or it went to a topic that still hands it out, and
 /// policy allows it.
 pub fn may_read(view: &View, reader: &AgentId, record: &Record, now: Timestamp) -> bool {
-    let audience = Audience::of(record);
-    if audience == Audience::Parties && !parties(record).any(|party| party == reader) {
-        return false;
-    }
-    let Outcome::Accepted(Accepted { authenticity, .. }) = &record.header.outcome else {
-        return audience == Audience::Parties || allows(view, &plain_read(view, reader));
-    };
-    if record.is_erased() {
-        return may_read_header(view, reader, record, now);
-    }
-    let control = record.message().and_then(|message| ControlAttributes::parse(&message.attributes).ok());
-    control.is_some_and(|control| match &control.to.target {
-        Target::Topic(topic) => {
-            may_receive(view, reader, &control, *authenticity) && is_handed_out(view, topic, record, now)
-        }
-        _ => may_read_again(view, reader, &control, *authenticity),
-    })
-}
-
-/// The same for a message whose body was erased: its topic stands in the header.
-fn may_read_header(view: &View, reader: &AgentId, record: &Record, now: Timestamp) -> bool {
-    match record.topic().map(str::parse::<TopicPath>) {
-        Some(Ok(topic)) => is_handed_out(view, &topic, record, now) && may_ask_for(view, reader, topic),
-        Some(Err(_)) => false,
-        None => allows(view, &plain_read(view, reader)),
-    }
+    Readership::new(view, *reader).may_read(record, now)
 }
 
 /// Whether an agent may ask the log for the messages of a topic at all: as it would be let subscribe to it.
 pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
     let target = Target::Topic(topic);
     allows(view, &StaticContext { destination: Some(destination(&target, view)), ..plain_read(view, reader) })
-}
-
-/// Whether the retention of its topic still hands a message out.
-fn is_handed_out(view: &View, topic: &TopicPath, record: &Record, now: Timestamp) -> bool {
-    // Without a limit, too: what was let go under an earlier one stays away.
-    let retention = view.topics.of(topic).map(|(_, setting)| setting.retention).unwrap_or_default();
-    let number = record.header.logs.first().map_or(0, |in_topic| in_topic.seq);
-    view.shelves.keeps(topic, (number, record.header.at), &retention, now)
 }
 
 fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {

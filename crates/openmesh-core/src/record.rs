@@ -4,18 +4,23 @@
 //! without breaking the chain over headers.
 
 mod commitment;
+mod glance;
 mod outcome;
 mod recollection;
 mod render;
 mod sealing;
+mod text;
 
 pub(crate) use commitment::Parts;
 pub use commitment::commitment;
+pub(crate) use glance::Glance;
+pub use glance::Looked;
 pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
 pub(crate) use sealing::encoded;
 pub use sealing::{SealedBody, Sealing};
+pub(crate) use text::{Texts, to_text};
 
 use minicbor::{Decode, Encode};
 use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
@@ -177,7 +182,7 @@ impl Record {
 
     /// The pinned topic that its message went to.
     pub fn topic(&self) -> Option<&str> {
-        self.header.logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"))
+        self.header.topic()
     }
 
     /// The agent whose inbox it changed otherwise than by an entry.
@@ -193,14 +198,24 @@ impl Record {
 
     /// The entries it made in inboxes.
     pub fn puts(&self) -> &[Put] {
-        match &self.header.outcome {
-            Outcome::Accepted(Accepted { puts, .. }) | Outcome::Fired { puts, .. } => puts,
-            _ => &[],
-        }
+        self.header.puts()
     }
 }
 
 impl Header {
+    /// The pinned topic that the record's message went to.
+    pub fn topic(&self) -> Option<&str> {
+        self.logs.iter().find_map(|log| log.log.0.strip_prefix("topic/"))
+    }
+
+    /// The entries that the record made in inboxes.
+    pub fn puts(&self) -> &[Put] {
+        match &self.outcome {
+            Outcome::Accepted(Accepted { puts, .. }) | Outcome::Fired { puts, .. } => puts,
+            _ => &[],
+        }
+    }
+
     fn commits_to(&self, salt: &[u8; 16], body: &[u8]) -> bool {
         commitment::of_version(self.version, salt, body) == self.commitment
     }

@@ -22,6 +22,9 @@ use std::fmt;
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] i64);
 
+/// The end of the year 9999.
+const COMMON_MS_END: u64 = 253_402_300_800_000;
+
 /// Why a text is no point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an RFC 3339 time (2026-01-31T12:00:00Z)")]
@@ -61,10 +64,52 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Ok(millis @ 0..COMMON_MS_END) = u64::try_from(self.0) {
+            return f.write_str(&common_text(millis));
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(time) => write!(f, "{time:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
         }
+    }
+}
+
+/// The text of a time whose year has four digits. Dates by Howard Hinnant's `civil_from_days`: years begin in March, and
+/// 146,097 days make 400 of them.
+fn common_text(millis: u64) -> String {
+    const DAY_MS: u64 = 86_400_000;
+    const DAYS_TO_1970: u64 = 719_468;
+    let (days, of_day) = (millis / DAY_MS + DAYS_TO_1970, millis % DAY_MS);
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
+    let (second, milli) = (of_day / 1_000 % 60, of_day % 1_000);
+    let mut text = String::with_capacity(24);
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (milli, 3, 'Z'),
+    ];
+    for (number, digits, ending) in parts {
+        push_digits(&mut text, number, digits);
+        text.push(ending);
+    }
+    text
+}
+
+fn push_digits(text: &mut String, number: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        text.extend(char::from_digit(digit as u32, 10));
     }
 }
 
@@ -79,6 +124,7 @@ impl std::str::FromStr for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::Timestamp;
+    use proptest::prelude::{prop_oneof, proptest};
 
     #[test]
     fn rfc_3339_round_trips_to_the_millisecond() {
@@ -86,6 +132,19 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-22T12:30:00.123Z");
         assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
         assert!(Timestamp::parse("yesterday").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn times_of_any_year_are_written_as_jiff_writes_them(
+            millis in prop_oneof![-10_000_000_000_000_i64..300_000_000_000_000, 253_402_300_700_000_i64..253_402_300_900_000],
+        ) {
+            let expected = match jiff::Timestamp::from_millisecond(millis) {
+                Ok(time) => format!("{time:.3}"),
+                Err(_) => format!("{millis}ms"),
+            };
+            assert_eq!(Timestamp::from_millis(millis).to_string(), expected);
+        }
     }
 
     #[test]

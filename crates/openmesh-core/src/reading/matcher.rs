@@ -1,7 +1,7 @@
 //! Whether a record is what a filter looks for.
 
 use super::parties;
-use crate::record::{Body, Record, RefusedMessage};
+use crate::record::{Header, Looked};
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{TopicPath, TopicPattern};
 
@@ -16,6 +16,8 @@ pub struct Matcher {
 
 #[derive(Clone, Debug)]
 enum Topic {
+    /// One topic: a pattern without wildcards.
+    Path(TopicPattern),
     Matching(TopicPattern),
     /// The filter's pattern is none: nothing matches it.
     Nothing,
@@ -24,34 +26,31 @@ enum Topic {
 impl Matcher {
     /// Reads a filter.
     pub fn new(filter: &LogFilter) -> Self {
-        let topic = filter.topic.as_deref().map(|pattern| {
-            let pattern = pattern.strip_prefix("topic:").unwrap_or(pattern).parse();
-            pattern.map_or(Topic::Nothing, Topic::Matching)
-        });
+        let topic = filter.topic.as_deref().map(Topic::of);
         let conversation_log = filter.conversation.as_ref().map(|id| format!("conversation/{id}"));
         Self { filter: filter.clone(), topic, conversation_log }
     }
 
     /// Whether everything the filter names fits.
-    pub fn matches(&self, record: &Record) -> bool {
-        self.fits_header(record) && self.fits_message(record)
+    pub fn matches(&self, record: &impl Looked) -> bool {
+        self.fits_header(record.header()) && self.fits_message(record)
     }
 
-    fn fits_header(&self, record: &Record) -> bool {
-        let (filter, header) = (&self.filter, &record.header);
+    fn fits_header(&self, header: &Header) -> bool {
+        let filter = &self.filter;
         let kind = header.outcome.kind();
         filter.kind.as_deref().is_none_or(|asked| asked == kind)
             && filter.verdict.is_none_or(|verdict| verdict.kind() == kind)
             && filter.since.is_none_or(|since| header.at >= since)
             && filter.until.is_none_or(|until| header.at < until)
-            && filter.agent.as_ref().is_none_or(|asked| parties(record).any(|agent| agent == asked))
-            && self.topic.as_ref().is_none_or(|topic| topic.fits(record))
+            && filter.agent.as_ref().is_none_or(|asked| parties(header).any(|agent| agent == asked))
+            && self.topic.as_ref().is_none_or(|topic| topic.fits(header.topic()))
     }
 
-    fn fits_message(&self, record: &Record) -> bool {
+    fn fits_message(&self, record: &impl Looked) -> bool {
         let filter = &self.filter;
-        let attribute = |name: &str| record.message().and_then(|message| message.attributes.get(name));
-        let refused = refused(record);
+        let attribute = |name: &str| record.attribute(name);
+        let refused = record.refused();
         let fits_id = |id: &String| {
             attribute("id") == Some(id) || refused.is_some_and(|refused| refused.id.as_ref() == Some(id))
         };
@@ -60,7 +59,7 @@ impl Matcher {
                 || refused.is_some_and(|refused| refused.performative.as_ref() == Some(asked))
         };
         let fits_conversation = |log: &String| {
-            record.header.logs.iter().any(|in_log| *in_log.log.0 == **log)
+            record.header().logs.iter().any(|in_log| *in_log.log.0 == **log)
                 || refused.is_some_and(|refused| refused.conversation == filter.conversation)
         };
         filter.id.as_ref().is_none_or(fits_id)
@@ -71,18 +70,21 @@ impl Matcher {
 }
 
 impl Topic {
-    fn fits(&self, record: &Record) -> bool {
-        let topic: Option<TopicPath> = record.topic().and_then(|topic| topic.parse().ok());
-        match self {
-            Self::Matching(pattern) => topic.is_some_and(|topic| pattern.matches(&topic)),
-            Self::Nothing => false,
+    fn of(pattern: &str) -> Self {
+        match pattern.strip_prefix("topic:").unwrap_or(pattern).parse::<TopicPattern>() {
+            Ok(pattern) if pattern.as_str().contains('*') => Self::Matching(pattern),
+            Ok(path) => Self::Path(path),
+            Err(_) => Self::Nothing,
         }
     }
-}
 
-pub(super) fn refused(record: &Record) -> Option<&RefusedMessage> {
-    match &record.body {
-        Body::Refused(refused) => Some(refused),
-        _ => None,
+    fn fits(&self, topic: Option<&str>) -> bool {
+        match (self, topic) {
+            (Self::Path(path), Some(topic)) => path.as_str() == topic,
+            (Self::Matching(pattern), Some(topic)) => {
+                topic.parse::<TopicPath>().is_ok_and(|topic| pattern.matches(&topic))
+            }
+            (Self::Nothing, _) | (_, None) => false,
+        }
     }
 }

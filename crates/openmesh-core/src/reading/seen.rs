@@ -1,7 +1,7 @@
 //! What a reader sees of a record it may read: what concerns it, and nothing of its rivals.
 
 use super::{Audience, allows, plain_read};
-use crate::record::{Body, Outcome, Put, Record, Step, is_shown_to};
+use crate::record::{Body, Header, Outcome, Put, Record, Step, is_shown_to};
 use crate::view::View;
 use openmesh_message::AgentId;
 use openmesh_policy::{Action, StaticContext};
@@ -12,35 +12,57 @@ use openmesh_schema::{Cause, Effect, InstanceId, Notice};
 /// the text only where the reader may administer. To whom a record brought a notice alone, it shows the notice: neither
 /// the message that led to it nor who sent it.
 pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
-    let sent = record.header.sender == Some(*reader);
-    let got = record.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
     let mut seen = record.clone();
-    if !sent {
-        seen.header.logs.retain(|log| is_shown_to(log, reader));
-    }
-    let shown = |put: &Put| put.agent == *reader || (sent && put.notice.is_none());
-    match &mut seen.header.outcome {
-        Outcome::Accepted(accepted) => {
-            accepted.puts.retain(shown);
-            accepted.step.iter_mut().for_each(|step| narrow(step, reader, sent || got));
-            if !sent && !got && Audience::of(record) == Audience::Parties {
-                seen.header.sender = None;
-                seen.body = Body::Empty;
-            }
-        }
-        Outcome::Fired { step, puts } => {
-            puts.retain(shown);
-            narrow(step, reader, got);
-        }
-        Outcome::Erased(erasure) if !sent => erasure.ended.retain(|(agent, _)| agent == reader),
-        Outcome::PolicyChanged { .. } if !may_administer(view, reader) => seen.body = Body::Empty,
-        _ => {}
+    if narrow(view, reader, &mut seen.header).hides_body {
+        seen.body = Body::Empty;
     }
     seen
 }
 
+/// What a header was narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Narrowed {
+    /// Whether the body is not for the reader.
+    pub(super) hides_body: bool,
+    /// Whether anything is hidden that a filter looks at.
+    pub(super) hides_any: bool,
+}
+
+/// Leaves in a header what its reader is to see.
+pub(super) fn narrow(view: &View, reader: &AgentId, header: &mut Header) -> Narrowed {
+    let sent = header.sender == Some(*reader);
+    let got = header.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
+    let (logs, puts) = (header.logs.len(), header.puts().len());
+    let is_among_parties = Audience::of(header) == Audience::Parties;
+    if !sent {
+        header.logs.retain(|log| is_shown_to(log, reader));
+    }
+    let shown = |put: &Put| put.agent == *reader || (sent && put.notice.is_none());
+    let mut hides_body = false;
+    match &mut header.outcome {
+        Outcome::Accepted(accepted) => {
+            accepted.puts.retain(shown);
+            accepted.step.iter_mut().for_each(|step| narrow_step(step, reader, sent || got));
+            if !sent && !got && is_among_parties {
+                header.sender = None;
+                hides_body = true;
+            }
+        }
+        Outcome::Fired { step, puts } => {
+            puts.retain(shown);
+            narrow_step(step, reader, got);
+        }
+        Outcome::Erased(erasure) if !sent => erasure.ended.retain(|(agent, _)| agent == reader),
+        Outcome::PolicyChanged { .. } => hides_body = !may_administer(view, reader),
+        _ => {}
+    }
+    let is_erasure = matches!(header.outcome, Outcome::Erased(_));
+    let hides_any = hides_body || is_erasure || header.logs.len() < logs || header.puts().len() < puts;
+    Narrowed { hides_body, hides_any }
+}
+
 /// `acted` says whether the reader sent the act or it was put for it: then it sees what the act itself did.
-fn narrow(step: &mut Step, reader: &AgentId, acted: bool) {
+fn narrow_step(step: &mut Step, reader: &AgentId, acted: bool) {
     let told = std::mem::take(&mut step.notices);
     step.transition.effects.retain(|effect| match effect {
         Effect::Moved { instance, from, to, cause } => {

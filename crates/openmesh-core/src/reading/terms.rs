@@ -2,9 +2,8 @@
 //!
 //! A term is a hash: an index that finds a record by it has a candidate, and the [`Matcher`](super::Matcher) decides.
 
-use super::matcher::refused;
 use super::{Audience, parties};
-use crate::record::Record;
+use crate::record::{Looked, Record};
 use openmesh_message::frame::{LogFilter, Verdict};
 use openmesh_message::{AgentId, Digest, TopicPattern};
 
@@ -97,15 +96,15 @@ impl Terms {
     pub fn of(record: &Record) -> Self {
         let kind = record.header.outcome.kind();
         debug_assert!(
-            Audience::of_kind(kind).is_none_or(|audience| audience == Audience::of(record)),
+            Audience::of_kind(kind).is_none_or(|audience| audience == Audience::of(&record.header)),
             "{kind}"
         );
         let mut terms = vec![Term::of(Field::Kind, kind.as_bytes())];
-        terms.extend(parties(record).map(Term::of_agent));
+        terms.extend(parties(&record.header).map(Term::of_agent));
         if kind != MESSAGE_KIND {
-            terms.extend(parties(record).map(|agent| Term::of_agent_and_kind(agent, kind)));
+            terms.extend(parties(&record.header).map(|agent| Term::of_agent_and_kind(agent, kind)));
         }
-        terms.extend(Term::of_audience(Audience::of(record)));
+        terms.extend(Term::of_audience(Audience::of(&record.header)));
         let topic = record.topic().map(str::to_owned);
         terms.extend(topic.as_deref().map(Term::of_topic));
         let conversations =
@@ -119,7 +118,7 @@ impl Terms {
             add(Field::MessageType, message.attributes.get("type"));
             add(Field::Performative, message.attributes.get("performative"));
         }
-        if let Some(refused) = refused(record) {
+        if let Some(refused) = record.refused() {
             add(Field::Id, refused.id.as_deref());
             add(Field::Conversation, refused.conversation.as_deref());
             add(Field::Performative, refused.performative.as_deref());

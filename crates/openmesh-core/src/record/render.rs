@@ -57,7 +57,7 @@ pub fn message(envelope: &Envelope) -> Value {
     })
 }
 
-fn outcome(outcome: &Outcome) -> Value {
+pub(super) fn outcome(outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Accepted(Accepted { authenticity, rule, step: taken, puts }) => json!({
             "authenticity": authenticity.to_string(), "rule": rule, "step": taken.as_ref().map(step),
@@ -120,7 +120,7 @@ fn grant(grant: &Grant) -> Value {
     })
 }
 
-fn step(step: &Step) -> Value {
+pub(super) fn step(step: &Step) -> Value {
     let ended = step.transition.ended().map(|outcome| outcome.as_str());
     let moves: Vec<_> = step
         .transition

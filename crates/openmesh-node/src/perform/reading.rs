@@ -8,7 +8,7 @@ mod since;
 
 use super::delivery::{DeliverTo, Progress, counted};
 use crate::stored::record_of;
-use ahead::Ahead;
+pub(super) use ahead::Ahead;
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
 use openmesh_core::record::{Put, Record};

@@ -17,8 +17,9 @@ use crate::record::{LoadedSnapshot, SeqRange, StoredRecord};
 use crate::report::RecoveryReport;
 
 const READ_AHEAD_BYTES: usize = 64 * 1024;
-/// What is read for one record: it begins at most so far behind the place where looking for it begins.
-const POINT_READ_BYTES: usize = 20 * 1024;
+/// What is read for one record: it begins at most a mark's distance behind the place where looking for it begins, and most
+/// are small.
+const POINT_READ_BYTES: usize = 6 * 1024;
 
 /// A view of the log. Clones are cheap and see the same head.
 #[derive(Clone, Debug)]
@@ -158,7 +159,9 @@ impl LogReader {
         filling: &mut Filling,
     ) -> std::io::Result<()> {
         let last = segment_last.min(filling.last_seq);
-        let mut walker = segment.walk(segment.seek(filling.page.next_seq)?, filling.read_bytes);
+        let from_seq = filling.page.next_seq;
+        let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes);
+        walker.pass_over(from_seq)?;
         while !filling.is_full() && filling.page.next_seq <= last {
             let (head, frame) = match walker.next()? {
                 Some(Item::Record { head, frame, .. }) => (head, frame),

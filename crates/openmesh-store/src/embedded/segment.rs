@@ -30,7 +30,8 @@ const PROLOGUE_BYTES: usize = 16;
 /// What is read to find a header of any version.
 const HEADER_BYTES_MAX: usize = 4096 + 512;
 const COPY_CHECKSUM_AT: usize = 508;
-const MARK_EVERY_BYTES: u64 = 16 * 1024;
+/// Between two marks: less is read for one record, the more of them there are; each takes 16 bytes of memory.
+const MARK_EVERY_BYTES: u64 = 4 * 1024;
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -42,6 +42,23 @@ impl Walker {
         Self { window, seal, at }
     }
 
+    /// Goes past whole frames up to `seq`, or up to damage, by their heads alone. Errors: reading failed.
+    pub(crate) fn pass_over(&mut self, seq: u64) -> io::Result<()> {
+        loop {
+            let head = self.window.get(self.at, BATCH_HEAD_BYTES)?;
+            if BatchHead::decode(&head, self.seal, self.at).is_some() {
+                self.at += BATCH_HEAD_BYTES as u64;
+                continue;
+            }
+            match RecordHead::decode(&head, self.seal, self.at) {
+                Some(record) if record.seq < seq && self.has_room_for(&record, self.at) => {
+                    self.at += record.frame_bytes();
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Where the next item begins, and everything before has been read.
     pub(crate) fn at(&self) -> u64 {
         self.at
@@ -71,10 +88,10 @@ impl Walker {
         let Some(record) = RecordHead::decode(&head, self.seal, at) else {
             return Ok(None);
         };
-        let bytes = record.frame_bytes();
-        if bytes > frame_bytes(RECORD_BYTES_MAX) || at.saturating_add(bytes) > self.window.end {
+        if !self.has_room_for(&record, at) {
             return Ok(None);
         }
+        let bytes = record.frame_bytes();
         let frame = self.window.get(at, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         let payload = frame.get(RECORD_HEAD_BYTES..).unwrap_or_default();
         if frame.len() as u64 == bytes && record.covers(payload, self.seal, at) {
@@ -82,6 +99,11 @@ impl Walker {
         }
         let what = "the checksum of a record's content does not match";
         Ok(Some((Item::Bad { from: at, to: at + bytes, what }, bytes)))
+    }
+
+    fn has_room_for(&self, record: &RecordHead, at: u64) -> bool {
+        let bytes = record.frame_bytes();
+        bytes <= frame_bytes(RECORD_BYTES_MAX) && at.saturating_add(bytes) <= self.window.end
     }
 
     /// Where the next item after damage begins; where none does, the end of what is not zero.

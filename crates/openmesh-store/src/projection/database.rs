@@ -6,6 +6,7 @@ use super::{Entry, ProjectionFault, marker};
 use crate::failpoint;
 use crate::planted::{self, Planted};
 use openmesh_message::Digest;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::collections::BTreeSet;
 use std::io;
@@ -76,6 +77,8 @@ pub(super) fn open_to_read(folder: &Path) -> Result<Connection, ProjectionFault>
     let connection = Connection::open_with_flags(file(folder), flags).map_err(told)?;
     connection.set_prepared_statement_cache_capacity(16);
     connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA mmap_size = 1073741824;").map_err(told)?;
+    // Else each statement is planned anew for each value that is bound, and the plan is always the same.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
     Ok(connection)
 }
 

@@ -72,7 +72,7 @@ pub struct Candidates {
 
 impl Candidates {
     pub(super) fn begin(connection: Connection, sought: &Sought) -> Result<Self, ProjectionFault> {
-        connection.execute_batch("BEGIN").map_err(told)?;
+        run(&connection, "BEGIN").map_err(told)?;
         let covered_seq = read_covered(&connection)?.seq;
         let mut cursors: Vec<_> = sought.all.iter().map(|term| Cursor::of_term(*term)).collect();
         if let Some(topics) = &sought.topics {
@@ -152,9 +152,14 @@ impl Candidates {
 impl Drop for Candidates {
     fn drop(&mut self) {
         if let (Some(connection), Some((shared, generation))) = (self.connection.take(), self.home.take())
-            && connection.execute_batch("COMMIT").is_ok()
+            && run(&connection, "COMMIT").is_ok()
         {
             shared.give_back(generation, connection);
         }
     }
+}
+
+/// Runs a statement that is kept prepared.
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<usize> {
+    connection.prepare_cached(statement)?.execute([])
 }

@@ -31,6 +31,13 @@ fn entry(stored: &StoredRecord) -> Option<Entry> {
 /// Records that fit the question's filter, among those that the asker may be let read.
 pub(super) fn sought(question: &Question) -> Sought {
     let Asked { all, pattern } = Asked::of(&question.filter);
+    // What bears the asker's own term, or that of one topic, is all of it such.
+    let is_one_topic = question.filter.topic.is_some() && pattern.is_none();
+    let any = if is_one_topic || question.filter.agent == Some(question.agent) {
+        Vec::new()
+    } else {
+        Term::readable_by(&question.agent, &question.filter)
+    };
     let topics = pattern.map(|pattern| Topics {
         prefix: pattern.as_str().split('*').next().unwrap_or_default().to_owned(),
         takes: Arc::new(move |path| path.parse().is_ok_and(|path| pattern.matches(&path))),
@@ -41,7 +48,7 @@ pub(super) fn sought(question: &Question) -> Sought {
     };
     Sought {
         all: all.into_iter().map(|term| term.0).collect(),
-        any: Term::readable_by(&question.agent, &question.filter).into_iter().map(|term| term.0).collect(),
+        any: any.into_iter().map(|term| term.0).collect(),
         topics,
         times,
         newest_first: question.newest_first,

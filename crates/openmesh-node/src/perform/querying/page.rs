@@ -3,11 +3,10 @@
 use super::candidates::sought;
 use super::{Answered, Looked};
 use crate::perform::Kept;
-use crate::perform::reading::{decode, let_go};
+use crate::perform::reading::{Ahead, let_go};
 use openmesh_adapter::metrics::LOG_LOOKUPS;
 use openmesh_adapter::now;
-use openmesh_core::record::{Record, to_json};
-use openmesh_core::{Matcher, Question, View, as_seen_by, may_ask_for, may_read};
+use openmesh_core::{Looking, Question, Stored, View, may_ask_for};
 use openmesh_message::Problem;
 use openmesh_message::frame::LogPage;
 use openmesh_store::{Fault, Found, LogReader, PageLimit, ProjectionFault, StoredRecord};
@@ -35,7 +34,7 @@ enum FromIndex {
 pub(super) struct Filling<'a> {
     view: &'a View,
     question: &'a Question,
-    matcher: Matcher,
+    looking: Looking<'a>,
     page: LogPage,
     bytes: usize,
     /// The last record looked at.
@@ -49,7 +48,7 @@ impl<'a> Filling<'a> {
         Self {
             view,
             question,
-            matcher: Matcher::new(&question.filter),
+            looking: Looking::new(view, question.agent, &question.filter, now(), PAGE_BYTES_MAX),
             page: LogPage::default(),
             bytes: 0,
             through_seq: question.after_seq,
@@ -173,13 +172,13 @@ impl<'a> Filling<'a> {
             Ok(_) => return Ok(FromIndex::Failed),
             Err(fault) => return Ok(leave_to_log(&fault)),
         };
-        let budget = self.looked_at + LOOKED_AT_MAX;
+        let (budget, mut ahead) = (self.looked_at + LOOKED_AT_MAX, Ahead::new(&kept.log));
         let ended = loop {
             if self.is_full || self.looked_at >= budget {
                 break FromIndex::PageEnds;
             }
             match candidates.next(self.next_seq()) {
-                Ok(Found::Candidate(seq)) => self.take_candidate(&kept.log, seq)?,
+                Ok(Found::Candidate(seq)) => self.take_candidate(&mut ahead, seq)?,
                 Ok(Found::NoneThrough(seq)) => {
                     self.through_seq = seq;
                     break FromIndex::PageEnds;
@@ -202,8 +201,8 @@ impl<'a> Filling<'a> {
         !self.question.newest_first || covered_seq >= self.next_seq()
     }
 
-    fn take_candidate(&mut self, log: &LogReader, seq: u64) -> Result<(), Fault> {
-        match log.get(seq) {
+    fn take_candidate(&mut self, ahead: &mut Ahead<'_>, seq: u64) -> Result<(), Fault> {
+        match ahead.get(seq) {
             Ok(Some(stored)) => self.take(&stored),
             // Lost: as if it had never been.
             Ok(None) | Err(Fault::Damaged { .. }) => self.through_seq = seq,
@@ -212,20 +211,17 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// What the asker sees of a record, if it may read it and what it sees fits: what it does not see must not be found
-    /// out by asking for it.
-    fn seen(&self, stored: &StoredRecord) -> Option<Record> {
-        let agent = &self.question.agent;
-        let record = decode(stored).filter(|record| self.matcher.matches(record))?;
-        let seen =
-            may_read(self.view, agent, &record, now()).then(|| as_seen_by(self.view, agent, &record))?;
-        self.matcher.matches(&seen).then_some(seen)
+    /// What the asker is shown of a record.
+    fn shown(&mut self, stored: &StoredRecord) -> Option<String> {
+        let StoredRecord { header, salt, body, is_erased, .. } = stored;
+        let shown = self.looking.show(Stored { header, salt, body, is_erased: *is_erased });
+        let told = |error: &_| tracing::error!(%error, position = %stored.position, "a record cannot be read");
+        shown.inspect_err(told).ok().flatten()
     }
 
     fn take(&mut self, stored: &StoredRecord) {
         self.looked_at += 1;
-        if let Some(seen) = self.seen(stored) {
-            let text = render(&seen);
+        if let Some(text) = self.shown(stored) {
             if self.bytes + text.len() > PAGE_BYTES_MAX && !self.page.records.is_empty() {
                 self.is_full = true;
                 return;
@@ -273,20 +269,4 @@ fn count_lookups(place: &'static str, count: u64) {
 fn building(covered_seq: u64, head_seq: u64) -> Option<u16> {
     let is_behind = head_seq.saturating_sub(covered_seq) > BEHIND_MAX;
     is_behind.then(|| u16::try_from(covered_seq.saturating_mul(1_000) / head_seq.max(1)).unwrap_or(1_000))
-}
-
-/// A record as text; one that would not fit an answer is shown without its payload.
-fn render(record: &Record) -> String {
-    let mut row = to_json(record);
-    let text = row.to_string();
-    if text.len() <= PAGE_BYTES_MAX {
-        return text;
-    }
-    if let Some(payload) = row.pointer_mut("/message/payload") {
-        *payload = serde_json::Value::Null;
-    }
-    if let Some(row) = row.as_object_mut() {
-        row.insert("truncated".to_owned(), serde_json::Value::Bool(true));
-    }
-    row.to_string()
 }

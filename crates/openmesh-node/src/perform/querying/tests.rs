@@ -5,7 +5,7 @@ use super::{Kept, Looked};
 use crate::decided::Decided;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use openmesh_core::admit::{Familiar, admit};
-use openmesh_core::record::Record;
+use openmesh_core::record::{Record, to_json};
 use openmesh_core::{
     Config, ConnectionId, Input, Matcher, Partition, Plan, Question, Ticket, View, as_seen_by, may_ask_for,
     may_read,
@@ -248,6 +248,25 @@ fn pages_hold_what_a_naive_reader_finds_wherever_the_index_ends() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn each_record_is_shown_as_its_reader_sees_it() {
+    let mut stage = Stage::new();
+    stage.act_often(200, 6);
+    let (kept, view, records) = (stage.kept(), stage.view(), stage.records());
+    for agent in 0..NAMES.len() {
+        let reader = stage.id(agent);
+        let Looked { page, .. } =
+            Filling::new(&view, &ask(reader, LogFilter::default())).fill(&kept).unwrap();
+        let shown: Vec<Value> =
+            page.records.iter().map(|record| serde_json::from_str(record).unwrap()).collect();
+        let readable = records.iter().filter(|record| may_read(&view, &reader, record, stage.now));
+        let expected: Vec<Value> =
+            readable.map(|record| to_json(&as_seen_by(&view, &reader, record))).collect();
+        assert_eq!(shown, expected);
+        assert!(shown.iter().any(|record| record.get("message").is_some()));
     }
 }
 

@@ -11,7 +11,7 @@ const AHEAD_BYTES: usize = 512 * 1024;
 const NEAR: u64 = 16;
 
 /// Reads records in rising order, or any other.
-pub(super) struct Ahead<'a> {
+pub(in crate::perform) struct Ahead<'a> {
     log: &'a LogReader,
     page: Vec<StoredRecord>,
     next_seq: u64,
@@ -19,12 +19,12 @@ pub(super) struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    pub(super) const fn new(log: &'a LogReader) -> Self {
+    pub(in crate::perform) const fn new(log: &'a LogReader) -> Self {
         Self { log, page: Vec::new(), next_seq: 0, records: 1 }
     }
 
     /// A record; none where it is lost, or not kept.
-    pub(super) fn get(&mut self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
+    pub(in crate::perform) fn get(&mut self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
         let is_near = seq >= self.next_seq && seq - self.next_seq < NEAR;
         if self.page.is_empty()
             || seq >= self.next_seq
