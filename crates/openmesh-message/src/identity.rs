@@ -1,6 +1,7 @@
 //! Who someone is: keys, the ids that follow from them, certificates, and how two sides prove themselves.
 
 mod agent_id;
+mod base58;
 mod certificate;
 mod custodian;
 mod domain_id;

@@ -17,7 +17,7 @@ pub use embedded::{
 };
 pub use fault::{Cause, Fault};
 pub use projection::{
-    Candidates, Entry, Found, Projection, ProjectionFault, Read, Sought, TimeRange, Topics,
+    Candidate, Candidates, Entry, Found, Projection, ProjectionFault, Read, Sought, TimeRange, Topics,
 };
 pub use record::{Checkpoint, EncodedRecord, LoadedSnapshot, SeqRange, StoredRecord};
 pub use report::{BadSnapshot, CorruptRange, DroppedRange, RecoveryReport};

@@ -36,6 +36,29 @@ pub struct Entry {
     pub at: i64,
 }
 
+/// A record that may fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// The record.
+    pub seq: u64,
+    /// At which byte of its segment it was when it was indexed, if that was looked up.
+    pub at_byte: Option<u64>,
+}
+
+/// What is added for one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Indexed {
+    seq: u64,
+    at_byte: u64,
+    entry: Entry,
+}
+
+impl Indexed {
+    fn of(record: &StoredRecord, read: &Read) -> Option<Self> {
+        Some(Self { seq: record.position.seq, at_byte: record.at, entry: read(record)? })
+    }
+}
+
 /// Reads a record for the index; `None` for one that cannot be read.
 pub type Read = dyn Fn(&StoredRecord) -> Option<Entry> + Send + Sync;
 

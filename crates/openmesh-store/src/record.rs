@@ -31,6 +31,8 @@ pub struct StoredRecord {
     pub chain: Digest,
     /// Whether salt and body were erased: then both are blank, and the header's commitment cannot be checked.
     pub is_erased: bool,
+    /// At which byte of its segment it was found: where it is looked for first when it is read again.
+    pub at: u64,
 }
 
 /// A snapshot that was found intact.

@@ -87,8 +87,7 @@ impl<'a> Readership<'a> {
             schema: record.attribute("dataschema"),
             protocol: record.attribute("protocol"),
         };
-        let is_alike =
-            |decided: &Decided| decided.authenticity == authenticity && decided.texts.is(&texts);
+        let is_alike = |decided: &Decided| decided.authenticity == authenticity && decided.texts.is(&texts);
         if !self.latest.as_ref().is_some_and(is_alike) {
             self.latest = Some(self.decide(&texts, authenticity)?);
         }

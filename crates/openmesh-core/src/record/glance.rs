@@ -43,11 +43,7 @@ pub(crate) struct MessageBytes<'a> {
 
 impl<'a> Glance<'a> {
     /// Reads a record and checks that its body is the one committed to; `None` where that is no message.
-    pub(crate) fn read(
-        header: &[u8],
-        salt: &[u8; 16],
-        body: &'a [u8],
-    ) -> Result<Option<Self>, RecordError> {
+    pub(crate) fn read(header: &[u8], salt: &[u8; 16], body: &'a [u8]) -> Result<Option<Self>, RecordError> {
         if !body.starts_with(&MESSAGE_BEGINS) {
             return Ok(None);
         }
@@ -55,8 +51,7 @@ impl<'a> Glance<'a> {
         if commitment(salt, body) != header.commitment {
             return Err(RecordError::Commitment);
         }
-        let message =
-            MessageBytes::read(body).map_err(|error| RecordError::Malformed(error.to_string()))?;
+        let message = MessageBytes::read(body).map_err(|error| RecordError::Malformed(error.to_string()))?;
         Ok(Some(Self { header, message }))
     }
 }

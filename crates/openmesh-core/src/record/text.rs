@@ -40,7 +40,8 @@ impl Texts {
 /// The text of a record as somebody sees it: with its message, or without.
 pub(crate) fn to_text(seen: &Glance<'_>, shows_message: bool, texts: &mut Texts) -> String {
     let Glance { header, message } = seen;
-    let bytes = message.payload.len() + message.attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let bytes = message.payload.len()
+        + message.attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     let mut json = Json { out: String::with_capacity(bytes + TEXT_BYTES_ABOUT), texts };
     json.begin(header);
     if shows_message {

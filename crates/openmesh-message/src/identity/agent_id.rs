@@ -1,6 +1,7 @@
 //! Agent ids: Ed25519 public keys in their `did:key` form (W3C CCG did:key, multicodec 0xed).
 
-use super::usable_key::usable_key;
+use super::base58;
+use super::usable_key::is_usable;
 use crate::text_form::as_bytes32;
 use std::cell::RefCell;
 use std::fmt;
@@ -34,7 +35,7 @@ pub enum IdentityError {
 impl AgentId {
     /// Checks that `bytes` are an Ed25519 public key that is not of small order.
     pub fn from_public_key(bytes: [u8; 32]) -> Result<Self, IdentityError> {
-        usable_key(&bytes).map(|_| Self(bytes)).ok_or(IdentityError::UnusableKey)
+        if is_usable(&bytes) { Ok(Self(bytes)) } else { Err(IdentityError::UnusableKey) }
     }
 
     /// Takes the public key of an id that was one when it was kept: whoever checks a signature looks at the key again.
@@ -56,11 +57,8 @@ impl AgentId {
 
 impl fmt::Display for AgentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b] = MULTICODEC_ED25519;
-        let mut bytes = Vec::with_capacity(34);
-        bytes.extend([a, b]);
-        bytes.extend(self.0);
-        write!(f, "{PREFIX}{}", bs58::encode(bytes).into_string())
+        f.write_str(PREFIX)?;
+        f.write_str(&base58::of_key(MULTICODEC_ED25519, &self.0))
     }
 }
 

@@ -2,7 +2,7 @@
 //! message, so each thread remembers some.
 
 use ed25519_dalek::VerifyingKey;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 /// Keys that a thread remembers; when there are more, it begins anew.
@@ -10,6 +10,20 @@ const REMEMBERED_MAX: usize = 512;
 
 thread_local! {
     static REMEMBERED: RefCell<BTreeMap<[u8; 32], VerifyingKey>> = RefCell::default();
+    static LATEST: Cell<Option<[u8; 32]>> = const { Cell::new(None) };
+}
+
+/// Whether the bytes are a key, for whoever does not check a signature with it.
+pub(super) fn is_usable(bytes: &[u8; 32]) -> bool {
+    // What is read together is often of one agent.
+    if LATEST.get().is_some_and(|latest| latest == *bytes) {
+        return true;
+    }
+    let is_usable = usable_key(bytes).is_some();
+    if is_usable {
+        LATEST.set(Some(*bytes));
+    }
+    is_usable
 }
 
 /// The key, unless the bytes are no point of the curve or one of small order.
@@ -29,7 +43,7 @@ pub(super) fn usable_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REMEMBERED, REMEMBERED_MAX, usable_key};
+    use super::{REMEMBERED, REMEMBERED_MAX, is_usable, usable_key};
     use crate::KeyPair;
 
     #[test]
@@ -42,7 +56,9 @@ mod tests {
         for key in keys {
             for _ in 0..2 {
                 assert_eq!(usable_key(&key).unwrap().as_bytes(), &key);
+                assert!(is_usable(&key));
                 assert!(usable_key(&[2; 32]).is_none(), "no point of the curve");
+                assert!(!is_usable(&[2; 32]));
             }
         }
         REMEMBERED.with_borrow(|remembered| assert!(remembered.len() <= REMEMBERED_MAX));

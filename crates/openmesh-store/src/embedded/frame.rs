@@ -159,8 +159,8 @@ impl RecordHead {
         seal.checksum(at, payload) == self.payload_checksum || planted::has(Planted::SkipChecksum)
     }
 
-    /// The record, its header and body cut out of `frame`, which begins at the record's head.
-    pub(crate) fn cut(&self, frame: &Bytes, partition: PartitionId) -> Option<StoredRecord> {
+    /// The record, its header and body cut out of `frame`, which begins at the record's head, at `at` in its segment.
+    pub(crate) fn cut(&self, frame: &Bytes, partition: PartitionId, at: u64) -> Option<StoredRecord> {
         let header_end = RECORD_HEAD_BYTES.checked_add(usize::try_from(self.header_bytes).ok()?)?;
         let body_end = header_end.checked_add(usize::try_from(self.body_bytes).ok()?)?;
         if frame.len() < body_end {
@@ -173,6 +173,7 @@ impl RecordHead {
             body: frame.slice(header_end..body_end),
             chain: Digest::from_bytes(self.chain),
             is_erased: self.is_erased,
+            at,
         })
     }
 }

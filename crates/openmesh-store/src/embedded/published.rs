@@ -155,7 +155,8 @@ impl RecentBatch {
         let index = usize::try_from(seq.checked_sub(self.first_seq)?).ok()?;
         let start = *self.starts.get(index)?;
         let frame = self.bytes.slice(usize::try_from(start).ok()?..);
-        RecordHead::decode(&frame, self.seal, self.at + u64::from(start))?.cut(&frame, partition)
+        let at = self.at + u64::from(start);
+        RecordHead::decode(&frame, self.seal, at)?.cut(&frame, partition, at)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::record::{LoadedSnapshot, SeqRange, StoredRecord};
 use crate::report::RecoveryReport;
 
 const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// What most records take, at most: no more is read at once than is asked for.
+const RECORD_BYTES_ABOUT: usize = 1_536;
 /// What is read for one record: it begins at most a mark's distance behind the place where looking for it begins, and most
 /// are small.
 const POINT_READ_BYTES: usize = 6 * 1024;
@@ -97,6 +99,21 @@ impl LogReader {
         }
     }
 
+    /// The same for who was told at which byte of its segment the record begins: it is read there, unless it lies
+    /// somewhere else by now. Errors: as `get`.
+    pub fn get_at_byte(&self, seq: u64, at: u64) -> Result<Option<StoredRecord>, Fault> {
+        let is_on_disk = seq <= self.head_seq() && self.published.recent_batch(seq).is_none();
+        if is_on_disk
+            && let Some((segment, _)) = self.published.segment_of(seq)
+            && let Some(Item::Record { at, head, frame }) =
+                segment.item_at(at).map_err(|error| segment.fault("read", &error))?
+            && head.seq == seq
+        {
+            return Ok(head.cut(&frame, self.published.partition, at));
+        }
+        self.get(seq)
+    }
+
     /// One record, or none also when it has another epoch or partition. Errors: as `get`.
     pub fn get_at(&self, position: Position) -> Result<Option<StoredRecord>, Fault> {
         Ok(self.get(position.seq)?.filter(|record| record.position == position))
@@ -114,7 +131,9 @@ impl LogReader {
     }
 
     fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
-        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit, READ_AHEAD_BYTES))
+        let about = limit.records.saturating_mul(RECORD_BYTES_ABOUT);
+        let read_bytes = about.clamp(POINT_READ_BYTES, READ_AHEAD_BYTES);
+        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit, read_bytes))
     }
 
     fn fill(&self, mut filling: Filling) -> Result<Page, Fault> {
@@ -163,8 +182,8 @@ impl LogReader {
         let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes);
         walker.pass_over(from_seq)?;
         while !filling.is_full() && filling.page.next_seq <= last {
-            let (head, frame) = match walker.next()? {
-                Some(Item::Record { head, frame, .. }) => (head, frame),
+            let (at, head, frame) = match walker.next()? {
+                Some(Item::Record { at, head, frame }) => (at, head, frame),
                 Some(_) => continue,
                 None => {
                     filling.lose_through(last);
@@ -176,7 +195,7 @@ impl LogReader {
             }
             filling.lose_through((head.seq - 1).min(last));
             if head.seq <= last
-                && let Some(record) = head.cut(&frame, self.published.partition)
+                && let Some(record) = head.cut(&frame, self.published.partition, at)
             {
                 filling.push(record);
             }

@@ -160,10 +160,10 @@ impl<'a> Writing<'a> {
                     self.next_seq = head.first_seq;
                     self.head = Some(head);
                 }
-                Item::Record { head, frame, .. } => {
+                Item::Record { at, head, frame } => {
                     self.put_damage(old, head.seq)?;
                     let partition = self.header.partition;
-                    if let Some(record) = head.cut(&frame, partition) {
+                    if let Some(record) = head.cut(&frame, partition, at) {
                         self.put(&head, &record);
                     }
                     self.next_seq = head.seq + 1;

@@ -30,6 +30,8 @@ const PROLOGUE_BYTES: usize = 16;
 /// What is read to find a header of any version.
 const HEADER_BYTES_MAX: usize = 4096 + 512;
 const COPY_CHECKSUM_AT: usize = 508;
+/// What is read for one record whose place is known: most are smaller.
+const POINT_READ_BYTES: usize = 2 * 1024;
 /// Between two marks: less is read for one record, the more of them there are; each takes 16 bytes of memory.
 const MARK_EVERY_BYTES: u64 = 4 * 1024;
 
@@ -212,6 +214,11 @@ impl Segment {
 
     pub(crate) fn walk(&self, from: u64, chunk_bytes: usize) -> Walker {
         Walker::new(Arc::clone(&self.file), self.seal, from, self.header.file_bytes, chunk_bytes)
+    }
+
+    /// What begins at `at`, if anything whole does. Errors: reading failed.
+    pub(crate) fn item_at(&self, at: u64) -> io::Result<Option<Item>> {
+        self.walk(at, POINT_READ_BYTES).here()
     }
 
     pub(crate) fn fault(&self, doing: &'static str, error: &io::Error) -> Fault {

@@ -42,6 +42,15 @@ impl Walker {
         Self { window, seal, at }
     }
 
+    /// What begins here, if anything whole does; goes nowhere. Errors: reading failed.
+    pub(crate) fn here(&mut self) -> io::Result<Option<Item>> {
+        let at = self.at;
+        if at >= self.window.end {
+            return Ok(None);
+        }
+        Ok(self.parse(at)?.map(|(item, _)| item))
+    }
+
     /// Goes past whole frames up to `seq`, or up to damage, by their heads alone. Errors: reading failed.
     pub(crate) fn pass_over(&mut self, seq: u64) -> io::Result<()> {
         loop {

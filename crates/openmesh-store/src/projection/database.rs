@@ -2,7 +2,7 @@
 //!
 //! SQLite in WAL mode, synced when it is closed only; after a power cut it is built anew (see `marker`).
 
-use super::{Entry, ProjectionFault, marker};
+use super::{Indexed, ProjectionFault, marker};
 use crate::failpoint;
 use crate::planted::{self, Planted};
 use openmesh_message::Digest;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// `OMix`, so that no other database passes for an index.
 const APPLICATION_ID: i32 = 0x4f4d_6978;
 /// The version of these tables; the caller's version of terms is kept beside it.
-const TABLES_VERSION: u32 = 2;
+const TABLES_VERSION: u32 = 3;
 const FILE_NAME: &str = "index.sqlite3";
 /// How many records stand in one row of times.
 pub(super) const SPAN_RECORDS: u64 = 128;
@@ -28,7 +28,7 @@ const SETTINGS: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;";
 const TABLES: &str = "
-    CREATE TABLE posting (term INTEGER, seq INTEGER, PRIMARY KEY (term, seq)) WITHOUT ROWID, STRICT;
+    CREATE TABLE posting (term INTEGER, seq INTEGER, at_byte INTEGER NOT NULL, PRIMARY KEY (term, seq)) WITHOUT ROWID, STRICT;
     CREATE TABLE topic (path TEXT PRIMARY KEY, term INTEGER NOT NULL) WITHOUT ROWID, STRICT;
     CREATE TABLE span (span INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL) STRICT;
     CREATE TABLE covered (
@@ -111,28 +111,25 @@ pub(super) fn remove(folder: &Path) -> Result<(), ProjectionFault> {
 /// Adds records and how far they go, all or nothing.
 pub(super) fn add(
     connection: &mut Connection,
-    entries: &[(u64, Entry)],
+    entries: &[Indexed],
     covered: Covered,
 ) -> Result<(), ProjectionFault> {
     if planted::has(Planted::TrustStaleIndex) {
         write_covered(connection, covered)?;
     }
     let transaction = connection.transaction().map_err(told)?;
-    let mut postings: Vec<(i64, i64)> = entries
-        .iter()
-        .flat_map(|(seq, entry)| entry.terms.iter().map(|term| (term.cast_signed(), seq.cast_signed())))
-        .collect();
+    let mut postings: Vec<Posting> = entries.iter().flat_map(postings_of).collect();
     // In the order of the tree: neighbours go to one page.
     postings.sort_unstable();
     {
         let mut insert =
-            transaction.prepare_cached("INSERT OR IGNORE INTO posting VALUES (?1, ?2)").map_err(told)?;
+            transaction.prepare_cached("INSERT OR IGNORE INTO posting VALUES (?1, ?2, ?3)").map_err(told)?;
         for posting in postings {
             insert.execute(posting).map_err(told)?;
         }
         let mut insert =
             transaction.prepare_cached("INSERT OR IGNORE INTO topic VALUES (?1, ?2)").map_err(told)?;
-        for (path, term) in entries.iter().filter_map(|(_, entry)| entry.topic.as_ref()) {
+        for (path, term) in entries.iter().filter_map(|indexed| indexed.entry.topic.as_ref()) {
             insert.execute((path, term.cast_signed())).map_err(told)?;
         }
         let mut upsert = transaction
@@ -141,7 +138,7 @@ pub(super) fn add(
                  SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
             )
             .map_err(told)?;
-        for (seq, entry) in entries {
+        for Indexed { seq, entry, .. } in entries {
             upsert.execute(((seq / SPAN_RECORDS).cast_signed(), entry.at)).map_err(told)?;
         }
     }
@@ -150,6 +147,14 @@ pub(super) fn add(
     transaction.commit().map_err(told)?;
     failpoint::reached("index.committed");
     Ok(())
+}
+
+/// A term, a record that has it, and where that lies.
+type Posting = (i64, i64, i64);
+
+fn postings_of(indexed: &Indexed) -> impl Iterator<Item = Posting> {
+    let Indexed { seq, at_byte, entry } = indexed;
+    entry.terms.iter().map(|term| (term.cast_signed(), seq.cast_signed(), at_byte.cast_signed()))
 }
 
 fn write_covered(connection: &Connection, covered: Covered) -> Result<(), ProjectionFault> {
@@ -180,17 +185,14 @@ pub(super) fn forget_before(connection: &mut Connection, first_seq: u64) -> Resu
 pub(super) fn replace(
     connection: &mut Connection,
     seqs: &BTreeSet<u64>,
-    left: &[(u64, Entry)],
+    left: &[Indexed],
 ) -> Result<(), ProjectionFault> {
     let transaction = connection.transaction().map_err(told)?;
     for seq in seqs {
         transaction.execute("DELETE FROM posting WHERE seq = ?1", [seq.cast_signed()]).map_err(told)?;
     }
-    for (seq, entry) in left {
-        for term in &entry.terms {
-            let posting = (term.cast_signed(), seq.cast_signed());
-            transaction.execute("INSERT OR IGNORE INTO posting VALUES (?1, ?2)", posting).map_err(told)?;
-        }
+    for posting in left.iter().flat_map(postings_of) {
+        transaction.execute("INSERT OR IGNORE INTO posting VALUES (?1, ?2, ?3)", posting).map_err(told)?;
     }
     transaction.commit().map_err(told)
 }

@@ -1,7 +1,7 @@
 //! The thread that keeps the index: reads what the log has synced, adds it in batches, starts over where it must.
 
 use super::database::{self, Covered};
-use super::{Entry, ProjectionFault, Read, Shared};
+use super::{Indexed, ProjectionFault, Read, Shared};
 use crate::embedded::{LogReader, PageLimit};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl Follower {
         }
         let left = seqs.iter().filter_map(|seq| {
             let record = self.log.get(*seq).ok()??;
-            Some((*seq, (self.read)(&record)?))
+            Indexed::of(&record, &*self.read)
         });
         database::replace(connection, &seqs, &left.collect::<Vec<_>>())?;
         self.shared.forgetting().retain(|seq| !seqs.contains(seq));
@@ -115,10 +115,7 @@ impl Follower {
                 return Ok(false);
             }
         };
-        let entries = page.records.iter().filter_map(|record| {
-            let entry: Entry = (self.read)(record)?;
-            Some((record.position.seq, entry))
-        });
+        let entries = page.records.iter().filter_map(|record| Indexed::of(record, &*self.read));
         let entries: Vec<_> = entries.collect();
         let mut reached = Covered { seq: page.next_seq - 1, ..*covered };
         if let Some(last) = page.records.last() {

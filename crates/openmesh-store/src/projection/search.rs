@@ -6,7 +6,7 @@
 mod cursor;
 
 use super::database::{read_covered, told};
-use super::{ProjectionFault, Shared};
+use super::{Candidate, ProjectionFault, Shared};
 use cursor::Cursor;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct TimeRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A record that may fit.
-    Candidate(u64),
+    Candidate(Candidate),
     /// There is none up to the end of what is covered.
     End,
     /// None up to and including this record; the search goes on from here if asked again.
@@ -124,23 +124,23 @@ impl Candidates {
         let Some(connection) = &self.connection else { return Ok(Found::End) };
         let newest_first = self.newest_first;
         let mut at = if newest_first { from.min(self.covered_seq) } else { from.max(1) };
-        let mut agreed = 0;
+        let (mut agreed, mut at_byte) = (0, None);
         for turn in 0..STEPS_MAX {
             if at == 0 || at > self.covered_seq {
                 return Ok(Found::End);
             }
             if agreed >= self.cursors.len() {
-                return Ok(Found::Candidate(at));
+                return Ok(Found::Candidate(Candidate { seq: at, at_byte }));
             }
             let count = self.cursors.len();
             let Some(cursor) = self.cursors.get_mut(turn % count) else { return Ok(Found::End) };
             self.lookups += 1;
             match cursor.seek(connection, at, newest_first)? {
                 None => return Ok(Found::End),
-                Some(found) if found == at => agreed += 1,
                 Some(found) => {
-                    at = found;
-                    agreed = 1;
+                    agreed = if found.seq == at { agreed + 1 } else { 1 };
+                    at_byte = found.at_byte.or(at_byte.filter(|_| found.seq == at));
+                    at = found.seq;
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The index against a naive search of the same records, and what becomes of an index that does not fit.
 
-use super::{Candidates, Entry, Found, Projection, Read, Sought, TimeRange, Topics};
+use super::{Candidate, Candidates, Entry, Found, Projection, Read, Sought, TimeRange, Topics};
 use crate::embedded::{EmbeddedLog, LogConfig, LogReader};
 use crate::record::EncodedRecord;
 use openmesh_message::{PartitionId, Position};
@@ -67,7 +67,7 @@ fn all(mut candidates: Candidates, newest_first: bool) -> Vec<u64> {
     let mut from = if newest_first { u64::MAX >> 1 } else { 1 };
     loop {
         match candidates.next(from).unwrap() {
-            Found::Candidate(seq) => {
+            Found::Candidate(Candidate { seq, .. }) => {
                 found.push(seq);
                 from = if newest_first { seq - 1 } else { seq + 1 };
             }

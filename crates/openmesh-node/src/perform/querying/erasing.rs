@@ -8,7 +8,7 @@ use openmesh_core::record::{Body, Record};
 use openmesh_core::{Input, Rejection, Sought as Asked, Ticket};
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{AgentId, Position, Problem};
-use openmesh_store::{Fault, Found, PageLimit, Sought};
+use openmesh_store::{Candidate, Fault, Found, PageLimit, Sought};
 use std::collections::BTreeSet;
 use tokio::task::spawn_blocking;
 
@@ -111,7 +111,7 @@ fn candidates(kept: &Kept, id: &str) -> (BTreeSet<u64>, u64) {
     let mut from = 1;
     while seqs.len() < RECORDS_MAX {
         match candidates.next(from) {
-            Ok(Found::Candidate(seq)) => {
+            Ok(Found::Candidate(Candidate { seq, .. })) => {
                 seqs.insert(seq);
                 from = seq + 1;
             }

@@ -9,7 +9,7 @@ use openmesh_adapter::now;
 use openmesh_core::{Looking, Question, Stored, View, may_ask_for};
 use openmesh_message::Problem;
 use openmesh_message::frame::LogPage;
-use openmesh_store::{Fault, Found, LogReader, PageLimit, ProjectionFault, StoredRecord};
+use openmesh_store::{Candidate, Fault, Found, LogReader, PageLimit, ProjectionFault, StoredRecord};
 
 /// Records one question looks at before it answers with what it found so far.
 const LOOKED_AT_MAX: u64 = 1_000;
@@ -178,7 +178,7 @@ impl<'a> Filling<'a> {
                 break FromIndex::PageEnds;
             }
             match candidates.next(self.next_seq()) {
-                Ok(Found::Candidate(seq)) => self.take_candidate(&mut ahead, seq)?,
+                Ok(Found::Candidate(candidate)) => self.take_candidate(&mut ahead, candidate)?,
                 Ok(Found::NoneThrough(seq)) => {
                     self.through_seq = seq;
                     break FromIndex::PageEnds;
@@ -201,11 +201,11 @@ impl<'a> Filling<'a> {
         !self.question.newest_first || covered_seq >= self.next_seq()
     }
 
-    fn take_candidate(&mut self, ahead: &mut Ahead<'_>, seq: u64) -> Result<(), Fault> {
-        match ahead.get(seq) {
+    fn take_candidate(&mut self, ahead: &mut Ahead<'_>, candidate: Candidate) -> Result<(), Fault> {
+        match ahead.get_at(candidate.seq, candidate.at_byte) {
             Ok(Some(stored)) => self.take(&stored),
             // Lost: as if it had never been.
-            Ok(None) | Err(Fault::Damaged { .. }) => self.through_seq = seq,
+            Ok(None) | Err(Fault::Damaged { .. }) => self.through_seq = candidate.seq,
             Err(fault) => return Err(fault),
         }
         Ok(())
@@ -215,7 +215,8 @@ impl<'a> Filling<'a> {
     fn shown(&mut self, stored: &StoredRecord) -> Option<String> {
         let StoredRecord { header, salt, body, is_erased, .. } = stored;
         let shown = self.looking.show(Stored { header, salt, body, is_erased: *is_erased });
-        let told = |error: &_| tracing::error!(%error, position = %stored.position, "a record cannot be read");
+        let told =
+            |error: &_| tracing::error!(%error, position = %stored.position, "a record cannot be read");
         shown.inspect_err(told).ok().flatten()
     }
 

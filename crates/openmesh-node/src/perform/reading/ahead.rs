@@ -25,6 +25,15 @@ impl<'a> Ahead<'a> {
 
     /// A record; none where it is lost, or not kept.
     pub(in crate::perform) fn get(&mut self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
+        self.get_at(seq, None)
+    }
+
+    /// The same for who may know at which byte of its segment the record begins.
+    pub(in crate::perform) fn get_at(
+        &mut self,
+        seq: u64,
+        at_byte: Option<u64>,
+    ) -> Result<Option<StoredRecord>, Fault> {
         let is_near = seq >= self.next_seq && seq - self.next_seq < NEAR;
         if self.page.is_empty()
             || seq >= self.next_seq
@@ -33,7 +42,12 @@ impl<'a> Ahead<'a> {
             self.records = if is_near { (self.records * 4).min(AHEAD_MAX) } else { 1 };
             if self.records == 1 {
                 self.next_seq = seq + 1;
-                self.page = self.log.get(seq)?.into_iter().collect();
+                let found = match at_byte {
+                    Some(at) => self.log.get_at_byte(seq, at),
+                    None => self.log.get(seq),
+                };
+                self.page.clear();
+                self.page.extend(found?);
             } else {
                 let page = self.log.scan(seq, PageLimit { records: self.records, bytes: AHEAD_BYTES })?;
                 self.next_seq = page.next_seq.max(seq + 1);

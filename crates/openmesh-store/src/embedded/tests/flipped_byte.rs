@@ -131,9 +131,9 @@ fn a_forged_record_with_right_checksums_breaks_the_chain_or_its_commitment() {
             };
             let from = usize::try_from(at).unwrap();
             let mut forged = head
-                .cut(&bytes::Bytes::copy_from_slice(&bytes[from..from + frame.len()]), super::PARTITION)
+                .cut(&bytes::Bytes::copy_from_slice(&bytes[from..from + frame.len()]), super::PARTITION, at)
                 .unwrap();
-            forged.position = head.cut(&frame, super::PARTITION).unwrap().position;
+            forged.position = head.cut(&frame, super::PARTITION, at).unwrap().position;
             let record = EncodedRecord {
                 position: forged.position,
                 header: forged.header.to_vec(),

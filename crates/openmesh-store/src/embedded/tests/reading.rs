@@ -2,11 +2,22 @@
 
 use super::{assert_holds, assert_verifies, folder, keep, record, records, same, small};
 use crate::embedded::disk::Disk;
-use crate::embedded::{EmbeddedLog, LogConfig, PageLimit, open_read_only};
+use crate::embedded::{EmbeddedLog, LogConfig, LogReader, PageLimit, open_read_only};
 use crate::fault::Fault;
 use crate::record::{EncodedRecord, StoredRecord};
 use bytes::Bytes;
 use openmesh_message::Position;
+
+/// A place that is right, and some that are not, give the record all the same.
+fn assert_found_wherever_looked_for(reader: &LogReader, head_seq: u64) {
+    for seq in 0..=head_seq + 1 {
+        let found = reader.get(seq).unwrap();
+        let at = found.as_ref().map_or(0, |record| record.at);
+        for guess in [at, 0, at + 8, at.saturating_sub(8), 4608, 1 << 40, u64::MAX] {
+            assert_eq!(reader.get_at_byte(seq, guess).unwrap(), found, "{seq} at {guess}");
+        }
+    }
+}
 
 #[test]
 fn records_come_back_over_many_segments_from_cache_and_from_disk() {
@@ -25,6 +36,7 @@ fn records_come_back_over_many_segments_from_cache_and_from_disk() {
             assert!(same(&reader.get(record.position.seq).unwrap().unwrap(), record));
             assert!(reader.get_at(record.position).unwrap().is_some());
         }
+        assert_found_wherever_looked_for(&reader, kept.len() as u64);
         let mut elsewhere = kept[0].position;
         elsewhere.epoch += 1;
         assert_eq!(reader.get_at(elsewhere).unwrap(), None);

@@ -62,6 +62,7 @@ fn bodies_go_from_disk_and_memory_and_the_chain_still_holds() {
     let erased: BTreeSet<u64> = [3, 7, 8, 40].into();
     assert!(holds_bytes(home.path(), &kept[6].body));
     let mut bodies = 0;
+    let places: Vec<_> = reader.records(1).map(|record| record.unwrap().at).collect();
     for segment in upkeep.segments() {
         let before = reader.get(segment.first_seq).unwrap().unwrap();
         let went = upkeep.rewrite(segment.number, &Unwanted::Erased(&erased));
@@ -72,6 +73,9 @@ fn bodies_go_from_disk_and_memory_and_the_chain_still_holds() {
         assert_eq!(reader.get(segment.first_seq).unwrap().unwrap().header, before.header);
     }
     assert_eq!(bodies, 4);
+    for (seq, place) in (1..).zip(places) {
+        assert_eq!(reader.get_at_byte(seq, place), reader.get(seq), "where it was before the rewrite");
+    }
     assert_holds_rest(&log, &kept, &erased, false);
     for seq in &erased {
         let body = &kept[*seq as usize - 1].body;

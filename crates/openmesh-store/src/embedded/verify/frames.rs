@@ -78,7 +78,7 @@ impl FrameCheck {
             Item::Bad { from, to, what } => self.add_damage(from, to, what),
             Item::Batch { at, head } => self.take_batch(run, at, head),
             Item::Record { at, head, frame } => {
-                let Some(record) = head.cut(&frame, self.partition) else {
+                let Some(record) = head.cut(&frame, self.partition, at) else {
                     return;
                 };
                 if self.take_record(run, at, &head, &record) {

@@ -1,8 +1,8 @@
 //! Cursors: one condition of a search each.
 
 use super::{TimeRange, Topics};
-use crate::projection::ProjectionFault;
 use crate::projection::database::{SPAN_RECORDS, told};
+use crate::projection::{Candidate, ProjectionFault};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -24,7 +24,7 @@ pub(super) enum Cursor {
 /// The records of a term, read ahead: in a search that takes them one after the other, and in one that skips most.
 pub(super) struct TermCursor {
     term: u64,
-    ahead: VecDeque<u64>,
+    ahead: VecDeque<Candidate>,
     ahead_max: usize,
     /// Whether nothing comes after what was read ahead.
     is_all: bool,
@@ -34,7 +34,7 @@ pub(super) struct TermCursor {
 pub(super) struct Union {
     terms: Vec<TermCursor>,
     /// The next record of a term, and which term; terms that have none left are not in it.
-    heads: BTreeSet<(u64, usize)>,
+    heads: BTreeSet<(Candidate, usize)>,
     began: bool,
 }
 
@@ -65,7 +65,7 @@ impl Cursor {
         connection: &Connection,
         at: u64,
         newest_first: bool,
-    ) -> Result<Option<u64>, ProjectionFault> {
+    ) -> Result<Option<Candidate>, ProjectionFault> {
         match self {
             Self::Term(term) => term.seek(connection, at, newest_first),
             Self::Any(union) => union.seek(connection, at, newest_first),
@@ -84,8 +84,8 @@ impl TermCursor {
         connection: &Connection,
         at: u64,
         newest_first: bool,
-    ) -> Result<Option<u64>, ProjectionFault> {
-        let is_before = |seq: &u64| if newest_first { *seq > at } else { *seq < at };
+    ) -> Result<Option<Candidate>, ProjectionFault> {
+        let is_before = |place: &Candidate| if newest_first { place.seq > at } else { place.seq < at };
         let skipped = self.ahead.partition_point(is_before);
         let had = self.ahead.len();
         self.ahead.drain(..skipped);
@@ -97,8 +97,7 @@ impl TermCursor {
         }
         // Whoever skips what was read ahead skips more of it.
         let was_taken = skipped <= had.min(1);
-        self.ahead_max =
-            if was_taken { (self.ahead_max * 4).clamp(AHEAD_MIN, AHEAD_MAX) } else { AHEAD_MIN };
+        self.ahead_max = if was_taken { (self.ahead_max * 4).clamp(AHEAD_MIN, AHEAD_MAX) } else { AHEAD_MIN };
         self.read_ahead(connection, at, newest_first)?;
         Ok(self.ahead.front().copied())
     }
@@ -110,16 +109,17 @@ impl TermCursor {
         newest_first: bool,
     ) -> Result<(), ProjectionFault> {
         let select = if newest_first {
-            "SELECT seq FROM posting WHERE term = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT ?3"
+            "SELECT seq, at_byte FROM posting WHERE term = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT ?3"
         } else {
-            "SELECT seq FROM posting WHERE term = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"
+            "SELECT seq, at_byte FROM posting WHERE term = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"
         };
         let mut select = connection.prepare_cached(select).map_err(told)?;
         let limit = i64::try_from(self.ahead_max).unwrap_or(i64::MAX);
         let bound = (self.term.cast_signed(), at.cast_signed(), limit);
         let mut rows = select.query(bound).map_err(told)?;
         while let Some(row) = rows.next().map_err(told)? {
-            self.ahead.push_back(row.get::<_, i64>(0).map_err(told)?.cast_unsigned());
+            let number = |column| row.get::<_, i64>(column).map_err(told).map(i64::cast_unsigned);
+            self.ahead.push_back(Candidate { seq: number(0)?, at_byte: Some(number(1)?) });
         }
         self.is_all = self.ahead.len() < self.ahead_max;
         Ok(())
@@ -132,24 +132,24 @@ impl Union {
         connection: &Connection,
         at: u64,
         newest_first: bool,
-    ) -> Result<Option<u64>, ProjectionFault> {
+    ) -> Result<Option<Candidate>, ProjectionFault> {
         if !self.began {
             self.began = true;
             for (index, term) in self.terms.iter_mut().enumerate() {
                 let head = term.seek(connection, at, newest_first)?;
-                self.heads.extend(head.map(|seq| (seq, index)));
+                self.heads.extend(head.map(|place| (place, index)));
             }
         }
         loop {
             let head = if newest_first { self.heads.last() } else { self.heads.first() };
-            let Some((seq, index)) = head.copied() else { return Ok(None) };
-            if if newest_first { seq <= at } else { seq >= at } {
-                return Ok(Some(seq));
+            let Some((place, index)) = head.copied() else { return Ok(None) };
+            if if newest_first { place.seq <= at } else { place.seq >= at } {
+                return Ok(Some(place));
             }
-            self.heads.remove(&(seq, index));
+            self.heads.remove(&(place, index));
             let Some(term) = self.terms.get_mut(index) else { continue };
             let head = term.seek(connection, at, newest_first)?;
-            self.heads.extend(head.map(|seq| (seq, index)));
+            self.heads.extend(head.map(|place| (place, index)));
         }
     }
 }
@@ -160,11 +160,12 @@ impl Times {
         connection: &Connection,
         at: u64,
         newest_first: bool,
-    ) -> Result<Option<u64>, ProjectionFault> {
+    ) -> Result<Option<Candidate>, ProjectionFault> {
         if !self.found.is_some_and(|(first, last)| (first..=last).contains(&at)) {
             self.found = self.next_row(connection, at, newest_first)?;
         }
-        Ok(self.found.map(|(first, last)| if newest_first { at.min(last) } else { at.max(first) }))
+        let seq = |(first, last)| if newest_first { at.min(last) } else { at.max(first) };
+        Ok(self.found.map(|row| Candidate { seq: seq(row), at_byte: None }))
     }
 
     /// The next row of times within the range: its first record and its last.
