@@ -1,5 +1,6 @@
 //! What every adapter shares: the handle to the mesh, the bounded way in, the bounded way out, and what is measured and traced.
 
+mod beside;
 mod clock;
 mod intake;
 mod mesh_handle;
@@ -7,6 +8,7 @@ pub mod metrics;
 mod outbox;
 pub mod trace;
 
+pub use beside::{Answers, Asked};
 pub use clock::now;
 pub use intake::{Arrival, Intake, Queues};
 pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, channel};

@@ -1,13 +1,14 @@
 //! How adapters reach the partition's owner: bounded queues in, one published view out.
 
+use crate::beside::{Answers, Asked, Beside};
 use crate::intake::Intake;
 use crate::outbox::Outbox;
 use crate::trace::Tracing;
 use arc_swap::ArcSwap;
 use openmesh_core::{ConnectionId, Input, View};
 use openmesh_message::{AgentId, Priority};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -97,6 +98,7 @@ pub struct MeshHandle {
     view: Arc<ArcSwap<View>>,
     next_connection: Arc<AtomicU64>,
     tracing: Tracing,
+    beside: Beside,
 }
 
 /// The ways in to the owner.
@@ -116,6 +118,7 @@ pub fn channel(view: View) -> (MeshHandle, Intake) {
         view,
         next_connection: Arc::new(AtomicU64::new(1)),
         tracing: Tracing::default(),
+        beside: Beside::default(),
     };
     (handle, intake)
 }
@@ -139,6 +142,17 @@ impl MeshHandle {
     /// Publishes a view; the owner's to call.
     pub fn publish(&self, view: View) {
         self.view.store(Arc::new(view));
+    }
+
+    /// Says who answers beside the owner.
+    pub fn answer_beside(&self, answers: Weak<dyn Answers>) {
+        self.beside.offer(answers);
+    }
+
+    /// Has a command answered beside the owner; gives it back where the owner is to take it. It overtakes what its
+    /// connection sent before: the caller sees to it that all of that is answered.
+    pub fn ask(&self, asked: Asked, outbox: &Outbox) -> Option<Asked> {
+        self.beside.ask(asked, outbox)
     }
 
     /// A number for a connection, never given twice.

@@ -11,7 +11,7 @@ use crate::admit::destination;
 use crate::input::Ticket;
 use crate::partition::{Partition, Waiting};
 use crate::plan::{Begin, Effect, Plan, Question, Taken};
-use crate::reading::conversation_row;
+use crate::reading::{conversation_row, decided};
 use crate::record::{Body, Outcome};
 use crate::rejection::Rejection;
 use crate::state::Logical;
@@ -19,10 +19,10 @@ use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
 use openmesh_message::limits::TIME_AHEAD_MS_MAX;
 use openmesh_message::{
-    AgentId, AgentName, ConversationId, Digest, Priority, Target, Timestamp, TopicPath, TopicPattern,
+    AgentId, AgentName, ConversationId, Digest, DomainId, Priority, Target, Timestamp, TopicPath,
+    TopicPattern,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, Standing, StaticContext};
-use openmesh_policy::{StatefulContext, StaticDecision};
 
 /// Who gave a command, where its reply goes, and when.
 #[derive(Clone, Copy)]
@@ -218,8 +218,7 @@ impl Partition {
     }
 
     fn query_log(&self, caller: Caller, asked: Question, plan: &mut Plan) -> Answer {
-        self.decide_plain(caller, Action::Read, None)?;
-        let question = Box::new(self.check_question(asked)?);
+        let question = Box::new(self.view.question(asked)?);
         plan.effects.push(Effect::Query { ticket: caller.ticket, question });
         Ok(None)
     }
@@ -270,13 +269,7 @@ impl Partition {
     }
 
     pub(crate) fn decide_context(&self, context: &StaticContext<'_>) -> Result<(), Rejection> {
-        let decision = match self.view.policy.decide_static(context) {
-            StaticDecision::Decided(decision) => decision,
-            StaticDecision::NeedsState => {
-                let request = *context;
-                self.view.policy.decide_stateful(&StatefulContext { request, role: None, states: &[] })
-            }
-        };
+        let decision = decided(&self.view, context);
         if decision.allows() { Ok(()) } else { Err(Rejection::Denied(decision)) }
     }
 
@@ -302,17 +295,22 @@ impl Partition {
 
     /// Parses `mesh://<domain>/topic/<pattern>` or `topic:<pattern>`.
     pub(super) fn parse_pattern(&self, text: &str) -> Result<TopicPattern, Rejection> {
-        let refused = |why: String| Rejection::BadArgument("pattern", why);
-        let absolute = format!("mesh://{}/topic/", self.config.domain);
-        let path = match text.strip_prefix(&absolute).or_else(|| text.strip_prefix("topic:")) {
-            Some(path) => path,
-            None if text.starts_with("mesh://") => return Err(Rejection::ForeignDomain),
-            None => {
-                return Err(refused("a subscription names a topic pattern: topic:market/*".to_owned()));
-            }
-        };
-        path.parse().map_err(|error: openmesh_message::TopicError| refused(error.to_string()))
+        parse_pattern(self.config.domain, text)
     }
+}
+
+/// Parses `mesh://<domain>/topic/<pattern>` or `topic:<pattern>`.
+fn parse_pattern(domain: DomainId, text: &str) -> Result<TopicPattern, Rejection> {
+    let refused = |why: String| Rejection::BadArgument("pattern", why);
+    let absolute = format!("mesh://{domain}/topic/");
+    let path = match text.strip_prefix(&absolute).or_else(|| text.strip_prefix("topic:")) {
+        Some(path) => path,
+        None if text.starts_with("mesh://") => return Err(Rejection::ForeignDomain),
+        None => {
+            return Err(refused("a subscription names a topic pattern: topic:market/*".to_owned()));
+        }
+    };
+    path.parse().map_err(|error: openmesh_message::TopicError| refused(error.to_string()))
 }
 
 /// A question about nothing in particular reads what the domain shows the asker: it goes to its own address.

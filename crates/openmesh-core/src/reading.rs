@@ -17,7 +17,9 @@ use crate::partition::Partition;
 use crate::record::{Header, Outcome, Record};
 use crate::view::View;
 use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPath};
-use openmesh_policy::{Action, Authenticity, Origin, StatefulContext, StaticContext, StaticDecision};
+use openmesh_policy::{
+    Action, Authenticity, Decision, Origin, StatefulContext, StaticContext, StaticDecision,
+};
 use readership::Readership;
 use serde_json::{Value, json};
 
@@ -120,7 +122,7 @@ pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
     allows(view, &StaticContext { destination: Some(destination(&target, view)), ..plain_read(view, reader) })
 }
 
-fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
+pub(crate) fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
     let agent_name = view.directory.name(reader);
     StaticContext {
         action: Action::Read,
@@ -137,11 +139,16 @@ fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
 }
 
 fn allows(view: &View, context: &StaticContext<'_>) -> bool {
+    decided(view, context).allows()
+}
+
+/// What policy says where no conversation is at hand.
+pub(crate) fn decided(view: &View, context: &StaticContext<'_>) -> Decision {
     match view.policy.decide_static(context) {
-        StaticDecision::Decided(decision) => decision.allows(),
+        StaticDecision::Decided(decision) => decision,
         StaticDecision::NeedsState => {
             let stateful = StatefulContext { request: *context, role: None, states: &[] };
-            view.policy.decide_stateful(&stateful).allows()
+            view.policy.decide_stateful(&stateful)
         }
     }
 }

@@ -7,13 +7,13 @@ mod reading;
 use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
-use openmesh_adapter::{Batch, MeshHandle, Outbox, Outgoing};
+use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing};
 use openmesh_core::{ConnectionId, Effect, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
 use openmesh_store::{LogReader, Projection};
 pub(crate) use querying::index;
-use querying::{Querying, Wish};
+use querying::{Beside, Querying, Wish};
 use reading::Reading;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(crate) struct Performer {
     mesh: MeshHandle,
     reading: Reading,
     querying: Querying,
+    /// Kept alive for those who ask it.
+    _beside: Arc<dyn Answers>,
     policy_file: PathBuf,
     channels: BTreeMap<ConnectionId, Channel>,
 }
@@ -46,7 +48,9 @@ impl Performer {
     pub(crate) fn new(node: Arc<KeyPair>, mesh: MeshHandle, kept: Kept, policy_file: PathBuf) -> Self {
         let reading = Reading::new(Arc::clone(&node), mesh.clone(), kept.log.clone());
         let querying = Querying::new(mesh.clone(), kept);
-        Self { node, mesh, reading, querying, policy_file, channels: BTreeMap::new() }
+        let beside: Arc<dyn Answers> = Arc::new(Beside(querying.clone()));
+        mesh.answer_beside(Arc::downgrade(&beside));
+        Self { node, mesh, reading, querying, _beside: beside, policy_file, channels: BTreeMap::new() }
     }
 
     /// A connection was opened.

@@ -3,7 +3,7 @@
 use super::readership::Readership;
 use super::seen::narrow;
 use super::{Matcher, as_seen_by};
-use crate::record::{Glance, Record, RecordError, Texts, to_json, to_text};
+use crate::record::{Body, Glance, Record, RecordError, Texts, decode_header, to_json, to_text};
 use crate::view::View;
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{AgentId, Timestamp};
@@ -60,18 +60,20 @@ impl<'a> Looking<'a> {
     /// When the bytes are no record, or the body is not the one committed to.
     pub fn show(&mut self, stored: Stored<'_>) -> Result<Option<String>, RecordError> {
         let Stored { header, salt, body, is_erased } = stored;
+        let read = decode_header(header)?;
+        if !self.matcher.fits_header(&read) {
+            return Ok(None);
+        }
         if is_erased {
-            return Ok(self.show_record(&Record::decode_erased(header)?));
+            return Ok(self.show_record(&Record { header: read, body: Body::Erased }));
         }
-        match Glance::read(header, salt, body)? {
-            Some(glance) => match self.show_message(glance) {
-                Some(text) if text.len() > self.text_bytes_max => {
-                    Ok(self.show_record(&Record::decode(header, salt, body)?))
-                }
-                shown => Ok(shown),
-            },
-            None => Ok(self.show_record(&Record::decode(header, salt, body)?)),
+        if let Some(glance) = Glance::read(read, salt, body)? {
+            let shown = self.show_message(glance);
+            if shown.as_ref().is_none_or(|text| text.len() <= self.text_bytes_max) {
+                return Ok(shown);
+            }
         }
+        Ok(self.show_record(&Record::decode(header, salt, body)?))
     }
 
     fn show_message(&mut self, mut glance: Glance<'_>) -> Option<String> {

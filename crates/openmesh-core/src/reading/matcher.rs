@@ -36,7 +36,8 @@ impl Matcher {
         self.fits_header(record.header()) && self.fits_message(record)
     }
 
-    fn fits_header(&self, header: &Header) -> bool {
+    /// Whether what the filter names of a header fits.
+    pub(super) fn fits_header(&self, header: &Header) -> bool {
         let filter = &self.filter;
         let kind = header.outcome.kind();
         filter.kind.as_deref().is_none_or(|asked| asked == kind)

@@ -89,15 +89,20 @@ impl<'a> Readership<'a> {
         };
         let is_alike = |decided: &Decided| decided.authenticity == authenticity && decided.texts.is(&texts);
         if !self.latest.as_ref().is_some_and(is_alike) {
-            self.latest = Some(self.decide(&texts, authenticity)?);
+            self.latest = Some(self.decide(&texts, record.header().topic(), authenticity)?);
         }
         self.latest.as_ref()
     }
 
     /// A message to a topic is read as one that comes from there; what an agent sent, or what was put into its inbox, as
     /// its own address.
-    fn decide(&self, texts: &Texts<&str>, authenticity: Authenticity) -> Option<Decided> {
-        let Facts { target, performative, schema, protocol } = Facts::read(texts)?;
+    fn decide(
+        &self,
+        texts: &Texts<&str>,
+        kept_in: Option<&str>,
+        authenticity: Authenticity,
+    ) -> Option<Decided> {
+        let Facts { target, performative, schema, protocol } = Facts::read(texts, kept_in)?;
         let context = StaticContext {
             authenticity,
             performative: Some(&performative),
@@ -141,16 +146,28 @@ impl Texts<String> {
 }
 
 impl Facts {
-    fn read(texts: &Texts<&str>) -> Option<Self> {
+    fn read(texts: &Texts<&str>, kept_in: Option<&str>) -> Option<Self> {
         let versioned = |pinned: PinnedName| pinned.versioned;
         let schema = texts.schema.map(|uri| PinnedName::parse_schema_uri(uri).map(versioned));
         let protocol = texts.protocol.map(|uri| PinnedName::parse_protocol_uri(uri).map(versioned));
         Some(Self {
-            target: texts.to.parse::<Address>().ok()?.target,
+            target: read_target(texts.to, kept_in)?,
             performative: texts.performative.parse().ok()?,
             schema: schema.transpose().ok()?,
             protocol: protocol.transpose().ok()?,
         })
+    }
+}
+
+/// What an address names. That of a topic that is kept need not be taken apart: its path stands in the header as well.
+fn read_target(to: &str, kept_in: Option<&str>) -> Option<Target> {
+    let is_of = |topic: &&str| {
+        let rest = to.strip_suffix(*topic).and_then(|rest| rest.strip_suffix("/topic/"));
+        rest.and_then(|rest| rest.strip_prefix("mesh://")).is_some_and(|domain| !domain.contains('/'))
+    };
+    match kept_in.filter(is_of) {
+        Some(topic) => topic.parse().ok().map(Target::Topic),
+        None => Some(to.parse::<Address>().ok()?.target),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A message's record, read without a copy of the message: enough to decide who may see it, and to show it.
 
-use super::{Header, MESSAGE_BEGINS, Record, RecordError, RefusedMessage, commitment, decode_header};
+use super::{Header, Parts, Record, RecordError, RefusedMessage, commitment};
 use minicbor::Decoder;
 use minicbor::data::Type;
 use minicbor::decode::Error;
-use openmesh_message::{AgentId, Attributes, Digest};
+use openmesh_message::{AgentId, Digest};
 
 /// Attributes that most messages have, at most.
 const ATTRIBUTES_ABOUT: usize = 16;
@@ -35,48 +35,28 @@ pub(crate) struct Glance<'a> {
 pub(crate) struct MessageBytes<'a> {
     /// In canonical order.
     pub(crate) attributes: Vec<(&'a str, &'a str)>,
-    encoded_attributes: &'a [u8],
     pub(crate) payload: &'a [u8],
+    pub(crate) digest: Digest,
     /// The name of the algorithm, and the key that signed.
     pub(crate) proof: Option<(&'static str, AgentId)>,
 }
 
 impl<'a> Glance<'a> {
-    /// Reads a record and checks that its body is the one committed to; `None` where that is no message.
-    pub(crate) fn read(header: &[u8], salt: &[u8; 16], body: &'a [u8]) -> Result<Option<Self>, RecordError> {
-        if !body.starts_with(&MESSAGE_BEGINS) {
+    /// Reads a record's body and checks that it is the one committed to; `None` where it is no message.
+    pub(crate) fn read(header: Header, salt: &[u8; 16], body: &'a [u8]) -> Result<Option<Self>, RecordError> {
+        let mut attributes = Vec::with_capacity(ATTRIBUTES_ABOUT);
+        let Some(parts) = Parts::read(body, |name, value| attributes.push((name, value))) else {
             return Ok(None);
-        }
-        let header = decode_header(header)?;
-        if commitment(salt, body) != header.commitment {
+        };
+        let digest = parts.digest();
+        let commitment = commitment::of_message(header.version, salt, body, &digest, parts.rest);
+        if commitment != header.commitment {
             return Err(RecordError::Commitment);
         }
-        let message = MessageBytes::read(body).map_err(|error| RecordError::Malformed(error.to_string()))?;
+        let proof = read_proof(&mut Decoder::new(parts.rest));
+        let proof = proof.map_err(|error| RecordError::Malformed(error.to_string()))?;
+        let message = MessageBytes { attributes, payload: parts.payload, digest, proof };
         Ok(Some(Self { header, message }))
-    }
-}
-
-impl<'a> MessageBytes<'a> {
-    fn read(body: &'a [u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(body);
-        decoder.set_position(MESSAGE_BEGINS.len());
-        decoder.array()?;
-        decoder.array()?;
-        let begin = decoder.position();
-        let count = decoder.map()?.ok_or_else(|| Error::message("indefinite map").at(begin))?;
-        let mut attributes = Vec::with_capacity(ATTRIBUTES_ABOUT);
-        for _ in 0..count {
-            attributes.push((decoder.str()?, decoder.str()?));
-        }
-        let encoded_attributes = body.get(begin..decoder.position()).unwrap_or_default();
-        let payload = decoder.bytes()?;
-        let proof = read_proof(&mut decoder)?;
-        Ok(Self { attributes, encoded_attributes, payload, proof })
-    }
-
-    /// The message's digest.
-    pub(crate) fn digest(&self) -> Digest {
-        Attributes::digest_of_encoded(self.encoded_attributes, self.payload)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A record as recovery takes it: read without its message, of which only the gist is needed. On any thread.
 
-use super::{Body, MESSAGE_BEGINS, Record, RecordError, commitment, decode_header};
+use super::{Body, Record, RecordError, commitment, decode_header};
 use crate::state::Gist;
 use std::borrow::Cow;
 

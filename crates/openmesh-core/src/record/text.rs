@@ -131,7 +131,7 @@ impl Json<'_> {
             self.text(value);
         }
         self.raw("},\"digest\":\"");
-        self.shown(message.digest());
+        self.shown(message.digest);
         self.raw("\",\"payload\":");
         match serde_json::from_slice::<Value>(message.payload) {
             Ok(value) => self.shown(value),

@@ -4,10 +4,10 @@ use super::greeting::GreetingFault;
 use super::writer;
 use crate::admission::Admission;
 use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
-use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, Outgoing};
+use openmesh_adapter::{Asked, Entrance, Event, MeshHandle, Outbox, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
-use openmesh_message::frame::{ClientFrame, FrameDecoder, FrameError, SendOutcome, body_length};
+use openmesh_message::frame::{ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +153,12 @@ impl Connection {
             ClientFrame::Command(tag, command) => {
                 self.hold(1).await?;
                 let ticket = self.ticket(tag);
-                self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await
+                match self.ask(ticket, command) {
+                    Some(command) => {
+                        self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await
+                    }
+                    None => Ok(()),
+                }
             }
             ClientFrame::Ping(number) => {
                 let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
@@ -190,6 +195,15 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Has a command answered beside the owner where that may be: it overtakes nothing if all that came before is answered.
+    fn ask(&self, ticket: Ticket, command: Command) -> Option<Command> {
+        if self.in_flight.available_permits() + 1 < IN_FLIGHT_MAX as usize {
+            return Some(command);
+        }
+        let asked = Asked { ticket, agent: self.agent, command };
+        self.mesh.ask(asked, &self.outbox).map(|asked| asked.command)
     }
 
     /// Takes room for answers; the writer gives it back. Until there is room, nothing more is read.

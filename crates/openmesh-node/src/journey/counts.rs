@@ -212,6 +212,12 @@ fn consumed(operation: &'static str) -> Counter {
     counter!(CONSUMED, &labels)
 }
 
+/// A command was answered without the owner.
+pub(crate) fn count_command(command: &Command) {
+    let CommandName(name) = command.into();
+    counter!(COMMANDS, "command" => name, "error.type" => Fate::Answered.code()).increment(1);
+}
+
 /// A message, or word of those that were missed, is put into an outbox.
 pub(crate) fn count_delivery(delivery: &Delivery) {
     match delivery {

@@ -1,11 +1,13 @@
 //! Questions about the log: each is answered from a task of its own, at once or when a record comes.
 
+mod beside;
 mod candidates;
 mod erasing;
 mod page;
 #[cfg(test)]
 mod tests;
 
+pub(super) use beside::Beside;
 pub(crate) use candidates::index;
 pub(super) use erasing::Wish;
 
@@ -71,15 +73,11 @@ impl Querying {
 
     /// Answers a question, each record decided by policy.
     pub(super) fn answer(&self, ticket: Ticket, question: Question, asking: &Asking, outbox: &Outbox) {
-        let (querying, outbox) = (self.clone(), outbox.clone());
-        let answer = move |answered: Answered| {
-            let reply = answered.map(|looked| Reply::Log(looked.page)).map_err(|problem| *problem);
-            let _ = outbox.send(vec![Outgoing::Reply(ticket.tag, reply)]);
-        };
         if question.wait_ms == 0 {
-            spawn_blocking(move || answer(querying.look(&question)));
-            return;
+            return self.answer_at_once(ticket, question, outbox);
         }
+        let querying = self.clone();
+        let answer = answers(ticket, outbox);
         let (of_connection, mut life) = (Arc::clone(&asking.waiting), asking.life.subscribe());
         tokio::spawn(async move {
             let permits = (querying.waiting.try_acquire(), of_connection.try_acquire());
@@ -90,6 +88,12 @@ impl Querying {
                 _ = life.changed() => {}
             }
         });
+    }
+
+    /// Answers a question that does not wait, from a thread of its own.
+    fn answer_at_once(&self, ticket: Ticket, question: Question, outbox: &Outbox) {
+        let (querying, answer) = (self.clone(), answers(ticket, outbox));
+        spawn_blocking(move || answer(querying.look(&question)));
     }
 
     /// Looks until there is something to show or the time is over.
@@ -123,6 +127,15 @@ impl Querying {
 
     fn look(&self, question: &Question) -> Answered {
         Filling::new(&self.mesh.view(), question).fill(&self.kept)
+    }
+}
+
+/// Hands over what came of a question.
+fn answers(ticket: Ticket, outbox: &Outbox) -> impl FnOnce(Answered) + Send + use<> {
+    let outbox = outbox.clone();
+    move |answered| {
+        let reply = answered.map(|looked| Reply::Log(looked.page)).map_err(|problem| *problem);
+        let _ = outbox.send(vec![Outgoing::Reply(ticket.tag, reply)]);
     }
 }
 

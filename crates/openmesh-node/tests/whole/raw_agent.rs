@@ -2,11 +2,12 @@
 
 use crate::node::{Node, new_key};
 use openmesh_message::frame::{
-    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, SendOutcome, ServerFrame, Start,
+    ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, Reply, SendOutcome, ServerFrame, Start,
 };
 use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript};
 use openmesh_message::{Envelope, KeyPair, Problem};
 use openmesh_sdk::Item;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -58,6 +59,22 @@ impl RawAgent {
                 _ => {}
             }
         }
+    }
+
+    /// Gives commands in one write; their replies, in the order of the commands.
+    pub(crate) async fn give(&mut self, commands: Vec<Command>) -> Vec<Result<Reply, Problem>> {
+        let (mut bytes, mut replies) = (Vec::new(), BTreeMap::new());
+        let count = commands.len();
+        for (tag, command) in (1..).zip(commands) {
+            self.encoder.encode_client(&ClientFrame::Command(tag, command), &mut bytes).unwrap();
+        }
+        self.write_bytes(&bytes).await;
+        while replies.len() < count {
+            if let ServerFrame::Reply(tag, reply) = self.read_frame().await {
+                replies.insert(tag, reply);
+            }
+        }
+        replies.into_values().collect()
     }
 
     /// Subscribes, and reads nothing.

@@ -1,16 +1,17 @@
 //! Pages against a naive reading of the same log: with an index that ends anywhere, or none; and what is looked up.
 
 use super::page::Filling;
-use super::{Kept, Looked};
+use super::{Beside, Kept, Looked, Querying};
 use crate::decided::Decided;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use openmesh_adapter::{Answers, Asked, Batch, Outbox, Outgoing};
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::{Record, to_json};
 use openmesh_core::{
     Config, ConnectionId, Input, Matcher, Partition, Plan, Question, Ticket, View, as_seen_by, may_ask_for,
     may_read,
 };
-use openmesh_message::frame::{Command, LogFilter, Verdict};
+use openmesh_message::frame::{Command, LogFilter, Reply, Retention, Verdict};
 use openmesh_message::{
     Address, AgentId, AgentRef, Authority, Custodian, Digest, DomainId, Draft, KeyPair, PartitionId,
     Performative, Target, Timestamp,
@@ -325,6 +326,48 @@ fn forbidden_and_absent_give_the_same_page_and_a_denied_topic_is_not_looked_for(
     assert_eq!(counted.0.load(Ordering::Relaxed), 0, "nothing is looked up before the decision");
     metrics::with_local_recorder(&counted, || look(topic("market/a")));
     assert!(counted.0.load(Ordering::Relaxed) > 0);
+}
+
+/// What is answered beside the owner; `None` where the owner is to answer.
+async fn answered_beside(stage: &Stage, agent: AgentId, command: Command) -> Option<Batch> {
+    let (mesh, _intake) = openmesh_adapter::channel(stage.view());
+    let beside = Beside(Querying::new(mesh, stage.kept()));
+    let (outbox, mut reader) = Outbox::new();
+    let ticket = Ticket { connection: ConnectionId(0), tag: 5 };
+    match beside.answer(Asked { ticket, agent, command }, &outbox) {
+        Some(given_back) => {
+            assert_eq!((given_back.ticket, given_back.agent), (ticket, agent));
+            None
+        }
+        None => reader.next().await,
+    }
+}
+
+#[tokio::test]
+async fn only_a_question_that_a_current_view_decides_is_answered_beside_the_owner() {
+    let mut stage = Stage::new();
+    stage.act_often(20, 7);
+    let query = |wait_ms| Command::QueryLog {
+        filter: Box::default(),
+        after_seq: 0,
+        records_max: 5,
+        wait_ms,
+        newest_first: false,
+    };
+    let (ada, stranger) = (stage.id(0), KeyPair::from_seed(&[77; 32]).unwrap().id());
+    let answered = answered_beside(&stage, ada, query(0)).await.unwrap();
+    assert!(
+        matches!(&answered[..], [Outgoing::Reply(5, Ok(Reply::Log(page)))] if page.records.len() == 5),
+        "{answered:?}"
+    );
+    assert!(answered_beside(&stage, ada, query(10)).await.is_none(), "it waits");
+    assert!(answered_beside(&stage, ada, Command::CountInbox).await.is_none(), "it is no question");
+    assert!(answered_beside(&stage, stranger, query(0)).await.is_none(), "it is refused");
+    let retention = Retention { messages: Some(1), ..Retention::UNLIMITED };
+    let (topic, token) = ("topic:market/**".to_owned(), Some(TOKEN.to_owned()));
+    let set = Command::SetTopic { topic, pinned: true, retention, expected_version: None, token };
+    stage.command(0, set);
+    assert!(answered_beside(&stage, ada, query(0)).await.is_none(), "its answer changes with each message");
 }
 
 /// Adds up every counter.

@@ -5,7 +5,9 @@ mod ways;
 
 use super::http::Request;
 use crate::node::{Node, new_key};
+use crate::raw_agent::RawAgent;
 use openmesh_message::Digest;
+use openmesh_message::frame::{Command, LogFilter, Reply};
 use openmesh_sdk::{Mesh, Performative};
 use ways::{Thing, WAYS, Way};
 
@@ -197,5 +199,19 @@ async fn the_insider_sees_the_secrets() {
     for way in ways {
         let seen = way.read(stage.node.http(), &token, &insider, thing).await;
         assert!(seen.contains(MARKER), "{way:?}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_overtakes_nothing_of_its_own_connection() {
+    let node = Node::start(&[]);
+    for round in 0..20 {
+        let mut agent = RawAgent::connect_as(&node, new_key()).await;
+        let register = Command::Register { name: format!("hasty-{round}"), token: Some(node.admin_token()) };
+        let filter = Box::new(LogFilter { kind: Some("registered".to_owned()), ..LogFilter::default() });
+        let query =
+            Command::QueryLog { filter, after_seq: 0, records_max: 1, wait_ms: 0, newest_first: false };
+        let replies = agent.give(vec![register, query]).await;
+        assert!(matches!(&replies[..], [Ok(_), Ok(Reply::Log(_))]), "round {round}: {replies:?}");
     }
 }
