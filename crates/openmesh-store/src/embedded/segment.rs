@@ -189,7 +189,8 @@ impl Segment {
         let name = segment_name(header.number);
         disk.write_at(&spare.file, &header.encode(), 0)?;
         failpoint::reached("roll.header-written");
-        disk.sync_file(&spare.file)?;
+        // Length and layout of the file were synced with its room.
+        disk.sync_content(&spare.file)?;
         failpoint::reached("roll.header-synced");
         disk.rename(&folder.join(SPARE_NAME), &folder.join(&name))?;
         failpoint::reached("roll.renamed");
