@@ -64,7 +64,7 @@ fn an_evicted_id_is_below_the_floor_and_never_fresh_again() {
 #[derive(Default)]
 struct Naive {
     seen: BTreeMap<String, (Digest, u64, Timestamp)>,
-    by_time: BTreeSet<(Timestamp, Digest, String)>,
+    by_time: BTreeSet<(Timestamp, u64, String)>,
     floor: Option<Timestamp>,
 }
 
@@ -86,7 +86,7 @@ impl Naive {
         now: Timestamp,
     ) {
         self.seen.insert(id.to_owned(), (digest, seq, time));
-        self.by_time.insert((time, Digest::of(id.as_bytes()), id.to_owned()));
+        self.by_time.insert((time, seq, id.to_owned()));
         let start = now.plus_ms(-TIME_WINDOW_MS);
         while self.by_time.first().is_some_and(|(time, ..)| *time < start) || self.seen.len() > ids_max {
             let (time, _, id) = self.by_time.pop_first().unwrap();

@@ -1,12 +1,12 @@
 //! What is remembered of one sender: few ids in a list, many in a table with its index and its order.
 //!
-//! Of many, each takes 24 bytes in the table, four in the order of times and some six in the index.
+//! Of many, each takes 24 bytes in the table and some five in the index; in the order of times four, where it came out of it.
 
 use super::index::Index;
 use super::pages::{Cell, Pages};
 use super::timeline::Timeline;
 use openmesh_message::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Ids that need no index.
 const FEW_MAX: usize = 16;
@@ -31,7 +31,7 @@ pub(super) struct Seen {
     pub(super) time: Timestamp,
 }
 
-/// The ids of one sender, in the order of times and then ids.
+/// The ids of one sender, in the order of times and then of records.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     floor: Option<Timestamp>,
@@ -89,13 +89,12 @@ impl Window {
         few.iter().copied().chain(many)
     }
 
-    /// Remembers a message; one whose id is known stands at the time it had.
+    /// Remembers a message; of two with one id, which no log of ours has, the first.
     pub(super) fn insert(&mut self, seen: Seen) {
+        if self.find(seen.id).is_some() {
+            return;
+        }
         if let Ids::Few(few) = &mut self.ids {
-            if let Some(known) = few.iter_mut().find(|known| known.id == seen.id) {
-                (known.check, known.seq) = (seen.check, seen.seq);
-                return;
-            }
             let at = few.partition_point(|other| order(other) < order(&seen));
             few.insert(at, seen);
             if few.len() > FEW_MAX {
@@ -167,14 +166,15 @@ impl Window {
 }
 
 const fn order(seen: &Seen) -> (i64, u64) {
-    (seen.time.millis(), seen.id)
+    (seen.time.millis(), seen.seq)
 }
 
 /// Many ids. Numbers and times are kept as distances from a base.
 #[derive(Clone, Debug, Default)]
 struct Table {
     cells: Pages,
-    free: Vec<u32>,
+    /// The longest free first: slots go on being given in the order of times.
+    free: VecDeque<u32>,
     index: Index,
     timeline: Timeline,
     base: Option<(u64, i64)>,
@@ -220,11 +220,7 @@ impl Table {
     }
 
     fn insert(&mut self, seen: Seen) {
-        if let Some(slot) = self.find(seen.id) {
-            let time = self.seen(slot).time;
-            return self.write(slot, Seen { time, ..seen });
-        }
-        let slot = self.free.pop().unwrap_or(self.cells.len() as u32);
+        let slot = self.free.pop_front().unwrap_or(self.cells.len() as u32);
         self.write(slot, seen);
         let Self { cells, index, timeline, .. } = self;
         index.insert(seen.id, slot, |slot| cells.id(slot));
@@ -252,6 +248,6 @@ impl Table {
         let Self { cells, index, .. } = self;
         index.remove(id, |slot| cells.id(slot));
         self.far.remove(&slot);
-        self.free.push(slot);
+        self.free.push_back(slot);
     }
 }
