@@ -9,12 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::{BLOCK_BYTES, Disk, Ways};
+use super::published::PIECE_BYTES;
 use super::segment::Segment;
 use super::walker::read_up_to;
 
 /// Room made real ahead of small batches, so that few syncs have to write the file's layout too.
 const WARM_BYTES: u64 = 256 * 1024;
-/// Batches this large are not worth warming room for, and keep the memory they were written from.
+/// Batches this large are not worth warming room for.
 const LARGE_BATCH_BYTES: u64 = 64 * 1024;
 /// Most memory that is held for the next frames.
 const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -143,7 +144,7 @@ impl End {
 
     /// The frames alone, for those who read them while they are new.
     fn hold(&mut self, frames: Frames) -> Bytes {
-        if (frames.len() as u64) < LARGE_BATCH_BYTES {
+        if frames.len() <= PIECE_BYTES {
             let held = Bytes::copy_from_slice(frames.own());
             self.reuse(frames.bytes);
             return held;

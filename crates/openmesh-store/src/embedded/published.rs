@@ -2,6 +2,7 @@
 //! reads touch no disk.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -113,9 +114,17 @@ impl Published {
         Some((Arc::clone(segment), last))
     }
 
-    /// Keeps a batch in memory; gives back the memory of one that is let go for it, if nobody reads it.
+    /// Keeps a batch in memory; gives back the memory that it was written from, if that is not kept.
     pub(crate) fn remember(&self, batch: RecentBatch) -> Option<Vec<u8>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(batch)
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if batch.bytes.len() <= PIECE_BYTES {
+            recent().push(batch);
+            return None;
+        }
+        let pieces = batch.pieces();
+        let mut recent = recent();
+        pieces.into_iter().for_each(|piece| recent.push(piece));
+        Some(batch.into_memory())
     }
 
     pub(crate) fn recent_batch(&self, seq: u64) -> Option<Arc<RecentBatch>> {
@@ -123,12 +132,16 @@ impl Published {
     }
 }
 
-/// One batch as it was written.
+/// What a batch is cut into: pieces alike in size find room where others were, while each size of large ones has the
+/// allocator keep room of its own.
+pub(crate) const PIECE_BYTES: usize = 32 * 1024;
+
+/// One batch as it was written, or a piece of it.
 #[derive(Debug)]
 pub(crate) struct RecentBatch {
     pub(crate) first_seq: u64,
     pub(crate) seal: Seal,
-    /// Where the batch stands in its segment.
+    /// Where it stands in its segment.
     pub(crate) at: u64,
     pub(crate) bytes: Bytes,
     /// Where in `bytes` each record begins, in order.
@@ -145,6 +158,33 @@ impl RecentBatch {
         // What has no bytes is not moved.
         bytes.truncate(0);
         bytes.into()
+    }
+
+    /// The same in pieces of whole records.
+    fn pieces(&self) -> Vec<Self> {
+        let mut pieces = Vec::with_capacity(self.bytes.len() / PIECE_BYTES + 1);
+        let (mut from, mut first) = (0, 0);
+        for (record, start) in self.starts.iter().enumerate().skip(1) {
+            let end = self.starts.get(record + 1).map_or(self.bytes.len(), |next| *next as usize);
+            if end - from > PIECE_BYTES {
+                pieces.push(self.piece(from..*start as usize, first..record));
+                (from, first) = (*start as usize, record);
+            }
+        }
+        pieces.push(self.piece(from..self.bytes.len(), first..self.starts.len()));
+        pieces
+    }
+
+    fn piece(&self, bytes: Range<usize>, records: Range<usize>) -> Self {
+        let from = bytes.start;
+        let starts = self.starts.get(records.clone()).unwrap_or_default().iter();
+        Self {
+            first_seq: self.first_seq + records.start as u64,
+            seal: self.seal,
+            at: self.at + from as u64,
+            bytes: Bytes::copy_from_slice(self.bytes.get(bytes).unwrap_or_default()),
+            starts: starts.map(|start| start - from as u32).collect(),
+        }
     }
 
     fn last_seq(&self) -> u64 {
@@ -168,8 +208,7 @@ struct Recent {
 }
 
 impl Recent {
-    fn push(&mut self, batch: RecentBatch) -> Option<Vec<u8>> {
-        let mut memory = None;
+    fn push(&mut self, batch: RecentBatch) {
         self.bytes += batch.memory_bytes();
         self.batches.push_back(Arc::new(batch));
         while self.bytes > self.bytes_max {
@@ -177,9 +216,7 @@ impl Recent {
                 break;
             };
             self.bytes -= oldest.memory_bytes();
-            memory = Arc::into_inner(oldest).map(RecentBatch::into_memory).or(memory);
         }
-        memory
     }
 
     fn forget(&mut self, seqs: SeqRange) {

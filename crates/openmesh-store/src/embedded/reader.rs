@@ -83,6 +83,11 @@ impl LogReader {
         self.published.wait_past(seq, at_most)
     }
 
+    /// Whether a record stands in memory, so that reading it touches no disk.
+    pub fn is_recent(&self, seq: u64) -> bool {
+        seq <= self.head_seq() && self.published.recent_batch(seq).is_some()
+    }
+
     /// One record, or none above the head or below the first. Errors: `Damaged` when corruption took it, `Io`.
     pub fn get(&self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
         if seq > self.head_seq() || seq < self.published.first_seq() {

@@ -56,6 +56,28 @@ fn records_come_back_over_many_segments_from_cache_and_from_disk() {
     }
 }
 
+/// A batch of many pieces, one record larger than a piece among them, is in memory as it is on disk.
+#[test]
+fn a_large_batch_is_remembered_in_pieces() {
+    let home = folder();
+    let (mut log, _) = EmbeddedLog::open(home.path(), &small(1 << 22)).unwrap();
+    let mut batch = records(&log, 3_000);
+    batch[700].body = vec![7; 100_000];
+    batch[701].body = vec![8; 50_000];
+    log.append(&batch).unwrap();
+    log.sync().unwrap();
+    let reader = log.reader();
+    let on_disk = open_read_only(home.path()).unwrap().0;
+    for record in &batch {
+        let seq = record.position.seq;
+        assert!(reader.is_recent(seq) && !on_disk.is_recent(seq));
+        assert_eq!(reader.get(seq).unwrap(), on_disk.get(seq).unwrap(), "{seq}");
+        assert!(same(&reader.get(seq).unwrap().unwrap(), record));
+    }
+    assert_holds(&reader, &batch);
+    assert!(!reader.is_recent(3_001) && !reader.is_recent(0));
+}
+
 #[test]
 fn what_is_read_ahead_comes_in_order_and_ends_where_the_taker_ends_it() {
     let home = folder();
