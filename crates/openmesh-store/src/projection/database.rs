@@ -71,6 +71,11 @@ pub(super) fn open_to_write(folder: &Path, version: u32) -> Result<(Connection, 
     Ok((connection, covered))
 }
 
+/// Gives back the memory of pages that are not in use.
+pub(super) fn let_go_of_pages(connection: &Connection) -> Result<(), ProjectionFault> {
+    connection.execute_batch("PRAGMA shrink_memory;").map_err(told)
+}
+
 /// Opens the index for questions.
 pub(super) fn open_to_read(folder: &Path) -> Result<Connection, ProjectionFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 /// Records added at once.
 const BATCH: PageLimit = PageLimit { records: 8_192, bytes: 8 * 1024 * 1024 };
-/// Between two batches of an index that keeps up: what comes meanwhile is added together.
-const BATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// Between two batches of an index that keeps up: what comes meanwhile is added together, and seldom in the way of a
+/// message that somebody waits for. What the index lacks the log answers.
+const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks at whether to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How much the thread gives way to those that keep and deliver (`nice`).
@@ -54,14 +55,19 @@ impl Follower {
         let (mut connection, mut covered) = database::open_to_write(&self.shared.folder, self.version)?;
         self.check(&covered)?;
         self.shared.covered_seq.store(covered.seq, Ordering::Release);
+        let mut is_at_rest = true;
         while !self.is_stopping() {
             if self.shared.unfit.load(Ordering::Acquire) {
                 return Err(ProjectionFault::Unfit("a question found it damaged".to_owned()));
             }
             self.forget(&mut connection)?;
             if self.log.wait_past(covered.seq, LOOK_INTERVAL) <= covered.seq {
+                if !std::mem::replace(&mut is_at_rest, true) {
+                    database::let_go_of_pages(&connection)?;
+                }
                 continue;
             }
+            is_at_rest = false;
             let (began, head) = (Instant::now(), self.log.head_seq());
             let is_full = self.add_batch(&mut connection, &mut covered)?;
             self.shared.covered_seq.store(covered.seq, Ordering::Release);
