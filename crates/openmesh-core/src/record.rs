@@ -23,11 +23,12 @@ pub use sealing::{SealedBody, Sealing};
 pub(crate) use text::{Texts, to_text};
 
 use minicbor::{Decode, Encode};
-use openmesh_message::{AgentId, Digest, Envelope, LogSeq, Position, Timestamp, Transit};
+use openmesh_message::{AgentId, Digest, Envelope, LogName, LogSeq, Position, Timestamp, Transit};
 use std::sync::Arc;
 
 /// The version of the record format this crate writes; it refuses newer ones.
 pub const RECORD_VERSION: u16 = 4;
+const INBOX: &str = "inbox/";
 
 /// One entry of the physical log.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,23 +224,35 @@ impl Header {
     /// A kept message as it is handed over to all alike: with the transit part that says where it is kept, but not in
     /// whose inboxes.
     pub fn stamp(&self, sent: &Envelope) -> Envelope {
-        self.stamped(sent, |log| inbox_of(log).is_none())
+        self.stamped(sent.clone(), |log| inbox_of(log).is_none())
     }
 
     /// The same for one reader, whose own inbox stands in it.
-    pub fn stamp_for(&self, sent: &Envelope, reader: &AgentId) -> Envelope {
-        self.stamped(sent, |log| is_shown_to(log, reader))
+    pub fn stamp_for(&self, sent: Envelope, reader: &InboxLog) -> Envelope {
+        self.stamped(sent, |log| inbox_of(log).is_none() || log.log == reader.0)
     }
 
-    fn stamped(&self, sent: &Envelope, shown: impl Fn(&LogSeq) -> bool) -> Envelope {
+    fn stamped(&self, sent: Envelope, shown: impl Fn(&LogSeq) -> bool) -> Envelope {
         let logs = self.logs.iter().filter(|log| shown(log));
         let transit = Transit {
             position: Some(self.position),
             logs: logs.cloned().collect(),
             receivedtime: Some(self.at),
-            ..sent.transit.clone()
+            ..sent.transit
         };
-        Envelope { transit, ..sent.clone() }
+        Envelope { transit, ..sent }
+    }
+}
+
+/// The logical log of what is put into an agent's inbox. Its name takes a while to write, and a lease of many messages
+/// writes it once.
+#[derive(Clone, Debug)]
+pub struct InboxLog(LogName);
+
+impl InboxLog {
+    /// That of an agent.
+    pub fn of(agent: &AgentId) -> Self {
+        Self(LogName(format!("{INBOX}{agent}").into()))
     }
 }
 
@@ -249,7 +262,7 @@ pub(crate) fn is_shown_to(log: &LogSeq, reader: &AgentId) -> bool {
 }
 
 fn inbox_of(log: &LogSeq) -> Option<&str> {
-    log.log.0.strip_prefix("inbox/")
+    log.log.0.strip_prefix(INBOX)
 }
 
 /// An envelope that is shared, encoded as one that is not.

@@ -11,7 +11,7 @@ use crate::stored::record_of;
 pub(super) use ahead::Ahead;
 use notice::render_notice;
 use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
-use openmesh_core::record::{Put, Record};
+use openmesh_core::record::{Body, InboxLog, Put, Record};
 use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Taken, Ticket, may_read};
 use openmesh_message::frame::{Delivery, Leased, PeekPage, Peeked, Reply, SendOutcome};
 use openmesh_message::{Envelope, KeyPair, Level, Priority, Problem, Receipt, SignedReceipt};
@@ -24,6 +24,8 @@ use tokio::task::spawn_blocking;
 
 /// How long a subscription waits before it reads the log again after a fault.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
+/// Messages of a lease that are read by the owner's own thread, where they stand in memory.
+const AT_ONCE_MAX: usize = 4;
 
 /// Reads what is kept, on behalf of effects.
 #[derive(Clone)]
@@ -58,26 +60,33 @@ impl Reading {
         });
     }
 
-    /// Answers with leased messages.
+    /// Answers with leased messages: at once where few are asked for and they stand in memory, as what wakes an agent
+    /// does. Another thread would take longer to begin than they take to read.
     pub(super) fn lease(&self, ticket: Ticket, token: u64, items: Vec<LeasedItem>, outbox: &Outbox) {
-        self.answer(outbox, move |reading| {
-            let mut ahead = Ahead::new(&reading.log);
-            let leased = items.iter().filter_map(|item| {
-                let envelope = reading.envelope(&mut ahead, item.seq, &item.put)?;
-                Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
-            });
-            Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
+        if items.len() <= AT_ONCE_MAX && items.iter().all(|item| self.log.is_recent(item.seq)) {
+            let _ = outbox.send(vec![self.leased(ticket, token, &items)]);
+        } else {
+            self.answer(outbox, move |reading| reading.leased(ticket, token, &items));
+        }
+    }
+
+    fn leased(&self, ticket: Ticket, token: u64, items: &[LeasedItem]) -> Outgoing {
+        let mut mail = Mail::new(&self.log);
+        let leased = items.iter().filter_map(|item| {
+            let envelope = self.envelope(&mut mail, item.seq, &item.put)?;
+            Some(Leased { token, number: item.put.number, attempt: item.attempt, envelope })
         });
+        Outgoing::Reply(ticket.tag, Ok(Reply::Leased(leased.collect())))
     }
 
     /// Answers with what is in an inbox.
     pub(super) fn peek(&self, ticket: Ticket, items: Vec<SeenItem>, next: Option<u64>, outbox: &Outbox) {
         self.answer(outbox, move |reading| {
-            let mut ahead = Ahead::new(&reading.log);
+            let mut mail = Mail::new(&reading.log);
             let entries = items.iter().filter_map(|item| {
                 let SeenItem { attempts, priority, state, put, .. } = item;
                 let (attempts, priority, state) = (*attempts, *priority, *state);
-                let envelope = reading.envelope(&mut ahead, item.seq, put)?;
+                let envelope = reading.envelope(&mut mail, item.seq, put)?;
                 Some(Peeked { number: put.number, attempts, priority, state, envelope })
             });
             let page = PeekPage { entries: entries.collect(), next_after_number: next };
@@ -208,12 +217,29 @@ impl Reading {
         SignedReceipt::sign_all(&self.node, vec![receipt]).pop()
     }
 
-    fn envelope(&self, ahead: &mut Ahead<'_>, seq: u64, put: &Put) -> Option<Envelope> {
-        let record = self.record_ahead(ahead, seq)?;
-        match put.notice {
-            Some(index) => render_notice(&record, index, &put.agent, &self.node, &self.mesh.view()),
-            None => record.message().map(|envelope| record.header.stamp_for(envelope, &put.agent)),
+    fn envelope(&self, mail: &mut Mail<'_>, seq: u64, put: &Put) -> Option<Envelope> {
+        let record = self.record_ahead(&mut mail.ahead, seq)?;
+        let inbox = mail.inbox.get_or_insert_with(|| InboxLog::of(&put.agent));
+        if let Some(index) = put.notice {
+            let notice = render_notice(&record, index, &put.agent, &self.node, &self.mesh.view())?;
+            return Some(record.header.stamp_for(notice, inbox));
         }
+        match record.body {
+            Body::Message(sent) => Some(record.header.stamp_for(Arc::unwrap_or_clone(sent), inbox)),
+            _ => None,
+        }
+    }
+}
+
+/// Reads what one inbox holds.
+struct Mail<'a> {
+    ahead: Ahead<'a>,
+    inbox: Option<InboxLog>,
+}
+
+impl<'a> Mail<'a> {
+    const fn new(log: &'a LogReader) -> Self {
+        Self { ahead: Ahead::new(log), inbox: None }
     }
 }
 

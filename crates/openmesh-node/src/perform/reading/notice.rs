@@ -23,11 +23,10 @@ pub(super) fn render_notice(
     let payload = serde_json_canonicalizer::to_vec(&notice.payload(&step.conversation)).ok()?;
     let id = format!("notice-{}-{index}", record.header.position);
     let address = Address::new(view.domain, Target::Agent(AgentRef::Id(*to)));
-    let envelope = Draft::new(id, record.header.at, &address, &Performative::Inform)
+    let notice = Draft::new(id, record.header.at, &address, &Performative::Inform)
         .schema(&schema)
         .json(payload)
         .extension("causationid", &step.conversation.to_string())
-        .sign(node)
-        .ok()?;
-    Some(record.header.stamp_for(&envelope, to))
+        .sign(node);
+    notice.ok()
 }
