@@ -18,6 +18,8 @@ const SECONDS: [f64; 16] =
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0, 4_096.0];
 /// How often what gathers is folded, and the log's folder looked at.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// More than the allocator keeps room for: a piece of this size is let go of at once.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// Clock ticks a second in `/proc`; a constant of Linux.
 const TICKS_PER_SECOND: u64 = 100;
 /// Fields of `/proc/self/stat` between the program's name and `utime`, `stime` (proc_pid_stat(5): 3 to 13).
@@ -53,6 +55,7 @@ impl Metering {
     pub(crate) async fn keep_up(self, log: PathBuf) {
         loop {
             self.handle.run_upkeep();
+            give_back_memory();
             self.look_at_process();
             let log = log.clone();
             let _ = tokio::task::spawn_blocking(move || look_at_log(&log)).await;
@@ -72,6 +75,12 @@ impl Metering {
             gauge!(OPEN_FILES).set(files.count() as f64);
         }
     }
+}
+
+/// Has the allocator give back to the operating system what was freed more than a second ago. It looks when a large piece
+/// is freed (mimalloc's `purge_delay`), which in a node at rest none is.
+fn give_back_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }
 
 /// User and system time of this process.
