@@ -2,10 +2,10 @@
 
 use crate::generate::native::Line;
 use crate::process::{memory_bytes, raise_open_files};
-use anyhow::{Result, ensure};
+use crate::socket::Socket;
+use anyhow::Result;
 use openmesh_message::DomainId;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(1);
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\nPING\r\n";
 const PONG: &[u8] = b"PONG\r\n";
-const READ_BYTES: usize = 8 * 1024;
 
 /// How many connections to which server.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,14 +61,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Connects, and waits until the server answers a ping.
 fn connect_nats(address: SocketAddr) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.write_all(CONNECT)?;
-    let mut read: Vec<u8> = Vec::new();
-    let mut piece = [0; READ_BYTES];
-    while !read.windows(PONG.len()).any(|part: &[u8]| part == PONG) {
-        let count = stream.read(&mut piece)?;
-        ensure!(count > 0, "the server closed the connection");
-        read.extend(piece.iter().take(count));
+    let mut socket = Socket::connect(address)?;
+    socket.write(CONNECT)?;
+    while !socket.unused().windows(PONG.len()).any(|part| part == PONG) {
+        socket.fill()?;
     }
-    Ok(stream)
+    Ok(socket.into_stream())
 }

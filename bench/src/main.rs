@@ -20,6 +20,7 @@ mod row;
 mod run;
 mod server;
 mod settings;
+mod socket;
 mod statistics;
 
 use clap::{Parser, Subcommand};

@@ -1,10 +1,13 @@
 //! Processes that are measured: started, looked at through /proc, ended by their own id.
 
+use crate::progress;
 use crate::settings::{QUIET_SHARE, QUIET_WAIT};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::path::Path;
-use std::process::{Child, Command};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What `/proc/PID/stat` says after the name and before the times: state, parents, terminal, faults (proc(5)).
@@ -13,27 +16,56 @@ const FIELDS_BEFORE_TIMES: usize = 11;
 /// How long a server has between being asked to end and being ended.
 const END_WAIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a server may take until it serves.
+const READY_WAIT: Duration = Duration::from_secs(120);
+const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Over which time a server's share of a core is taken.
 const QUIET_WINDOW: Duration = Duration::from_millis(200);
+
+/// As much of what a server said is shown when it ended by itself.
+const SAID_BYTES: u64 = 2_048;
 
 /// A server; killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    name: &'static str,
+    errors: PathBuf,
+    /// By us.
+    is_ended: bool,
 }
 
 impl Process {
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+    /// Starts a server; what it says of errors goes to a file.
+    pub(crate) fn start(name: &'static str, command: &mut Command, errors: PathBuf) -> Result<Self> {
+        let said = File::create(&errors).with_context(|| format!("cannot write {}", errors.display()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        Ok(Self { child })
+        Ok(Self { child, name, errors, is_ended: false })
+    }
+
+    /// Waits until `look` finds what it looks for, or the server has ended.
+    pub(crate) fn wait_ready<T>(&mut self, mut look: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
+        let until = Instant::now() + READY_WAIT;
+        loop {
+            if let Some(ended) = self.ended_by_itself()? {
+                bail!("{ended}");
+            }
+            if let Some(found) = look(self)? {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < until, "{} was not ready in {READY_WAIT:?}", self.name);
+            std::thread::sleep(READY_LOOK_EVERY);
+        }
+    }
+
+    /// How it ended, and the last that it said, where it does not run any more.
+    fn ended_by_itself(&mut self) -> Result<Option<String>> {
+        let Some(status) = self.child.try_wait()? else { return Ok(None) };
+        Ok(Some(format!("{} ended by itself ({status}): {}", self.name, said_last(&self.errors))))
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Whether it still runs.
-    pub(crate) fn runs(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Waits until the server does nothing of its own any more, or for as long as it is worth; tells the processor time
@@ -68,6 +100,7 @@ impl Process {
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        self.is_ended = true;
         Ok(())
     }
 
@@ -82,15 +115,32 @@ impl Process {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+        self.is_ended = true;
         Ok(())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !self.is_ended
+            && let Ok(Some(ended)) = self.ended_by_itself()
+        {
+            progress::note(&ended);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The end of a file of text; nothing where it cannot be read.
+fn said_last(file: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = File::open(file) {
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(SAID_BYTES)));
+        let _ = file.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).trim().to_owned()
 }
 
 /// Lets this process, and those it starts, open as many files as it may.
@@ -143,7 +193,19 @@ pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, status_bytes};
+    use super::{Process, cpu_ticks, status_bytes};
+    use std::process::Command;
+
+    #[test]
+    fn what_a_server_said_last_is_told_when_it_ends() {
+        let errors = std::env::temp_dir().join(format!("openmesh-bench-said-{}", std::process::id()));
+        let mut shell = Command::new("sh");
+        let mut process =
+            Process::start("shell", shell.args(["-c", "echo no room >&2; exit 7"]), errors.clone()).unwrap();
+        let ended = process.wait_ready(|_| Ok(None::<()>)).unwrap_err().to_string();
+        std::fs::remove_file(errors).unwrap();
+        assert!(ended.starts_with("shell ended by itself") && ended.ends_with("7): no room"), "{ended}");
+    }
 
     #[test]
     fn the_times_of_a_process_are_read_whatever_its_name() {

@@ -15,3 +15,9 @@ pub(crate) fn doing(what: &str) {
 pub(crate) fn done() {
     doing("");
 }
+
+/// Says something that stays.
+pub(crate) fn note(what: &str) {
+    done();
+    let _ = writeln!(std::io::stderr(), "{what}");
+}

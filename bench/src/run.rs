@@ -34,6 +34,12 @@ pub(crate) struct Options {
     /// Write the report as a page with its chart into this folder.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Write the page into the documents: docs/benchmarks.md.
+    #[arg(long, conflicts_with = "out", requires = "documents")]
+    write_docs: bool,
+    /// Where the documents are.
+    #[arg(long, value_name = "FOLDER")]
+    documents: Option<PathBuf>,
     /// The program under test.
     #[arg(long, value_name = "FILE")]
     openmesh: PathBuf,
@@ -84,7 +90,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(file) = &options.json {
         report.write_json(file)?;
     }
-    if let Some(folder) = &options.out {
+    let documents = options.documents.as_ref().filter(|_| options.write_docs);
+    if let Some(folder) = options.out.as_ref().or(documents) {
         report.write_documents(folder)?;
     }
     Ok(())

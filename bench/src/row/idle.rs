@@ -15,7 +15,6 @@ const NATS: &str = "nats-server";
 const EACH: &str = "bytes each";
 const INBOXES: &str = "idle inboxes";
 const CONNECTIONS: &str = "idle connections";
-const STREAM: &str = r#"{"name":"IDLE","subjects":["idle.>"],"storage":"file","num_replicas":1}"#;
 
 pub(crate) fn play(stage: &Stage) -> Result<Row> {
     let mut row = Row::new("P6", "memory of idle inboxes and idle connections");
@@ -26,7 +25,10 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
              started on that log, less that of one whose agents never had mail and whose log remembers as many ids",
             whole(settings.idle_inboxes)
         ),
-        format!("JetStream: {} durable pull consumers of one stream", whole(settings.idle_consumers as u64)),
+        format!(
+            "JetStream: {} durable pull consumers of one stream, whose `max_consumers` is as many (1,000 where nothing is said)",
+            whole(settings.idle_consumers as u64)
+        ),
         format!(
             "connections: {}, greeted and then silent; resident memory of the server",
             whole(settings.idle_connections as u64)
@@ -95,7 +97,11 @@ fn consumers(stage: &Stage, row: &mut Row) -> Result<()> {
     };
     let count = stage.settings.idle_consumers;
     let mut line = Line::connect(nats.address)?;
-    line.ask("$JS.API.STREAM.CREATE.IDLE", STREAM)?;
+    // It must be told: a stream has at most 1,000 consumers where nothing is said.
+    let stream = format!(
+        r#"{{"name":"IDLE","subjects":["idle.>"],"storage":"file","num_replicas":1,"max_consumers":{count}}}"#
+    );
+    line.ask("$JS.API.STREAM.CREATE.IDLE", &stream)?;
     nats.process.settle()?;
     let before = nats.process.memory_mib()?;
     for consumer in 0..count {

@@ -20,6 +20,8 @@ const P99: &str = "p99 µs";
 const FIRST: &str = "first message ms";
 const RATE: &str = "messages/s";
 const MEMORY: [&str; 3] = ["MiB before", "MiB with the backlog", "MiB after"];
+/// Messages to a topic before the backlog: what a server keeps room for that works, it keeps with or without mail.
+const WORKED_MESSAGES: usize = 20_000;
 /// Messages in flight while an inbox is filled.
 const FILL_IN_FLIGHT: usize = 1_000;
 /// Messages of one sender, whose quota is as many.
@@ -93,8 +95,13 @@ fn raw_wake(stage: &Stage, messages: usize) -> Result<Woken> {
 fn drain(stage: &Stage, row: &mut Row) -> Result<()> {
     let mut rounds: [Vec<(Drained, [f64; 3])>; 2] = Default::default();
     let [ours, theirs] = &mut rounds;
+    let mut worked = Vec::new();
     for round in 1..=stage.settings.backlog_rounds {
         let name = format!("p5-backlog-{round}");
+        let node = Node::start(&stage.openmesh, &stage.folder(&name)?, &[])?;
+        worked.push(worked_mib(stage, &node_place(&node))?);
+        drop(node);
+        stage.remove(&name);
         let node = Node::start(&stage.openmesh, &stage.folder(&name)?, &[])?;
         ours.push(one_backlog(stage, &node_place(&node))?);
         drop(node);
@@ -114,19 +121,28 @@ fn drain(stage: &Stage, row: &mut Row) -> Result<()> {
         }
         row.add(DRAIN, system, values);
     }
-    judge_drain(row);
+    judge_drain(row, &worked);
     Ok(())
 }
 
-fn judge_drain(row: &mut Row) {
+fn judge_drain(row: &mut Row, worked: &[f64]) {
     let [before, with, _] = MEMORY;
     let rate = Spread::of_ratios(row.rounds(DRAIN, OPENMESH, RATE), row.rounds(DRAIN, DEFAULT, RATE));
     row.at_least(format!("{DRAIN}: messages/s ÷ {DEFAULT}"), 1.0, " ×", rate);
     let grown =
         Spread::of_differences(row.rounds(DRAIN, OPENMESH, with), row.rounds(DRAIN, OPENMESH, before));
     row.at_most("memory of the backlog", 64.0, " MiB", grown);
+    let mail = Spread::of_differences(row.rounds(DRAIN, OPENMESH, with), worked);
+    row.printed("of it beyond what as many messages in flight leave that are no mail, MiB", mail);
     let first = Spread::of(row.rounds(DRAIN, OPENMESH, FIRST));
     row.at_most("first message of the backlog", 50.0, " ms", first);
+}
+
+/// A node's memory after messages to a topic, as many in flight as when an inbox is filled.
+fn worked_mib(stage: &Stage, place: &Place<'_>) -> Result<f64> {
+    stage.load::<Measured>(&place.loaded(&[], WORKED_MESSAGES))?;
+    place.process.settle()?;
+    place.process.memory_mib()
 }
 
 /// Fills an inbox and works it off; with the server's memory before, between and after.
@@ -139,7 +155,7 @@ fn one_backlog(stage: &Stage, place: &Place<'_>) -> Result<(Drained, [f64; 3])> 
     while filled < messages {
         stage.doing(&format!("P5 {}: filling, {filled} of {messages}", place.system));
         let some = SENDER_MESSAGES.min(messages - filled);
-        stage.load::<Measured>(&place.filling(some))?;
+        stage.load::<Measured>(&place.loaded(&["--mail"], some))?;
         filled += some;
     }
     place.process.settle()?;
@@ -169,9 +185,10 @@ impl Place<'_> {
         words
     }
 
-    fn filling(&self, messages: usize) -> Vec<String> {
+    fn loaded(&self, with: &[&str], messages: usize) -> Vec<String> {
         let system = if self.system == OPENMESH { "openmesh" } else { "nats" };
-        let mut words = ["generate", "--mail", "--system", system].map(str::to_owned).to_vec();
+        let words = ["generate", "--system", system].into_iter().chain(with.iter().copied());
+        let mut words: Vec<String> = words.map(str::to_owned).collect();
         words.extend(["--messages".to_owned(), messages.to_string()]);
         words.extend(["--in-flight".to_owned(), FILL_IN_FLIGHT.to_string()]);
         words.extend(self.arguments.iter().cloned());

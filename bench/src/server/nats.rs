@@ -1,11 +1,10 @@
 //! nats-server with JetStream on files.
 
-use super::wait_ready;
 use crate::process::Process;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// When JetStream syncs what it has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +28,10 @@ impl Nats {
         let address = free_address()?;
         let configuration = folder.join("nats.conf");
         std::fs::write(&configuration, configured(address, &folder.join("store"), sync))?;
-        let errors = std::fs::File::create(folder.join("stderr"))?;
         let mut command = Command::new(program);
-        command.arg("-c").arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        let mut process = Process::start(&mut command)?;
-        wait_ready("nats-server", || {
-            ensure!(process.runs()?, "nats-server ended: see {}", folder.join("stderr").display());
-            Ok(TcpStream::connect(address).ok())
-        })?;
+        command.arg("-c").arg(&configuration);
+        let mut process = Process::start("nats-server", &mut command, folder.join("stderr"))?;
+        process.wait_ready(|_| Ok(TcpStream::connect(address).ok()))?;
         Ok(Self { process, address })
     }
 }

@@ -1,13 +1,12 @@
 //! A node of OpenMesh at its defaults; its domain lets anyone register, and keeps the topics that are published to.
 
-use super::wait_ready;
 use crate::process::Process;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use openmesh_message::DomainId;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// What a node is started with, besides its folder and addresses.
 pub(crate) const ARGUMENTS: [&str; 3] = ["--open", "--pin", "bench/**"];
@@ -32,14 +31,11 @@ impl Node {
         std::fs::create_dir_all(folder)?;
         let file = endpoint_file(folder);
         let _ = std::fs::remove_file(&file);
-        let errors = std::fs::File::create(folder.with_extension("stderr"))?;
         let mut command = Command::new(program);
         command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folder).args(ARGUMENTS).args(more);
         command.env("OPENMESH_HOME", folder.with_extension("home"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        let mut process = Process::start(&mut command)?;
-        let endpoint = wait_ready("openmesh", || {
-            ensure!(process.runs()?, "openmesh ended: see {}", folder.with_extension("stderr").display());
+        let mut process = Process::start("openmesh", &mut command, folder.with_extension("stderr"))?;
+        let endpoint = process.wait_ready(|process| {
             let Ok(text) = std::fs::read(&file) else {
                 return Ok(None);
             };

@@ -5,7 +5,6 @@ mod rows;
 
 pub(crate) use rows::Rows;
 
-use super::wait_ready;
 use crate::process::Process;
 use anyhow::{Context, Result, ensure};
 use std::net::{SocketAddr, TcpListener};
@@ -49,16 +48,11 @@ impl Postgres {
         let made = make.output().context("cannot start initdb")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let errors = std::fs::File::create(folder.join("stderr"))?;
         let mut serve = command(&programs.join("postgres"), user);
         serve.arg("-D").arg(&cluster).args(["-p", &address.port().to_string()]);
         serve.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]).args(SETTINGS);
-        serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        let mut process = Process::start(&mut serve)?;
-        wait_ready("postgres", || {
-            ensure!(process.runs()?, "postgres ended: see {}", folder.join("stderr").display());
-            Ok(line::Line::connect(address).ok())
-        })?;
+        let mut process = Process::start("postgres", &mut serve, folder.join("stderr"))?;
+        process.wait_ready(|_| Ok(line::Line::connect(address).ok()))?;
         let version = crate::machine::version(&programs.join("postgres"), "--version")?;
         Ok((Self { process, address }, version))
     }

@@ -1,6 +1,7 @@
 //! A connection to a node: the handshake, then frames.
 
 use crate::generate::prepared::now;
+use crate::socket::Socket;
 use anyhow::{Result, bail};
 use openmesh_message::frame::{
     ClientFrame, Command, FrameDecoder, FrameEncoder, Reply, ServerFrame, body_length,
@@ -8,19 +9,15 @@ use openmesh_message::frame::{
 use openmesh_message::frame::{LogFilter, LogPage};
 use openmesh_message::handshake::{self, Binding, ClientHello, MAGIC, Transcript};
 use openmesh_message::{DomainId, KeyPair};
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-const READ_BYTES: usize = 256 * 1024;
 const HEADER_BYTES: usize = 4;
 
 /// A connected agent on a bare socket.
 pub(crate) struct Line {
-    stream: TcpStream,
+    socket: Socket,
     key: KeyPair,
     encoder: FrameEncoder,
-    unread: Vec<u8>,
-    read: usize,
 }
 
 impl Line {
@@ -33,9 +30,7 @@ impl Line {
 
     /// Connects as the agent of a key.
     pub(crate) fn connect_as(address: SocketAddr, domain: &DomainId, key: KeyPair) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        let mut line = Self { stream, key, encoder: FrameEncoder::default(), unread: Vec::new(), read: 0 };
+        let mut line = Self { socket: Socket::connect(address)?, key, encoder: FrameEncoder::default() };
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce)?;
         let hello = minicbor::to_vec(ClientHello::new(line.key.id(), nonce))?;
@@ -53,7 +48,7 @@ impl Line {
 
     /// The socket alone, without room for what is read.
     pub(crate) fn into_stream(self) -> TcpStream {
-        self.stream
+        self.socket.into_stream()
     }
 
     pub(crate) fn key(&self) -> &KeyPair {
@@ -61,7 +56,7 @@ impl Line {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.socket.write(bytes)
     }
 
     /// Registers the agent, under a name of its own, in a domain that lets anyone.
@@ -119,14 +114,13 @@ impl Line {
             if let Some(found) = self.take(&mut each)? {
                 return Ok(found);
             }
-            self.fill()?;
+            self.socket.fill()?;
         }
     }
 
     /// Hands over the next frame's body, if all of it is there.
     fn take<T>(&mut self, each: &mut impl FnMut(&[u8]) -> Result<T>) -> Result<Option<T>> {
-        let unread = self.unread.get(self.read..).unwrap_or_default();
-        let Some((header, rest)) = unread.split_first_chunk::<HEADER_BYTES>() else {
+        let Some((header, rest)) = self.socket.unused().split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
         };
         let length = body_length(*header)?;
@@ -134,21 +128,8 @@ impl Line {
             return Ok(None);
         };
         let found = each(body)?;
-        self.read += HEADER_BYTES + length;
+        self.socket.used(HEADER_BYTES + length);
         Ok(Some(found))
-    }
-
-    fn fill(&mut self) -> Result<()> {
-        self.unread.drain(..self.read);
-        self.read = 0;
-        let had = self.unread.len();
-        self.unread.resize(had + READ_BYTES, 0);
-        let read = self.stream.read(self.unread.get_mut(had..).unwrap_or_default())?;
-        self.unread.truncate(had + read);
-        if read == 0 {
-            bail!("the node closed the connection");
-        }
-        Ok(())
     }
 }
 

@@ -1,10 +1,9 @@
 //! A connection to a NATS server: CONNECT, then lines.
 
+use crate::socket::Socket;
 use anyhow::{Context, Result, bail, ensure};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
-const READ_BYTES: usize = 256 * 1024;
 const CONNECT: &[u8] =
     b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"lang\":\"bench\"}\r\nPING\r\n";
 /// Where answers of the server's own interface come to, with the connection's port behind it.
@@ -12,10 +11,8 @@ const ANSWERS: &str = "_INBOX.answers.";
 
 /// A connected client.
 pub(crate) struct Line {
-    stream: TcpStream,
+    socket: Socket,
     answers: String,
-    unread: Vec<u8>,
-    read: usize,
 }
 
 /// A message that came.
@@ -38,18 +35,17 @@ enum Said<'a> {
 
 impl Line {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        let answers = format!("{ANSWERS}{}", stream.local_addr()?.port());
+        let socket = Socket::connect(address)?;
+        let answers = format!("{ANSWERS}{}", socket.port()?);
         let subscribe = format!("SUB {answers} 1\r\n");
-        let mut line = Self { stream, answers, unread: Vec::new(), read: 0 };
+        let mut line = Self { socket, answers };
         line.write(CONNECT)?;
         line.write(subscribe.as_bytes())?;
         Ok(line)
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.socket.write(bytes)
     }
 
     /// Asks the server's own interface, and waits for its answer.
@@ -73,22 +69,16 @@ impl Line {
 
     /// Waits for something, and hands over all messages that are there.
     pub(crate) fn read(&mut self, mut each: impl FnMut(Message<'_>) -> Result<()>) -> Result<()> {
-        self.unread.drain(..self.read);
-        self.read = 0;
-        let had = self.unread.len();
-        self.unread.resize(had + READ_BYTES, 0);
-        let read = self.stream.read(self.unread.get_mut(had..).unwrap_or_default())?;
-        self.unread.truncate(had + read);
-        ensure!(read > 0, "the server closed the connection");
+        self.socket.fill()?;
         let mut pings = 0;
-        while let Some((said, bytes)) = next(self.unread.get(self.read..).unwrap_or_default())? {
+        while let Some((said, bytes)) = next(self.socket.unused())? {
             match said {
                 Said::Message(message) => each(message)?,
                 Said::Ping => pings += 1,
                 Said::Error(why) => bail!("the server says {why}"),
                 Said::Other => {}
             }
-            self.read += bytes;
+            self.socket.used(bytes);
         }
         for _ in 0..pings {
             self.write(b"PONG\r\n")?;

@@ -1,26 +1,21 @@
 //! A connection to PostgreSQL: version 3 of its protocol, as far as it is needed here.
 
-use anyhow::{Context, Result, bail, ensure};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use crate::socket::Socket;
+use anyhow::{Result, bail};
+use std::net::SocketAddr;
 
 const VERSION: u32 = 3 << 16;
-const READ_BYTES: usize = 64 * 1024;
 /// The kind and length that each message begins with.
 const HEAD_BYTES: usize = 5;
 
 /// A connection that is let in.
 pub(super) struct Line {
-    stream: TcpStream,
-    unread: Vec<u8>,
-    read: usize,
+    socket: Socket,
 }
 
 impl Line {
     pub(super) fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        let mut line = Self { stream, unread: Vec::new(), read: 0 };
+        let mut line = Self { socket: Socket::connect(address)? };
         let parameters = b"user\0postgres\0database\0postgres\0\0";
         let length = (parameters.len() + 8) as u32;
         line.write(&[&length.to_be_bytes()[..], &VERSION.to_be_bytes(), parameters].concat())?;
@@ -76,36 +71,26 @@ impl Line {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.socket.write(bytes)
     }
 
     /// Reads up to a message of this kind; how many rows came before it.
     fn until(&mut self, last: u8) -> Result<usize> {
         let mut rows = 0;
         loop {
-            while let Some((kind, content)) = next(self.unread.get(self.read..).unwrap_or_default()) {
+            while let Some((kind, content)) = next(self.socket.unused()) {
                 if kind == b'E' {
                     bail!("PostgreSQL says {}", String::from_utf8_lossy(content).replace('\0', " "));
                 }
                 rows += usize::from(kind == b'D');
-                self.read += HEAD_BYTES + content.len();
+                let bytes = HEAD_BYTES + content.len();
+                self.socket.used(bytes);
                 if kind == last {
                     return Ok(rows);
                 }
             }
-            self.fill()?;
+            self.socket.fill()?;
         }
-    }
-
-    fn fill(&mut self) -> Result<()> {
-        self.unread.drain(..self.read);
-        self.read = 0;
-        let had = self.unread.len();
-        self.unread.resize(had + READ_BYTES, 0);
-        let read = self.stream.read(self.unread.get_mut(had..).context("room to read")?)?;
-        self.unread.truncate(had + read);
-        ensure!(read > 0, "PostgreSQL closed the connection");
-        Ok(())
     }
 }
 
