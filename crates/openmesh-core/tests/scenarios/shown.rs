@@ -3,8 +3,11 @@
 use crate::making::conversation;
 use crate::stage::Stage;
 use openmesh_core::record::{Outcome, Record, to_json};
-use openmesh_core::{Begin, Effect, LeasedItem, Plan, Rejection, SeenItem, Wanted, as_seen_by, may_read};
-use openmesh_message::frame::{HeldState, Reply};
+use openmesh_core::{
+    Begin, Effect, LeasedItem, Looking, Plan, Rejection, Sealed, SeenItem, Stored, Wanted, as_seen_by,
+    may_read,
+};
+use openmesh_message::frame::{HeldState, LogFilter, Reply};
 use openmesh_message::{AgentId, Receipt};
 use openmesh_policy::Authenticity;
 
@@ -39,9 +42,23 @@ fn happened(stage: &Stage, record: &Record) -> Option<String> {
     }
 }
 
+/// Whoever asks is shown just what it sees of each record, read from what is stored.
+fn assert_asked_for_is_the_same(stage: &Stage, reader: &AgentId) {
+    let view = stage.view();
+    let mut looking = Looking::new(&view, *reader, &LogFilter::default(), stage.now, usize::MAX);
+    for (record, sealed) in stage.log.iter().zip(&stage.stored) {
+        let Sealed { header, salt, body, .. } = sealed;
+        let shown = looking.show(Stored { header, salt, body, is_erased: false }).unwrap();
+        let seen = may_read(&view, reader, record, stage.now).then(|| as_seen_by(&view, reader, record));
+        let shown = shown.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        assert_eq!(shown, seen.map(|seen| to_json(&seen)));
+    }
+}
+
 /// What an agent is shown of each record that it may read.
 pub(crate) fn seen(stage: &Stage, reader: &str) -> Vec<String> {
     let (view, reader) = (stage.view(), stage.agents[reader].key.id());
+    assert_asked_for_is_the_same(stage, &reader);
     let readable = stage.log.iter().filter(|record| may_read(&view, &reader, record, stage.now));
     let lines = readable.map(|record| {
         let seen = as_seen_by(&view, &reader, record);

@@ -9,7 +9,7 @@ use crate::making::{self, Sent};
 use crate::shown;
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::{Body, Record};
-use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, State, Ticket};
+use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Sealed, State, Ticket};
 use openmesh_message::frame::Command;
 use openmesh_message::{Authority, Custodian, Digest, DomainId, KeyPair, Timestamp};
 use openmesh_policy::{DEFAULT_CLOSED, Policy};
@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     partition: Option<Partition>,
     policy: Policy,
     pub(crate) log: Vec<Record>,
+    /// The same as they are stored.
+    pub(crate) stored: Vec<Sealed>,
     pub(crate) agents: BTreeMap<String, Agent>,
     pub(crate) sent: BTreeMap<String, Sent>,
     snapshot: Option<(usize, Vec<u8>)>,
@@ -47,6 +49,7 @@ impl Default for Stage {
             partition: None,
             policy: Policy::default_closed(),
             log: Vec::new(),
+            stored: Vec::new(),
             agents: BTreeMap::new(),
             sent: BTreeMap::new(),
             snapshot: None,
@@ -227,6 +230,7 @@ impl Stage {
     fn keep(&mut self, plan: &Plan) {
         for sealed in &plan.records {
             self.log.push(Record::decode(&sealed.header, &sealed.salt, &sealed.body).unwrap());
+            self.stored.push(sealed.clone());
         }
     }
 
