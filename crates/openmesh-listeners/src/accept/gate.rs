@@ -30,9 +30,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            established_max: 10_000,
+            established_max: 12_000,
             established_per_source_max: 1_000,
-            established_local_max: 8_000,
+            established_local_max: 11_000,
             half_open_max: 4_096,
             half_open_per_source_max: 1_024,
         }
