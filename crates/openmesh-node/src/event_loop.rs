@@ -12,6 +12,7 @@ use crate::upkeep::Upkeep;
 use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::Timestamp;
+use openmesh_store::planted::{self, Planted};
 use openmesh_store::{Fault, failpoint};
 use std::time::{Duration, Instant};
 use tokio::task::yield_now;
@@ -80,6 +81,9 @@ impl EventLoop {
         let mut stopping = false;
         loop {
             stopping |= self.take_some(intake, stopping);
+            if planted::fears(now().millis()) {
+                return Ended::Failed(None);
+            }
             self.journeys.sample(&self.partition, intake.depth(), self.writer.is_full());
             let holds_back = !stopping && self.holds_back(intake);
             if !holds_back && let Err(WriterGone(fault)) = self.submit() {
@@ -199,7 +203,8 @@ impl EventLoop {
         if plan.effects.iter().any(publishes) {
             self.performer.publish(self.partition.view());
         }
-        if plan.records.is_empty() && plan.effects.iter().all(is_live) {
+        let is_kept = !plan.records.is_empty() || planted::has(Planted::WaitForDisk);
+        if !is_kept && plan.effects.iter().all(is_live) {
             self.performer.perform(plan.effects, journey.performing());
         } else {
             self.journeys.wait(journey);

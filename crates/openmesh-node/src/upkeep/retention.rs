@@ -6,6 +6,7 @@ use anyhow::Result;
 use openmesh_core::record::decode_header;
 use openmesh_core::{Partition, Wanted};
 use openmesh_message::Timestamp;
+use openmesh_store::planted::{self, Planted};
 use openmesh_store::{PageLimit, SegmentSummary};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -76,7 +77,9 @@ impl Worker {
         let mut beyond = Vec::new();
         for segment in segments.into_iter().filter(|segment| segment.is_sealed) {
             let too_large = limits.bytes.is_some_and(|limit| bytes > limit);
-            let too_many = limits.records.is_some_and(|limit| head_seq - segment.last_seq >= limit);
+            let too_many = limits.records.is_some_and(|limit| {
+                head_seq - segment.last_seq >= if planted::has(Planted::LetGoTooMuch) { 1 } else { limit }
+            });
             let too_old = match limits.age {
                 Some(age) => self.is_older(&segment, age)?,
                 None => false,

@@ -37,6 +37,7 @@ impl Seal {
     }
 
     fn checksum(self, at: u64, bytes: &[u8]) -> u32 {
+        let at = if planted::has(Planted::UnboundChecksum) { 0 } else { at };
         crc32c::crc32c_append(crc32c::crc32c_append(self.0, &at.to_le_bytes()), bytes)
     }
 }

@@ -89,11 +89,8 @@ impl FolderLock {
         let Some(said) = said else {
             return Ok(Place::Damaged);
         };
-        Ok(if said.is_of_one_file(Birth::of(&self.file).map_err(fault)?) {
-            Place::Here
-        } else {
-            Place::Elsewhere
-        })
+        let is_here = said.is_of_one_file(Birth::of(&self.file).map_err(fault)?);
+        Ok(if is_here || planted::has(Planted::TrustCopy) { Place::Here } else { Place::Elsewhere })
     }
 
     /// Says that the log is written here from now on, and by which process. Errors: `Io`.

@@ -12,6 +12,7 @@ use openmesh_message::PartitionId;
 
 use super::frame::{RecordHead, Seal};
 use super::segment::Segment;
+use crate::planted::{self, Planted};
 use crate::record::{SeqRange, StoredRecord};
 
 /// Shared by one writer and any number of readers.
@@ -211,7 +212,7 @@ impl Recent {
     fn push(&mut self, batch: RecentBatch) {
         self.bytes += batch.memory_bytes();
         self.batches.push_back(Arc::new(batch));
-        while self.bytes > self.bytes_max {
+        while self.bytes > self.bytes_max && !planted::has(Planted::KeepEveryBatch) {
             let Some(oldest) = self.batches.pop_front() else {
                 break;
             };

@@ -9,7 +9,7 @@ use openmesh_message::{PartitionId, Position};
 use super::lock::FolderLock;
 use super::published::Published;
 use super::recovery::{open_segments, read_tail};
-use super::segment::Segment;
+use super::segment::{Latest, Segment};
 use super::snapshot::load_newest;
 use super::walker::Item;
 use crate::fault::Fault;
@@ -185,9 +185,10 @@ impl LogReader {
         let last = segment_last.min(filling.last_seq);
         let from_seq = filling.page.next_seq;
         let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes);
-        walker.pass_over(from_seq)?;
+        let mut latest = Latest::after(segment, walker.pass_over(from_seq)?);
         while !filling.is_full() && filling.page.next_seq <= last {
             let (at, head, frame) = match walker.next()? {
+                Some(item) if latest.is_before(&item) => continue,
                 Some(Item::Record { at, head, frame }) => (at, head, frame),
                 Some(_) => continue,
                 None => {

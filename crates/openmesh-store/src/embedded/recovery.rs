@@ -8,6 +8,7 @@ use super::frame::{BATCH_HEAD_BYTES, BatchHead, BatchKind, RecordHead};
 use super::segment::{DATA_START, Mark, Segment, push_mark, segment_name, segment_number};
 use super::walker::{CHUNK_BYTES, Item, Walker};
 use crate::fault::Fault;
+use crate::planted::{self, Planted};
 use crate::record::SeqRange;
 use crate::report::{CorruptRange, DroppedRange};
 
@@ -143,7 +144,8 @@ impl<'a> Reading<'a> {
             Item::Batch { at, head } => (*at, head.first_seq, head.epoch),
             Item::Record { at, head, .. } => (*at, head.seq, head.epoch),
         };
-        if first_seq < self.tail.next_seq || epoch < self.tail.epoch {
+        let is_stale = epoch < self.tail.epoch && !planted::has(Planted::TrustStalePage);
+        if first_seq < self.tail.next_seq || is_stale {
             self.add_damage(at, walker.at(), "left over from before");
             return Ok(true);
         }
@@ -152,7 +154,7 @@ impl<'a> Reading<'a> {
             return Ok(false);
         }
         match item {
-            Item::Batch { at, head } => self.take_batch(at, &head),
+            Item::Batch { at, head } => self.take_batch(at, &head, interrupted),
             Item::Record { at, head, .. } => self.take_record(at, &head),
             Item::Bad { .. } => {}
         }
@@ -214,7 +216,13 @@ impl<'a> Reading<'a> {
         Ok(claims)
     }
 
-    fn take_batch(&mut self, at: u64, head: &BatchHead) {
+    fn take_batch(&mut self, at: u64, head: &BatchHead, interrupted: bool) {
+        if !interrupted && head.chain_before != self.tail.chain {
+            // The record before is not the one that was there: its page is older than this one.
+            let lost = Some(SeqRange { first: head.first_seq - 1, last: head.first_seq - 1 });
+            let segment = self.segment.name.clone();
+            self.tail.corrupt.push(CorruptRange { segment, from_byte: at, to_byte: at, lost });
+        }
         self.tail.epoch = head.epoch;
         self.tail.chain = head.chain_before;
         self.tail.closed = head.kind == BatchKind::Closed;

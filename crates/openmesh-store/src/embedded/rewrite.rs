@@ -15,6 +15,7 @@ use super::start::fresh_identity;
 use super::walker::{CHUNK_BYTES, Item, read_up_to};
 use crate::failpoint;
 use crate::fault::Fault;
+use crate::planted::{self, Planted};
 use crate::record::{SeqRange, StoredRecord};
 
 /// A segment that is being rewritten.
@@ -178,10 +179,11 @@ impl<'a> Writing<'a> {
     fn put(&mut self, head: &RecordHead, record: &StoredRecord) {
         let goes = record.is_erased || self.unwanted.is(record);
         self.bodies += u64::from(goes && !record.is_erased);
+        let stays = !goes || (planted::has(Planted::KeepErasedBody) && !record.is_erased);
         let content = Content {
             position: Position { partition: self.header.partition, epoch: head.epoch, seq: head.seq },
             header: &record.header,
-            salt_and_body: (!goes).then_some((&record.salt, &record.body)),
+            salt_and_body: stays.then_some((&record.salt, &record.body)),
             chain: &head.chain,
         };
         let at = self.at + self.batch.len() as u64;
@@ -226,7 +228,9 @@ impl<'a> Writing<'a> {
 
     fn finish(self) -> io::Result<SegmentHeader> {
         let header = SegmentHeader { file_bytes: self.at, ..self.header };
-        self.disk.write_at(self.file, &header.encode(), 0)?;
+        if !planted::has(Planted::ForgetHeader) {
+            self.disk.write_at(self.file, &header.encode(), 0)?;
+        }
         self.disk.sync_file(self.file)?;
         Ok(header)
     }

@@ -14,6 +14,7 @@ use super::frame::{Seal, array_at, number_at, u32_at};
 use super::walker::{CHUNK_BYTES, Item, Walker, read_up_to};
 use crate::failpoint;
 use crate::fault::Fault;
+use crate::planted::{self, Planted};
 
 /// Where frames begin in what this program writes: after the second copy of the header.
 pub(crate) const DATA_START: u64 = data_start(FORMAT_VERSION);
@@ -187,8 +188,17 @@ impl Segment {
     ) -> io::Result<Self> {
         let header = SegmentHeader { file_bytes: spare.bytes, ..header };
         let name = segment_name(header.number);
-        disk.write_at(&spare.file, &header.encode(), 0)?;
+        let is_late = planted::has(Planted::NameBeforeHeader);
+        if is_late {
+            disk.rename(&folder.join(SPARE_NAME), &folder.join(&name))?;
+        } else {
+            disk.write_at(&spare.file, &header.encode(), 0)?;
+        }
         failpoint::reached("roll.header-written");
+        if is_late {
+            disk.write_at(&spare.file, &header.encode(), 0)?;
+            return Ok(Self::begun(name, header, spare.file));
+        }
         // Length and layout of the file were synced with its room.
         disk.sync_content(&spare.file)?;
         failpoint::reached("roll.header-synced");
@@ -196,13 +206,21 @@ impl Segment {
         failpoint::reached("roll.renamed");
         disk.sync_folder(folder)?;
         failpoint::reached("roll.folder-synced");
-        let segment = Self::new(name, header, spare.file);
+        Ok(Self::begun(name, header, spare.file))
+    }
+
+    /// One without records.
+    fn begun(name: String, header: SegmentHeader, file: File) -> Self {
+        let segment = Self::new(name, header, file);
         segment.set_marks(Vec::new());
-        Ok(segment)
+        segment
     }
 
     /// Where its frames begin.
-    pub(crate) const fn data_start(&self) -> u64 {
+    pub(crate) fn data_start(&self) -> u64 {
+        if planted::has(Planted::MisplaceFirstFormat) {
+            return DATA_START;
+        }
         data_start(self.header.version)
     }
 
@@ -255,12 +273,42 @@ impl Segment {
     fn read_marks(&self) -> io::Result<Vec<Mark>> {
         let mut marks = Vec::new();
         let mut walker = self.walk(self.data_start(), CHUNK_BYTES);
+        let mut latest = Latest::after(self, 0);
         while let Some(item) = walker.next()? {
+            if latest.is_before(&item) {
+                continue;
+            }
             if let Item::Record { at, head, .. } = item {
                 push_mark(&mut marks, Mark { seq: head.seq, at });
             }
         }
         Ok(marks)
+    }
+}
+
+/// The latest epoch met on a walk through a segment: epochs never fall, so that a frame of an earlier one stands on a page
+/// that is older than the frames before it.
+#[derive(Debug)]
+pub(crate) struct Latest(u32);
+
+impl Latest {
+    /// Where a walk through a segment begins, behind frames of which this epoch is the latest.
+    pub(crate) fn after(segment: &Segment, epoch: u32) -> Self {
+        Self(segment.header.epoch.max(epoch))
+    }
+
+    /// Whether an item is of an earlier epoch than one before it.
+    pub(crate) fn is_before(&mut self, item: &Item) -> bool {
+        let epoch = match item {
+            Item::Batch { head, .. } => head.epoch,
+            Item::Record { head, .. } => head.epoch,
+            Item::Bad { .. } => return false,
+        };
+        if epoch < self.0 && !planted::has(Planted::TrustStalePage) {
+            return true;
+        }
+        self.0 = self.0.max(epoch);
+        false
     }
 }
 

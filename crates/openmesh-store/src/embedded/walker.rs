@@ -12,6 +12,7 @@ use super::frame::{
     ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, ERASED_MAGIC, RECORD_BYTES_MAX, RECORD_HEAD_BYTES,
     RECORD_MAGIC, RecordHead, Seal, frame_bytes,
 };
+use crate::planted::{self, Planted};
 
 /// How much is read ahead when a whole segment is walked.
 pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
@@ -51,19 +52,23 @@ impl Walker {
         Ok(self.parse(at)?.map(|(item, _)| item))
     }
 
-    /// Goes past whole frames up to `seq`, or up to damage, by their heads alone. Errors: reading failed.
-    pub(crate) fn pass_over(&mut self, seq: u64) -> io::Result<()> {
+    /// Goes past whole frames up to `seq`, or up to damage, by their heads alone; gives the latest epoch among them. Errors:
+    /// reading failed.
+    pub(crate) fn pass_over(&mut self, seq: u64) -> io::Result<u32> {
+        let mut epoch = 0;
         loop {
             let head = self.window.get(self.at, BATCH_HEAD_BYTES)?;
-            if BatchHead::decode(&head, self.seal, self.at).is_some() {
+            if let Some(batch) = BatchHead::decode(&head, self.seal, self.at) {
+                epoch = epoch.max(batch.epoch);
                 self.at += BATCH_HEAD_BYTES as u64;
                 continue;
             }
             match RecordHead::decode(&head, self.seal, self.at) {
                 Some(record) if record.seq < seq && self.has_room_for(&record, self.at) => {
+                    epoch = epoch.max(record.epoch);
                     self.at += record.frame_bytes();
                 }
-                _ => return Ok(()),
+                _ => return Ok(epoch),
             }
         }
     }
@@ -190,6 +195,9 @@ impl Window {
             }
             if !is_zero(&block) {
                 return Ok(false);
+            }
+            if planted::has(Planted::EndAtZeros) {
+                break;
             }
             at += block.len() as u64;
         }

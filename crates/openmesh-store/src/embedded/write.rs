@@ -22,6 +22,9 @@ use crate::record::EncodedRecord;
 /// Larger files are asked of no file system; the disk is full long before.
 const FILE_BYTES_MAX: u64 = 1 << 60;
 
+/// What a planted bug says is written while it is not.
+const HELD_BACK_WRITES: usize = 8;
+
 impl EmbeddedLog {
     /// The bytes of the records' frames.
     pub(super) fn check_records(&self, records: &[EncodedRecord]) -> Result<u64, Fault> {
@@ -113,7 +116,7 @@ impl EmbeddedLog {
     }
 
     fn write_now(&mut self, frames: Frames) -> io::Result<Bytes> {
-        static HELD_BACK: Late<(Arc<Segment>, Bytes, u64)> = Late::new();
+        static HELD_BACK: Late<(Arc<Segment>, Bytes, u64)> = Late::by(HELD_BACK_WRITES);
         if planted::has(Planted::AckBeforeSync) {
             let (at, own) = (self.end.at(), Bytes::copy_from_slice(frames.own()));
             let before = HELD_BACK.swap((Arc::clone(&self.active), own.clone(), at));

@@ -50,7 +50,7 @@ pub(super) struct Covered {
 pub(super) fn open_to_write(folder: &Path, version: u32) -> Result<(Connection, Covered), ProjectionFault> {
     let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
     std::fs::create_dir_all(folder).map_err(fault)?;
-    marker::set(folder)?;
+    marker::set(folder, &file(folder))?;
     failpoint::reached("index.marked");
     let connection = Connection::open(file(folder)).map_err(told)?;
     connection.set_prepared_statement_cache_capacity(16);
@@ -94,7 +94,7 @@ pub(super) fn close(folder: &Path, connection: Connection) -> Result<(), Project
     connection.close().map_err(|(_, error)| told(error))?;
     let fault = |cause| ProjectionFault::Folder { folder: folder.to_owned(), cause };
     std::fs::File::open(file(folder)).and_then(|file| file.sync_all()).map_err(fault)?;
-    marker::clear(folder).map_err(fault)?;
+    marker::close(folder, &file(folder)).map_err(fault)?;
     failpoint::reached("index.closed");
     Ok(())
 }

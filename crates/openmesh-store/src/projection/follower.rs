@@ -3,6 +3,7 @@
 use super::database::{self, Covered};
 use super::{Indexed, ProjectionFault, Read, Shared};
 use crate::embedded::{LogReader, PageLimit};
+use crate::planted::{self, Planted};
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,6 +54,10 @@ impl Follower {
 
     fn follow(&self) -> Result<(), ProjectionFault> {
         let (mut connection, mut covered) = database::open_to_write(&self.shared.folder, self.version)?;
+        if covered == Covered::default() && planted::has(Planted::IndexFromHead) {
+            covered.seq = self.log.head_seq();
+            database::add(&mut connection, &[], covered)?;
+        }
         self.check(&covered)?;
         self.shared.covered_seq.store(covered.seq, Ordering::Release);
         let mut is_at_rest = true;
