@@ -45,7 +45,7 @@ const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "rot",
-        what: "one flipped bit in every 1,000 bytes of a log's files; every page zeroed, swapped, stale; ends cut off",
+        what: "one flipped bit in every 1,000 bytes of a log's files; every page zeroed, swapped, stale; ends cut off; other files",
         cargo: "test -p openmesh-node --test whole faults::rot -- --nocapture --test-threads 1",
         environment: &[("OPENMESH_ROT_ALL", "1")],
         tool: None,

@@ -26,7 +26,9 @@ fn errors(output: &Output) -> String {
 /// `openmesh up` where it must not begin; what it says.
 fn refused(folder: &Path, more: &[&str]) -> String {
     let folder = folder.to_str().unwrap();
-    let arguments = [&["up", "--data", folder, "--listen", "127.0.0.1:0", "--no-http"], more].concat();
+    // One that is taken in ends at once.
+    let always = ["up", "--data", folder, "--listen", "127.0.0.1:0", "--no-http", "--until-stdin-closes"];
+    let arguments = [&always[..], more].concat();
     let output = openmesh(&arguments, &[]);
     assert!(!output.status.success());
     errors(&output)

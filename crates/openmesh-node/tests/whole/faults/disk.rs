@@ -2,11 +2,13 @@
 
 mod full;
 
+use super::check_after;
 use super::load::Load;
 use super::machine::{LoopDisk, behind_strace, lacks_strace, not_run};
-use crate::crash::check;
 use crate::crash::model::Model;
 use crate::node::{Node, Way, refused_start};
+use openmesh_message::frame::Start;
+use openmesh_sdk::{Mesh, Performative, Sent};
 use std::time::{Duration, Instant};
 
 /// A node whose log failed, or belongs to another process, has ended by then.
@@ -14,6 +16,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 const DISK_MIB: u64 = 256;
 const ACCEPTED: u64 = 600;
 const ACCEPTED_SLOWLY: u64 = 150;
+/// Syncs that fail, counted from the node's start: more than letting agents in takes, with a quiet marker after each.
+const FAILING_SYNCS: [u32; 2] = [30, 90];
 /// What a slow disk adds to each sync.
 const SYNC_DELAY: Duration = Duration::from_millis(300);
 
@@ -27,26 +31,13 @@ async fn work_until_it_ends(node: &mut Node, load: &std::sync::Arc<Load>, harm: 
     load.work_until(node, ACCEPTED, die).await;
 }
 
-/// Starts the node again the plain way, and holds everything to what clients saw.
-async fn check_after(mut node: Node, load: &Load) {
-    let mut model = Model::default();
-    check(&node, &mut model, load);
-    node.way.prefix.clear();
-    node.restart();
-    load.resend_unknown(&node).await;
-    load.count_inbox(&node).await;
-    load.read_to_the_end(&node).await;
-    node.stop();
-    check(&node, &mut model, load);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_sync_ends_the_node_and_is_never_tried_again() {
     if let Some(why) = lacks_strace() {
         return not_run("fsync error", why);
     }
     let mut runs = 0;
-    for when in [12, 60] {
+    for when in FAILING_SYNCS {
         let folder = tempfile::tempdir().unwrap();
         let trace = folder.path().join("trace");
         let prefix = behind_strace(&trace, &format!("error=EIO:when={when}"));
@@ -59,7 +50,7 @@ async fn a_failed_sync_ends_the_node_and_is_never_tried_again() {
         let syncs: Vec<_> = traced.lines().filter(|line| line.contains("fdatasync(")).collect();
         let failed = syncs.iter().position(|line| line.contains("INJECTED")).expect("one sync failed");
         assert_eq!(failed + 1, syncs.len(), "a sync after the failed one: {:?}", &syncs[failed..]);
-        check_after(node, &load).await;
+        check_after(node, &load, Model::default()).await;
         runs += load.witness.figures().events;
     }
     println!("fsync error: 2 runs, 2 faults, {runs} operations, 0 syncs tried again, 0 violations");
@@ -77,25 +68,37 @@ async fn a_slow_disk_makes_receipts_slow_and_nothing_else() {
     let mut node =
         Node::start_in(folder.path(), Way { prefix, errors, ..Way::with(&["--pin", "market/**"]) });
     let load = Load::prepare(&node, "slow-disk").await;
-    let (_, mesh) = node.agent("patient").await;
-    // Whoever asks for nothing that is kept does not wait for the disk.
-    let asking = tokio::spawn(async move {
-        let (mut slowest, until) = (Duration::ZERO, Instant::now() + Duration::from_secs(3));
-        while Instant::now() < until {
-            let Ok(took) = mesh.ping().await else { break };
-            slowest = slowest.max(took);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        slowest
-    });
+    let (talker, listener) = (node.agent("talker").await.1, node.agent("listener").await.1);
+    let talking = tokio::spawn(talk(talker, listener));
     load.work_until(&mut node, ACCEPTED_SLOWLY, Node::kill).await;
-    let slowest = asking.await.unwrap();
-    assert!(slowest < SYNC_DELAY, "what does not wait for the disk took {slowest:?}");
-    check_after(node, &load).await;
+    let mut times = talking.await.unwrap();
+    times.sort_unstable();
+    // Of the slowest a busy machine may be the cause.
+    let median = times[times.len() / 2];
+    assert!(median < SYNC_DELAY / 2, "what does not wait for the disk takes {median:?}");
+    check_after(node, &load, Model::default()).await;
     println!(
-        "slow disk: 1 run, 1 fault, {} operations, {SYNC_DELAY:?} a sync, slowest answer besides {slowest:?}, 0 violations",
-        load.witness.figures().events
+        "slow disk: 1 run, 1 fault, {} operations, {SYNC_DELAY:?} a sync, {} messages that are not kept in {median:?} \
+         (median), 0 violations",
+        load.witness.figures().events,
+        times.len()
     );
+}
+
+/// Says things that are not kept until the node dies; how long each took to be heard.
+async fn talk(talker: Mesh, listener: Mesh) -> Vec<Duration> {
+    let mut heard = listener.subscribe("topic:weather/**", Start::Next).await.unwrap();
+    let mut times = Vec::new();
+    loop {
+        let said = Instant::now();
+        let draft = talker.draft("topic:weather/berlin", &Performative::Inform).unwrap();
+        let envelope = talker.unsigned(draft.payload("text/plain", "sun")).unwrap();
+        if !matches!(talker.send(envelope).await, Ok(Sent::Passed)) || heard.next().await.is_none() {
+            return times;
+        }
+        times.push(said.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +115,7 @@ async fn a_disk_that_turns_read_only_ends_the_node_and_loses_nothing() {
     let refused = refused_start(&disk.mount, &Way { errors: None, ..node.way.clone() });
     assert!(refused.expect("nothing can be written").contains("Read-only"), "and says why");
     disk.restore();
-    check_after(node, &load).await;
+    check_after(node, &load, Model::default()).await;
     println!("read-only disk: 1 run, 1 fault, {} operations, 0 violations", load.witness.figures().events);
 }
 

@@ -5,7 +5,7 @@ use super::witness::{Witness, told};
 use crate::node::Node;
 use openmesh_message::frame::Start;
 use openmesh_sdk::{
-    AgentId, Envelope, KeyPair, Mesh, Performative, Sent, canonical_json, new_conversation_id,
+    AgentId, Envelope, Item, KeyPair, Mesh, Performative, Sent, canonical_json, new_conversation_id,
 };
 use openmesh_simulator::history::Event;
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const ROUND_MIN: Duration = Duration::from_millis(250);
 /// How long a round waits for what it is to have accepted.
 const ROUND_MAX: Duration = Duration::from_secs(60);
+/// A node that lets nobody in has ended within this time.
+const DEATH_MAX: Duration = Duration::from_secs(10);
 const TENDER_MS: i64 = 150;
 /// How long some of the mail waits in its inbox.
 const DELAY_MS: i64 = 300;
@@ -88,22 +90,17 @@ impl Load {
     ) {
         self.stop.store(false, Ordering::Relaxed);
         let enough = self.accepted.load(Ordering::Relaxed) + more;
-        let agents = &self.agents;
         // All are connected before the first works: the node may die of its first sync.
-        let mut senders = Vec::new();
-        for key in &agents.senders {
-            senders.push(node.connect(key).await);
-        }
-        let worker = node.connect(&agents.worker).await;
-        let asker = node.connect(&agents.asker).await;
-        let reader = node.connect(&agents.reader).await;
+        let mut meshes = self.connect_everybody(node).await.into_iter();
         let mut tasks = tokio::task::JoinSet::new();
-        for sender in senders {
+        if let Some(((worker, asker), reader)) = meshes.next().zip(meshes.next()).zip(meshes.next()) {
+            tasks.spawn(work(worker, Arc::clone(self)));
+            tasks.spawn(converse(asker, Arc::clone(self)));
+            tasks.spawn(read(reader, Arc::clone(self)));
+        }
+        for sender in meshes {
             tasks.spawn(send_batches(sender, Arc::clone(self)));
         }
-        tasks.spawn(work(worker, Arc::clone(self)));
-        tasks.spawn(converse(asker, Arc::clone(self)));
-        tasks.spawn(read(reader, Arc::clone(self)));
         let until = Instant::now() + ROUND_MAX;
         tokio::time::sleep(ROUND_MIN).await;
         let is_short = || self.accepted.load(Ordering::Relaxed) < enough;
@@ -115,6 +112,23 @@ impl Load {
         while let Some(ended) = tasks.join_next().await {
             ended.unwrap();
         }
+    }
+
+    /// Those who work with mail, conversations and topics, and the senders; nobody where the node has died.
+    async fn connect_everybody(&self, node: &mut Node) -> Vec<Mesh> {
+        let Agents { senders, worker, asker, reader } = &self.agents;
+        let mut meshes = Vec::new();
+        for key in [worker, asker, reader].into_iter().chain(senders) {
+            match Mesh::connect(&node.options(key)).await {
+                Ok(mesh) => meshes.push(mesh),
+                Err(error) => {
+                    let has_died = node.ended_within(DEATH_MAX).is_some();
+                    assert!(has_died, "a node that lives lets everybody in: {error}");
+                    return Vec::new();
+                }
+            }
+        }
+        meshes
     }
 
     /// Sends again whatever ended as unknown: each gets one position.
@@ -155,7 +169,9 @@ impl Load {
         let mesh = node.connect(&self.agents.reader).await;
         let mut subscription = self.begin_to_read(&mesh).await.unwrap();
         while let Ok(Some(item)) = tokio::time::timeout(QUIET, subscription.next()).await {
-            self.witness.delivered(READER, &item);
+            if !self.take(&item) {
+                subscription = self.begin_to_read(&mesh).await.unwrap();
+            }
         }
         self.witness.note(&Event::Finished { consumer: READER.to_owned() });
     }
@@ -165,6 +181,15 @@ impl Load {
         let subscription = mesh.subscribe(TOPIC, Start::At(after + 1)).await.ok()?;
         self.witness.note(&Event::Began { consumer: READER.to_owned() });
         Some(subscription)
+    }
+
+    /// Takes what the reader was handed; `false` where it fell behind itself and has to read on from where it was.
+    fn take(&self, item: &Item) -> bool {
+        let Item::Message { envelope, .. } = item else { return false };
+        self.witness.delivered(READER, item);
+        let seq = envelope.transit.position.unwrap().seq;
+        self.read_through.store(seq, Ordering::Relaxed);
+        true
     }
 
     fn note(&self, envelope: Envelope, sent: &Sent) {
@@ -293,10 +318,9 @@ async fn converse(mesh: Mesh, load: Arc<Load>) {
 async fn read(mesh: Mesh, load: Arc<Load>) {
     let Some(mut subscription) = load.begin_to_read(&mesh).await else { return };
     while let Some(item) = subscription.next().await {
-        load.witness.delivered(READER, &item);
-        if let openmesh_sdk::Item::Message { envelope, .. } = &item {
-            let seq = envelope.transit.position.unwrap().seq;
-            load.read_through.store(seq, Ordering::Relaxed);
+        if !load.take(&item) {
+            let Some(again) = load.begin_to_read(&mesh).await else { return };
+            subscription = again;
         }
         if !load.goes_on() {
             return;

@@ -2,45 +2,106 @@
 //! the test of that class must find it.
 
 use openmesh_store::planted::{self, Planted};
-use std::process::{Command, Stdio};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 /// Tries all of the table; else only as many as a test run has time for.
 const ALL: &str = "OPENMESH_PLANT_ALL";
 const SAMPLE: usize = 3;
 /// A few rounds show each bug.
-const FEW: [(&str, &str); 2] = [("OPENMESH_CRASH_KILLS", "3"), ("OPENMESH_POWER_CUTS", "2")];
+const FEW: [(&str, &str); 3] =
+    [("OPENMESH_CRASH_KILLS", "3"), ("OPENMESH_POWER_CUTS", "2"), ("OPENMESH_UPKEEP_WAIT_S", "30")];
+/// Longest that a test takes; one that hangs has found nothing.
+const TEST_MAX: Duration = Duration::from_secs(300);
+/// Plants bugs of its own into the places where a node dies, and says of each that it was caught.
+const AT_PLACES: &str = "crash::failpoints::a_crash_at_a_place_shows";
+/// Of what a test said when it failed.
+const SAID_MAX: usize = 160;
 
 /// A class of faults, a bug that it brings to light, and the test that must find it.
 const TABLE: &[(&str, Planted, &str)] = &[
     ("two processes on one folder", Planted::NoFolderLock, "disk::a_second_node"),
     ("fsync error", Planted::IgnoreSyncError, "disk::a_failed_sync"),
-    ("rotten bits", Planted::SkipChecksum, "rot::whatever_rots"),
+    ("bit flips", Planted::SkipChecksum, "rot::whatever_rots"),
     ("fsync error, tried again", Planted::RetrySync, "disk::a_failed_sync"),
     ("kill -9", Planted::AckBeforeSync, "crash::a_hundred_kills"),
-    ("kill -9, positions", Planted::ReusePosition, "crash::a_hundred_kills"),
+    ("torn tails, positions", Planted::ReusePosition, "rot::whatever_rots"),
+    ("kill -9, snapshots", Planted::TrustStaleSnapshot, "crash::a_hundred_kills"),
     ("power cut", Planted::SkipSync, "power_cut::power_cuts"),
-    ("torn tail", Planted::KeepTornTail, "rot::whatever_rots"),
+    ("torn tails", Planted::KeepTornTail, "rot::whatever_rots"),
+    ("zeroed pages", Planted::EndAtZeros, "rot::whatever_rots"),
+    ("swapped pages", Planted::UnboundChecksum, "rot::whatever_rots"),
+    ("stale pages", Planted::TrustStalePage, "rot::whatever_rots"),
+    ("index and snapshots deleted", Planted::IndexFromHead, "rot::others::without_its_index"),
     ("disk full", Planted::ForgetReserve, "disk::full"),
-    ("read-only disk", Planted::AckBeforeSync, "disk::a_disk_that_turns_read_only"),
-    ("slow disk", Planted::AckBeforeSync, "disk::a_slow_disk"),
-    ("memory limit", Planted::AckBeforeSync, "surroundings::a_node_short_of_memory"),
-    ("clock jumps", Planted::AckBeforeSync, "surroundings::a_clock"),
-    ("stale snapshot", Planted::TrustStaleSnapshot, "crash::a_hundred_kills"),
+    ("read-only remount", Planted::TrustReadOnlyDisk, "disk::a_disk_that_turns_read_only"),
+    ("slow disk", Planted::WaitForDisk, "disk::a_slow_disk"),
+    ("crash during compaction", Planted::ForgetHeader, "keeping::upkeep::dying"),
+    ("crash during a checkpoint", Planted::KeepNoCheckpoint, "keeping::upkeep::dying"),
+    ("erasure", Planted::KeepErasedBody, "keeping::upkeep::the_log_is"),
+    ("retention", Planted::LetGoTooMuch, "keeping::upkeep::the_log_is"),
+    ("crash during an import", Planted::ImportInPlace, "crash::moving::a_backup"),
+    ("crash during an upgrade", Planted::MisplaceFirstFormat, "crash::moving::a_folder_of_the_first"),
+    ("cloned folder", Planted::TrustCopy, "crash::moving::a_copied"),
+    ("restored old backup", Planted::NearEpoch, "crash::moving::a_backup"),
+    ("clock jumps", Planted::FearClock, "surroundings::a_clock"),
+    ("memory limit", Planted::KeepEveryBatch, "surroundings::a_node_short"),
 ];
 
-/// Whether the test finds the bug; `None` where it could not run.
-fn finds(bug: Planted, test: &str) -> Option<bool> {
-    let ended = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--nocapture", "--test-threads", "1"])
-        .envs(FEW)
-        .env(planted::VARIABLE, bug.name())
-        .env("RUST_BACKTRACE", "0")
-        .stderr(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
+/// What came of a test.
+enum Came {
+    Passed(String),
+    Failed(String),
+    NotRun,
+    Hung,
+}
+
+/// Runs one of this program's tests, with a bug planted or without.
+fn run(test: &str, bug: Option<Planted>) -> Came {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, errors) = (folder.path().join("out"), folder.path().join("errors"));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--nocapture", "--test-threads", "1"]).envs(FEW).env("RUST_BACKTRACE", "0");
+    command.env_remove("OPENMESH_ROT_ALL").env_remove(ALL);
+    if let Some(bug) = bug {
+        command.env(planted::VARIABLE, bug.name());
+    }
+    command.stdout(File::create(&out).unwrap()).stderr(File::create(&errors).unwrap());
+    let ended = ended_in_time(&mut command);
+    let said = read(&out);
     assert!(!said.contains("running 0 tests"), "{test} is no test");
-    if said.lines().any(|line| line.contains("not run: ")) { None } else { Some(!ended.status.success()) }
+    match ended {
+        None => Came::Hung,
+        Some(_) if said.lines().any(|line| line.contains("not run: ")) => Came::NotRun,
+        Some(status) if status.success() => Came::Passed(said),
+        Some(_) => Came::Failed(why(&read(&errors))),
+    }
+}
+
+fn ended_in_time(command: &mut Command) -> Option<ExitStatus> {
+    let (mut child, until) = (command.spawn().unwrap(), Instant::now() + TEST_MAX);
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+}
+
+/// What a test said first when it failed.
+fn why(errors: &str) -> String {
+    let mut lines = errors.lines().skip_while(|line| !line.contains("panicked at"));
+    lines.nth(1).unwrap_or("it said nothing").chars().take(SAID_MAX).collect()
 }
 
 #[test]
@@ -49,19 +110,55 @@ fn each_class_of_faults_has_a_bug_that_its_test_finds() {
         return super::machine::not_run("planted bugs", "a build without debug assertions has none");
     }
     let all = std::env::var_os(ALL).is_some();
+    let rows = &TABLE[..if all { TABLE.len() } else { SAMPLE }];
+    if all {
+        finds_nothing_where_nothing_is(rows);
+    }
     let (mut caught, mut planted) = (0, 0);
     let mut missed: Vec<&str> = Vec::new();
-    for (class, bug, test) in TABLE.iter().take(if all { TABLE.len() } else { SAMPLE }) {
-        match finds(*bug, test) {
-            None => super::machine::not_run(class, "its test could not run"),
-            Some(is_found) => {
-                planted += 1;
-                caught += u32::from(is_found);
-                println!("{class}: {} planted, {}", bug.name(), if is_found { "caught" } else { "MISSED" });
-                missed.extend((!is_found).then_some(*class));
+    for (class, bug, test) in rows {
+        let name = bug.name();
+        let is_caught = match run(test, Some(*bug)) {
+            Came::NotRun => {
+                super::machine::not_run(class, "its test could not run");
+                continue;
             }
+            Came::Failed(why) => {
+                println!("{class}: {name} planted, caught: {why}");
+                true
+            }
+            Came::Passed(_) | Came::Hung => {
+                println!("{class}: {name} planted, MISSED");
+                false
+            }
+        };
+        planted += 1;
+        caught += u32::from(is_caught);
+        missed.extend((!is_caught).then_some(*class));
+    }
+    if all && let Came::Passed(said) = run(AT_PLACES, None) {
+        for line in said.lines().filter_map(|line| line.find("crash at ").and_then(|at| line.get(at..))) {
+            println!("{line}");
+            (planted, caught) = (planted + 1, caught + 1);
         }
+    } else if all {
+        missed.push(AT_PLACES);
     }
     println!("planted bugs: {caught}/{planted} caught, of {} classes", TABLE.len());
     assert!(missed.is_empty(), "{missed:?}");
+}
+
+/// The tests pass without the bugs, or they would find what is not there.
+fn finds_nothing_where_nothing_is(rows: &[(&str, Planted, &str)]) {
+    let tests: BTreeSet<&str> = rows.iter().map(|(_, _, test)| *test).collect();
+    let mut failed = BTreeMap::new();
+    for test in &tests {
+        match run(test, None) {
+            Came::Failed(why) => drop(failed.insert(*test, why)),
+            Came::Hung => drop(failed.insert(*test, "it hung".to_owned())),
+            Came::Passed(_) | Came::NotRun => {}
+        }
+    }
+    println!("without a bug {} of {} tests pass", tests.len() - failed.len(), tests.len());
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -65,12 +65,14 @@ impl Crew {
         {
             let (options, ledger) = (options(key), Arc::clone(&self.ledger));
             tasks.spawn(async move {
-                let Ok(mesh) = Mesh::connect(&options).await else { return };
-                match role {
-                    Role::Sender => send(&mesh, &ledger).await,
-                    Role::Worker => work(&mesh, &ledger).await,
-                    Role::Asker => converse(&mesh, &ledger).await,
-                };
+                // Whoever gave up waiting for a slow machine goes on; a node that has died lets nobody in.
+                while let Ok(mesh) = Mesh::connect(&options).await {
+                    match role {
+                        Role::Sender => send(&mesh, &ledger).await,
+                        Role::Worker => work(&mesh, &ledger).await,
+                        Role::Asker => converse(&mesh, &ledger).await,
+                    };
+                }
             });
         }
         let until = Instant::now() + at_most;

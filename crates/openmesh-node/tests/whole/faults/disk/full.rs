@@ -17,7 +17,7 @@ const SEGMENT_BYTES: &str = "4194304";
 const BODY_BYTES: usize = 16 * 1024;
 const BATCH: usize = 32;
 /// Within this time after there is room again, it is used.
-const RESUMES_WITHIN: Duration = Duration::from_secs(5);
+const RESUMES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Sends batches until one is refused for want of room; how many were accepted.
 async fn fill(mesh: &Mesh, load: &Load) -> u64 {

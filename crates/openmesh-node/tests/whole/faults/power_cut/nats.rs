@@ -139,12 +139,18 @@ fn publish_until_dead(port: u16, acknowledged: &std::sync::Mutex<BTreeSet<u64>>)
 
 /// Which of the positions can be read.
 fn readable(client: &mut Client, wanted: &BTreeSet<u64>) -> u64 {
-    let mut count = 0;
+    let (mut count, mut under_way) = (0, 0);
+    let is_there = |client: &mut Client| u64::from(client.answer().unwrap().get("message").is_some());
     for seq in wanted {
-        let answer = client.ask("$JS.API.STREAM.MSG.GET.load", &format!("{{\"seq\":{seq}}}")).unwrap();
-        count += u64::from(answer.get("message").is_some());
+        let asked = format!("{{\"seq\":{seq}}}");
+        client.publish("$JS.API.STREAM.MSG.GET.load", *seq, asked.as_bytes()).unwrap();
+        under_way += 1;
+        if under_way == WINDOW {
+            count += is_there(client);
+            under_way -= 1;
+        }
     }
-    count
+    count + (0..under_way).map(|_| is_there(client)).sum::<u64>()
 }
 
 /// One death of the server, with the power cut or without: how many were acknowledged, and how many of them are missing.

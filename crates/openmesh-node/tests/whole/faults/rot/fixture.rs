@@ -1,7 +1,7 @@
 //! A folder to be damaged: the records of a real node that worked, in files small enough to damage each of many times.
 
+use super::damage::Hit;
 use super::is_campaign;
-use crate::faults::load::Load;
 use crate::node::{Node, Way};
 use openmesh_message::PartitionId;
 use openmesh_sdk::{Performative, Sent};
@@ -17,12 +17,14 @@ use tempfile::TempDir;
 const SEGMENT_BYTES: u64 = 64 * 1024;
 /// How often the node was killed.
 const LIVES: u32 = 2;
-/// Messages accepted in each life, in a campaign and in a test run.
-const ACCEPTED: u64 = 350;
+/// Messages sent in each life, in a campaign and in a test run.
+const MANY: usize = 500;
 const FEW: usize = 110;
-/// What stands before a record's header at most, and after its body.
-const HEAD_BYTES_MAX: usize = 96;
-const PADDING_MAX: usize = 8;
+/// Heads with which an epoch begins, and that of the batch after them.
+const EPOCH_BYTES: usize = 3 * 88;
+/// What stands before a record's header, and what its length is a multiple of.
+const HEAD_BYTES: usize = 80;
+const ALIGNMENT: usize = 8;
 /// The file's own header ends before this byte.
 const PAST_HEADER: usize = 4_608;
 /// A batch's head and its first record's.
@@ -32,8 +34,6 @@ const BATCH: usize = 9;
 
 /// A log as its files are.
 pub(super) struct Fixture {
-    /// The folder that trials damage; its log is put back after each.
-    pub(super) home: TempDir,
     files: BTreeMap<String, Vec<u8>>,
     /// The same files when half of it was written, and after a tail that was dropped since.
     earlier: Vec<BTreeMap<String, Vec<u8>>>,
@@ -51,15 +51,7 @@ impl Fixture {
     pub(super) async fn make() -> Self {
         let home = memory_folder();
         let mut node = Node::start_in(home.path(), Way::with(&["--pin", "market/**"]));
-        if is_campaign() {
-            let load = Load::prepare(&node, "rot").await;
-            for _ in 0..LIVES {
-                load.work_until(&mut node, ACCEPTED, Node::kill).await;
-                node.restart();
-            }
-        } else {
-            work_a_little(&mut node).await;
-        }
+        work_a_little(&mut node, if is_campaign() { MANY } else { FEW }).await;
         node.stop();
         let log = node.log();
         let (reader, _) = open_read_only(&log).unwrap();
@@ -73,11 +65,7 @@ impl Fixture {
         assert!(report.findings.is_empty(), "{:?}", report.findings);
         let files = read_files(&log);
         let frames = frames_of(&files, &records);
-        Self { home, files, earlier, records, frames }
-    }
-
-    pub(super) fn log(&self) -> std::path::PathBuf {
-        self.home.path().join("node").join("log")
+        Self { files, earlier, records, frames }
     }
 
     /// Names and bytes of the log's files but its lock.
@@ -90,17 +78,32 @@ impl Fixture {
         &self.files[name]
     }
 
-    /// Puts every file back as it was.
-    pub(super) fn put_back(&self) {
-        let log = self.log();
-        for entry in std::fs::read_dir(&log).unwrap().flatten() {
-            if !self.files.contains_key(entry.file_name().to_str().unwrap()) {
-                std::fs::remove_file(entry.path()).unwrap();
-            }
-        }
-        for (name, bytes) in &self.files {
-            std::fs::write(log.join(name), bytes).unwrap();
-        }
+    /// A page of a file, or what there is of it.
+    pub(super) fn page(&self, name: &str, at: usize, page: usize) -> &[u8] {
+        let bytes = self.bytes(name);
+        &bytes[at..(at + page).min(bytes.len())]
+    }
+
+    /// The segments, in order.
+    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.files().map(|(name, _)| name).filter(|name| name.starts_with("segment"))
+    }
+
+    /// The first and the last record in a file.
+    pub(super) fn seqs_in(&self, file: &str) -> Option<(u64, u64)> {
+        let is_in = |(name, _, _): &(String, usize, usize)| name == file;
+        let first = self.frames.iter().position(is_in)? as u64;
+        let last = self.frames.iter().rposition(is_in)? as u64;
+        Some((first + 1, last + 1))
+    }
+
+    /// Whether the heads with which a record's epoch begins stood where a page was taken back.
+    pub(super) fn begins_epoch_on(&self, hit: &Hit, seq: u64) -> bool {
+        let of = |seq: u64| &self.records[usize::try_from(seq).unwrap() - 1];
+        let epoch = of(seq).position.epoch;
+        let first = self.records.iter().position(|record| record.position.epoch == epoch).unwrap();
+        let (file, from, _) = &self.frames[first];
+        hit.turns_back(file, from.saturating_sub(EPOCH_BYTES))
     }
 
     /// Pages as they once were and are no more.
@@ -121,12 +124,20 @@ impl Fixture {
     }
 }
 
+impl std::fmt::Display for Fixture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes: usize = self.files().map(|(_, bytes)| bytes.len()).sum();
+        let (records, files) = (self.records.len(), self.files().count());
+        write!(f, "{records} records of {LIVES} lives in {files} files of {bytes} bytes")
+    }
+}
+
 /// Sends a few messages of each kind and works off some of the mail, in each life.
-async fn work_a_little(node: &mut Node) {
+async fn work_a_little(node: &mut Node, messages: usize) {
     let (key, _) = node.agent("ann").await;
     for _ in 0..LIVES {
         let mesh = node.connect(&key).await;
-        let drafts = ["topic:market/load", "inbox:ann"].into_iter().cycle().take(FEW).map(|to| {
+        let drafts = ["topic:market/load", "inbox:ann"].into_iter().cycle().take(messages).map(|to| {
             let draft = mesh.draft(to, &Performative::Inform).unwrap();
             draft.payload("text/plain", vec![b'x'; 300])
         });
@@ -142,7 +153,7 @@ async fn work_a_little(node: &mut Node) {
 }
 
 /// In memory where the machine offers that: nothing here waits for a disk.
-fn memory_folder() -> TempDir {
+pub(super) fn memory_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
 }
@@ -236,8 +247,8 @@ fn frames_of(files: &BTreeMap<String, Vec<u8>>, records: &[StoredRecord]) -> Vec
                 None => ((name, bytes), from) = (segments.next().expect("every record is somewhere"), 0),
             }
         };
-        let end = at + header.len() + record.body.len() + PADDING_MAX;
-        frames.push((name.clone(), at - HEAD_BYTES_MAX, end));
+        let end = (at + header.len() + record.body.len()).next_multiple_of(ALIGNMENT);
+        frames.push((name.clone(), at - HEAD_BYTES, end));
         from = at + header.len();
     }
     frames

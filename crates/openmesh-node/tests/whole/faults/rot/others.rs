@@ -4,6 +4,7 @@
 use crate::node::{Node, Way, refused_start};
 use openmesh_sdk::LogFilter;
 use std::path::Path;
+use std::time::Duration;
 
 /// What becomes of a file that is not what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ enum Fate {
     Read,
 }
 
+/// An index of so little is built anew in this time.
+const INDEXED: Duration = Duration::from_secs(2);
 /// Every file of the folder but the log.
 const FILES: &[(&str, Fate)] = &[
     ("node.key", Fate::Refused),
@@ -27,6 +30,7 @@ const FILES: &[(&str, Fate)] = &[
     ("policy.toml", Fate::Read),
     ("endpoint.json", Fate::Anew),
     ("projection/index.sqlite3", Fate::Anew),
+    ("projection/closed", Fate::Anew),
 ];
 /// Places of each file that a test run tries, and a campaign.
 const PLACES: usize = 2;
@@ -119,8 +123,7 @@ async fn without_its_index_and_snapshots_a_node_says_the_same() {
         let envelope = mesh.sign(draft.json(b"{}".to_vec())).unwrap();
         assert!(mesh.send(envelope).await.unwrap().is_accepted());
     }
-    let leased =
-        mesh.inbox().lease(5, std::time::Duration::from_secs(60), std::time::Duration::ZERO).await.unwrap();
+    let leased = mesh.inbox().lease(5, Duration::from_secs(60), Duration::ZERO).await.unwrap();
     mesh.inbox().ack(leased[0].token, &[leased[0].number]).await.unwrap();
     let before = (questions(&mesh).await, mesh.inbox().counts().await.unwrap());
     node.stop();
@@ -132,5 +135,9 @@ async fn without_its_index_and_snapshots_a_node_says_the_same() {
     }
     node.restart();
     let mesh = node.connect(&key).await;
-    assert_eq!((questions(&mesh).await, mesh.inbox().counts().await.unwrap()), before);
+    for wait in [Duration::ZERO, INDEXED] {
+        // At first the log answers, and then the index.
+        tokio::time::sleep(wait).await;
+        assert_eq!((questions(&mesh).await, mesh.inbox().counts().await.unwrap()), before);
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::{Cast, SECRET, code, exchange, holds, leave, of_kind, records, verify, wait_for};
 use crate::node::Node;
+use openmesh_sdk::{InboxCounts, Mesh, Performative, Sent, SignedReceipt};
 use openmesh_store::failpoint::{self, NAMES};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -39,20 +40,17 @@ async fn die_at(cast: &mut Cast, place: &str, secret: &str) {
         cast.node.restart();
         return cast.connect().await;
     }
-    cast.connect().await;
-    let before = cast.receiver.inbox().counts().await.unwrap();
-    let (id, receipt) = leave(&cast.sender, secret, 0).await;
-    let token = cast.node.admin_token();
-    // The node may die before it answers, or be known to have died only later.
-    let erased = cast.sender.erase(&id, "a test", Some(&token)).await;
+    let asked = ask(cast, secret).await;
     let status = cast.node.ended_within(REACHED_WITHIN).unwrap_or_else(|| panic!("{place} was not reached"));
     assert_eq!(status.signal(), Some(SIGABRT), "{place}: {status}");
     verify(&cast.node);
     cast.node.restart();
     cast.connect().await;
-    if erased.is_err() {
+    // It may have come to the place by what was left to do before.
+    let Some(Asked { before, id, receipt, is_erased }) = asked else { return };
+    if !is_erased {
         // Kept or not: asked for again it is done, or was.
-        let again = cast.sender.erase(&id, "a test", Some(&token)).await;
+        let again = cast.sender.erase(&id, "a test", Some(&cast.node.admin_token())).await;
         assert!(
             again.is_ok()
                 || ["erase.impossible", "not_found", "log.let_go"]
@@ -68,6 +66,30 @@ async fn die_at(cast: &mut Cast, place: &str, secret: &str) {
     let seq = receipt.receipt.position.unwrap().seq;
     assert!(verify(&cast.node)["head"].as_str().is_some() && seq > 0);
     exchange(&cast.sender, &cast.receiver, 1).await;
+}
+
+/// What was asked of a node that is to die of it.
+struct Asked {
+    before: InboxCounts,
+    id: String,
+    receipt: SignedReceipt,
+    is_erased: bool,
+}
+
+/// Leaves mail and has it erased; `None` where the node died before.
+async fn ask(cast: &Cast, secret: &str) -> Option<Asked> {
+    let [sender, receiver] = &cast.keys;
+    let sender = Mesh::connect(&cast.node.options(sender)).await.ok()?;
+    let receiver = Mesh::connect(&cast.node.options(receiver)).await.ok()?;
+    let before = receiver.inbox().counts().await.ok()?;
+    let draft = sender.draft("inbox:receiver", &Performative::Inform).unwrap();
+    let envelope = sender.sign(draft.payload("text/plain", secret.to_owned())).unwrap();
+    let id = envelope.attributes.get("id").unwrap().to_owned();
+    let Sent::Accepted(receipt) = sender.send(envelope).await.ok()? else { return None };
+    let token = cast.node.admin_token();
+    // It may die before it answers, or be known to have died only later.
+    let is_erased = sender.erase(&id, "a test", Some(&token)).await.is_ok();
+    Some(Asked { before, id, receipt, is_erased })
 }
 
 async fn erase(cast: &mut Cast, secret: &str) {
