@@ -17,6 +17,9 @@ use std::time::Instant;
 const NICE: i32 = 19;
 /// While the log grows, the thread works one part in so many of the time.
 const LOADED_PARTS: u32 = 4;
+/// And one in so many while it grows by more than this a second.
+const FLOODED_PARTS: u32 = 12;
+const FLOOD_PER_SECOND: f64 = 30_000.0;
 /// Records read before it looks whether the log has grown.
 const RECORDS_AT_ONCE: u32 = 2_048;
 
@@ -104,8 +107,10 @@ impl<'a> Pace<'a> {
             return;
         }
         let head_seq = self.log.head_seq();
-        if head_seq > self.head_seq {
-            std::thread::sleep(self.worked_since.elapsed() * (LOADED_PARTS - 1));
+        let (grown, worked) = (head_seq - self.head_seq, self.worked_since.elapsed());
+        if grown > 0 {
+            let is_flood = grown as f64 > FLOOD_PER_SECOND * worked.as_secs_f64();
+            std::thread::sleep(worked * (if is_flood { FLOODED_PARTS } else { LOADED_PARTS } - 1));
         }
         *self = Self { log: self.log, records: 0, worked_since: Instant::now(), head_seq };
     }

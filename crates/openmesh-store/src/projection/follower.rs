@@ -21,8 +21,21 @@ const NICE: i32 = 19;
 /// While the log grows, the thread works one part in so many of the time: what comes in needs the cores, and the log
 /// answers what the index lacks.
 const LOADED_PARTS: u32 = 8;
+/// And one in so many while it grows by more than the index could take in anyway.
+const FLOODED_PARTS: u32 = 32;
+/// So many records a second.
+const FLOOD_PER_SECOND: f64 = 30_000.0;
 /// After a fault that may pass.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// One part in how many of the time it works, the log having grown by so many records while it did.
+fn parts(grown: u64, took: Duration) -> u32 {
+    match grown {
+        0 => 1,
+        grown if grown as f64 > FLOOD_PER_SECOND * took.as_secs_f64() => FLOODED_PARTS,
+        _ => LOADED_PARTS,
+    }
+}
 
 /// What the thread works with.
 pub(super) struct Follower {
@@ -77,8 +90,7 @@ impl Follower {
             let is_full = self.add_batch(&mut connection, &mut covered)?;
             self.shared.covered_seq.store(covered.seq, Ordering::Release);
             let took = began.elapsed();
-            let is_loaded = self.log.head_seq() > head;
-            let due = if is_loaded { took * (LOADED_PARTS - 1) } else { Duration::ZERO };
+            let due = took * (parts(self.log.head_seq() - head, took) - 1);
             let gathering = if is_full { Duration::ZERO } else { BATCH_INTERVAL.saturating_sub(took) };
             self.rest(due.max(gathering));
         }
