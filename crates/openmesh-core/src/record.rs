@@ -12,7 +12,7 @@ mod sealing;
 mod text;
 
 pub(crate) use commitment::Parts;
-pub use commitment::commitment;
+pub use commitment::{commitment, of_version as commitment_of_version};
 pub(crate) use glance::Glance;
 pub use glance::Looked;
 pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};

@@ -22,8 +22,8 @@ use std::fmt;
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] i64);
 
-/// Where the times end that `jiff` knows, a day before the year 10000 (`jiff::Timestamp::MAX`).
-const COMMON_MS_END: u64 = 253_402_207_201_000;
+/// Times from here on are left to `jiff`, which knows none later than this (`jiff::Timestamp::MAX`).
+const COMMON_MS_END: u64 = 253_402_207_200_000;
 
 /// Why a text is no point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

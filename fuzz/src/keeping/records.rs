@@ -7,7 +7,9 @@ use crate::cast::NOW;
 use crate::feed::{Feed, Script};
 use crate::form::{assert_brief, assert_kept};
 use crate::targets::{Met, Seed};
-use openmesh_core::record::{RECORD_VERSION, Record, commitment, decode_header, is_committed, to_json};
+use openmesh_core::record::{
+    RECORD_VERSION, Record, commitment_of_version, decode_header, is_committed, to_json,
+};
 use openmesh_core::{Input, Partition};
 
 const RECORDS_MAX: usize = 32;
@@ -46,7 +48,7 @@ fn decode(header: &[u8], body: &[u8]) -> Option<Record> {
     };
     assert!(read.version <= RECORD_VERSION);
     assert_kept(&read);
-    read.commitment = commitment(&SALT, body);
+    read.commitment = commitment_of_version(read.version, &SALT, body);
     let committed = minicbor::to_vec(&read).unwrap();
     assert!(is_committed(&committed, &SALT, body) && !is_committed(&committed, &[4; 16], body));
     let record = Record::decode(&committed, &SALT, body).ok()?;

@@ -61,7 +61,7 @@ pub fn commitment(salt: &[u8; 16], body: &[u8]) -> Digest {
 }
 
 /// The commitment of a header of some version to an encoded body.
-pub(super) fn of_version(version: u16, salt: &[u8; 16], body: &[u8]) -> Digest {
+pub fn of_version(version: u16, salt: &[u8; 16], body: &[u8]) -> Digest {
     if version < BY_DIGEST { to_bytes(salt, body) } else { commitment(salt, body) }
 }
 
