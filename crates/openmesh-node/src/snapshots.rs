@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use openmesh_core::{Config as PartitionConfig, Partition};
 use openmesh_message::Position;
 use openmesh_policy::Policy;
-use openmesh_store::{LogReader, SnapshotFolder};
+use openmesh_store::{LogReader, SnapshotFolder, is_flood};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -17,9 +17,8 @@ use std::time::Instant;
 const NICE: i32 = 19;
 /// While the log grows, the thread works one part in so many of the time.
 const LOADED_PARTS: u32 = 4;
-/// And one in so many while it grows by more than this a second.
+/// And one in so many while it grows faster than a snapshot can follow.
 const FLOODED_PARTS: u32 = 12;
-const FLOOD_PER_SECOND: f64 = 30_000.0;
 /// Records read before it looks whether the log has grown.
 const RECORDS_AT_ONCE: u32 = 2_048;
 
@@ -109,8 +108,8 @@ impl<'a> Pace<'a> {
         let head_seq = self.log.head_seq();
         let (grown, worked) = (head_seq - self.head_seq, self.worked_since.elapsed());
         if grown > 0 {
-            let is_flood = grown as f64 > FLOOD_PER_SECOND * worked.as_secs_f64();
-            std::thread::sleep(worked * (if is_flood { FLOODED_PARTS } else { LOADED_PARTS } - 1));
+            let parts = if is_flood(grown, worked) { FLOODED_PARTS } else { LOADED_PARTS };
+            std::thread::sleep(worked * (parts - 1));
         }
         *self = Self { log: self.log, records: 0, worked_since: Instant::now(), head_seq };
     }

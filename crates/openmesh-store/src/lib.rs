@@ -5,6 +5,7 @@ pub mod backup;
 pub mod embedded;
 pub mod failpoint;
 mod fault;
+mod pace;
 pub mod planted;
 mod projection;
 mod record;
@@ -16,6 +17,7 @@ pub use embedded::{
     VerifyOptions, VerifyReport, batch_bytes, open_read_only, verify,
 };
 pub use fault::{Cause, Fault};
+pub use pace::is_flood;
 pub use projection::{
     Candidate, Candidates, Entry, Found, Projection, ProjectionFault, Read, Sought, TimeRange, Topics,
 };

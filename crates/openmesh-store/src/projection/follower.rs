@@ -3,6 +3,7 @@
 use super::database::{self, Covered};
 use super::{Indexed, ProjectionFault, Read, Shared};
 use crate::embedded::{LogReader, PageLimit};
+use crate::pace::is_flood;
 use crate::planted::{self, Planted};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -21,10 +22,8 @@ const NICE: i32 = 19;
 /// While the log grows, the thread works one part in so many of the time: what comes in needs the cores, and the log
 /// answers what the index lacks.
 const LOADED_PARTS: u32 = 8;
-/// And one in so many while it grows by more than the index could take in anyway.
+/// And one in so many while it grows faster than the index can follow.
 const FLOODED_PARTS: u32 = 32;
-/// So many records a second.
-const FLOOD_PER_SECOND: f64 = 30_000.0;
 /// After a fault that may pass.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,7 +31,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 fn parts(grown: u64, took: Duration) -> u32 {
     match grown {
         0 => 1,
-        grown if grown as f64 > FLOOD_PER_SECOND * took.as_secs_f64() => FLOODED_PARTS,
+        grown if is_flood(grown, took) => FLOODED_PARTS,
         _ => LOADED_PARTS,
     }
 }
