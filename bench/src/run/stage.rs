@@ -53,8 +53,14 @@ impl Stage {
         Nats::start(program, &self.folder(name)?, sync).map(Some)
     }
 
+    /// Has the kernel write what earlier turns left in its cache: nobody's turn pays for another's unsynced pages.
+    pub(crate) fn settle_disk(&self) -> Result<()> {
+        Ok(rustix::fs::syncfs(std::fs::File::open(&self.scratch)?)?)
+    }
+
     /// Runs a load in a process of its own and reads what it measured.
     pub(crate) fn load<T: DeserializeOwned>(&self, arguments: &[String]) -> Result<T> {
+        self.settle_disk()?;
         let ended = Command::new(&self.generator).args(arguments).output()?;
         let shown = || arguments.join(" ");
         ensure!(ended.status.success(), "{}: {}", shown(), String::from_utf8_lossy(&ended.stderr).trim());

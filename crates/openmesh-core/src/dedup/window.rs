@@ -1,6 +1,6 @@
 //! What is remembered of one sender: few ids in a list, many in a table with its index and its order.
 //!
-//! Of many, each takes 24 bytes in the table and some five in the index; in the order of times four, where it came out of it.
+//! Of many, each takes 24 bytes in the table and six to eleven in the index; in the order of times four, where it came out of it.
 
 use super::index::Index;
 use super::pages::{Cell, Pages};
