@@ -1,39 +1,51 @@
 //! An index over a log, kept in a folder of its own: which records bear which terms, and when they were decided.
 //!
 //! It is a projection: built from the log by a thread that follows it, thrown away and built anew whenever it does not
-//! fit. What a record means is its caller's: it says which terms a record has.
+//! fit. What a record means is its caller's: it says which terms a record has. What is added together becomes a run, sorted
+//! once and written once; runs that follow one another are merged now and then (docs/decisions/0047).
 
-mod database;
 mod follower;
 mod marker;
+mod merge;
+mod run;
+mod runs;
 mod search;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use search::{Candidates, Found, Sought, TimeRange, Topics};
 
 use crate::embedded::LogReader;
 use crate::record::StoredRecord;
 use follower::Follower;
-use rusqlite::Connection;
+use runs::Runs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-
-/// Readers whose connections are kept open for the next question.
-const IDLE_READERS_MAX: usize = 8;
 
 /// What the index keeps of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// What it can be found by.
     pub terms: Vec<u64>,
-    /// The topic it went to, and its term.
-    pub topic: Option<(String, u64)>,
+    /// The topic it went to; empty if to none.
+    pub topic: String,
+    /// The term of that.
+    pub topic_term: u64,
     /// When it was decided, in milliseconds.
     pub at: i64,
+}
+
+impl Entry {
+    /// Says nothing any more, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.terms.clear();
+        self.topic.clear();
+        (self.topic_term, self.at) = (0, 0);
+    }
 }
 
 /// A record that may fit.
@@ -46,21 +58,15 @@ pub struct Candidate {
 }
 
 /// What is added for one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Indexed {
+#[derive(Clone, Copy, Debug)]
+struct Indexed<'a> {
     seq: u64,
     at_byte: u64,
-    entry: Entry,
+    entry: &'a Entry,
 }
 
-impl Indexed {
-    fn of(record: &StoredRecord, read: &Read) -> Option<Self> {
-        Some(Self { seq: record.position.seq, at_byte: record.at, entry: read(record)? })
-    }
-}
-
-/// Reads a record for the index; `None` for one that cannot be read.
-pub type Read = dyn Fn(&StoredRecord) -> Option<Entry> + Send + Sync;
+/// Reads a record for the index into an empty entry; `false` for one that cannot be read.
+pub type Read = dyn FnMut(&StoredRecord, &mut Entry) -> bool + Send;
 
 /// What went wrong with the index. The log is untouched and answers in its place; the index is built anew where that
 /// helps.
@@ -71,7 +77,7 @@ pub enum ProjectionFault {
     Unfit(String),
     /// It cannot be read or written at the moment; it is tried again.
     #[error("the index cannot be used: {0}")]
-    Unusable(#[from] rusqlite::Error),
+    Unusable(#[from] std::io::Error),
     /// Its folder cannot be used; it is tried again.
     #[error("the index's folder {} cannot be used: {cause}", folder.display())]
     Folder {
@@ -94,29 +100,28 @@ pub struct Projection {
 struct Shared {
     folder: PathBuf,
     covered_seq: AtomicU64,
-    /// Grows whenever the index is thrown away: connections to an earlier one are of no use.
-    generation: AtomicU64,
+    runs: RwLock<Runs>,
+    topics: topics::Topics,
     stopping: AtomicBool,
     unfit: AtomicBool,
     /// Records whose bodies were erased and that are to be indexed by what is left of them.
     forgetting: Mutex<BTreeSet<u64>>,
-    idle: Mutex<Vec<(u64, Connection)>>,
 }
 
 impl Projection {
     /// Opens the index in `folder` and follows the log from where it ends. A format other than `version` is thrown
     /// away. Never fails: what cannot be indexed is left to the log, and tried again.
-    pub fn start(folder: &Path, version: u32, log: LogReader, read: Arc<Read>) -> std::io::Result<Self> {
+    pub fn start(folder: &Path, version: u32, log: LogReader, read: Box<Read>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             covered_seq: AtomicU64::new(0),
-            generation: AtomicU64::new(0),
+            runs: RwLock::default(),
+            topics: topics::Topics::default(),
             stopping: AtomicBool::new(false),
             unfit: AtomicBool::new(false),
             forgetting: Mutex::default(),
-            idle: Mutex::new(Vec::new()),
         });
-        let follower = Follower { shared: Arc::clone(&shared), version, log, read };
+        let follower = Follower::new(Arc::clone(&shared), version, log, read);
         let thread =
             std::thread::Builder::new().name("projection".to_owned()).spawn(move || follower.run())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -137,17 +142,9 @@ impl Projection {
         self.shared.forgetting().is_empty()
     }
 
-    /// Looks for candidates. An index that turns out not to fit is built anew.
-    pub fn search(&self, sought: &Sought) -> Result<Candidates, ProjectionFault> {
-        let (generation, connection) = self.shared.reader()?;
-        let searched = Candidates::begin(connection, sought);
-        match searched {
-            Ok(candidates) => Ok(candidates.keeping(Arc::clone(&self.shared), generation)),
-            Err(fault) => {
-                self.shared.note(&fault);
-                Err(fault)
-            }
-        }
+    /// Looks for candidates, in the index as it is at this moment.
+    pub fn search(&self, sought: &Sought) -> Candidates {
+        Candidates::begin(Arc::clone(&self.shared), sought)
     }
 }
 
@@ -166,23 +163,14 @@ impl Shared {
         self.forgetting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection to the index as it is.
-    fn reader(&self) -> Result<(u64, Connection), ProjectionFault> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(of, _)| *of == generation);
-        if let Some(reader) = idle.pop() {
-            return Ok(reader);
-        }
-        drop(idle);
-        Ok((generation, database::open_to_read(&self.folder)?))
+    /// The index as it is.
+    fn runs(&self) -> Runs {
+        self.runs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn give_back(&self, generation: u64, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if generation == self.generation.load(Ordering::Acquire) && idle.len() < IDLE_READERS_MAX {
-            idle.push((generation, connection));
-        }
+    fn publish(&self, runs: &Runs) {
+        *self.runs.write().unwrap_or_else(PoisonError::into_inner) = runs.clone();
+        self.covered_seq.store(runs.extent().last_seq, Ordering::Release);
     }
 
     /// An index that does not fit is thrown away by the thread that keeps it.

@@ -2,26 +2,26 @@
 //!
 //! A term is a hash: an index that finds a record by it has a candidate, and the [`Matcher`](super::Matcher) decides.
 
-use super::{Audience, parties};
-use crate::record::{Looked, Record};
+use super::{Audience, Stored, parties};
+use crate::record::{Body, Header, Parts, Record, RecordError, RefusedMessage, decode_header};
 use openmesh_message::frame::{LogFilter, Verdict};
 use openmesh_message::{AgentId, Digest, TopicPattern};
 
 /// The kind that most records are of.
 const MESSAGE_KIND: &str = "message";
-const TERM_CONTEXT: &str = "openmesh index term v1";
+/// With it, the field and a key, a hash takes one block.
+const TERM_CONTEXT: &str = "openmesh index term";
+/// One more than the highest field.
+const FIELDS: usize = 10;
 
 /// One thing a record can be found by; the field it is of stands in its highest byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 
-/// All that a record can be found by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Reads what records can be found by. What a field had last is known: neighbours are often alike.
+#[derive(Debug, Default)]
 pub struct Terms {
-    /// Sorted, each once.
-    pub terms: Vec<Term>,
-    /// The pinned topic it went to, whose term is among them.
-    pub topic: Option<String>,
+    last: [(Vec<u8>, u64); FIELDS],
 }
 
 /// What a filter asks an index for.
@@ -53,7 +53,11 @@ impl Term {
     }
 
     fn of(field: Field, value: &[u8]) -> Self {
-        let hash = Digest::of_parts(TERM_CONTEXT, &[&[field as u8], value]);
+        Self::of_parts(field, &[&[field as u8], value])
+    }
+
+    fn of_parts(field: Field, parts: &[&[u8]]) -> Self {
+        let hash = Digest::of_parts(TERM_CONTEXT, parts);
         let low = hash.as_bytes().iter().take(7).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         Self((field as u64) << 56 | low)
     }
@@ -74,58 +78,114 @@ impl Term {
     }
 
     fn of_audience(audience: Audience) -> Option<Self> {
-        match audience {
-            Audience::Topic => Some(Self::of(Field::Audience, b"topic")),
-            Audience::Domain => Some(Self::of(Field::Audience, b"domain")),
-            Audience::Parties => None,
-        }
+        audience.name().map(|name| Self::of(Field::Audience, name.as_bytes()))
     }
 
     /// Refusals, leases and the like of others are many: without a term for one's own a search would cross them all.
     fn of_agent_and_kind(agent: &AgentId, kind: &str) -> Self {
-        Self::of(Field::AgentKind, format!("{agent} {kind}").as_bytes())
+        let field = Field::AgentKind;
+        Self::of_parts(field, &[&[field as u8], agent.public_key(), kind.as_bytes()])
     }
 
     fn of_agent(agent: &AgentId) -> Self {
-        Self::of(Field::Agent, agent.to_string().as_bytes())
+        Self::of(Field::Agent, agent.public_key())
+    }
+}
+
+impl Audience {
+    /// What those are found by who took no part.
+    const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Topic => Some("topic"),
+            Self::Domain => Some("domain"),
+            Self::Parties => None,
+        }
     }
 }
 
 impl Terms {
-    /// Reads a record.
-    pub fn of(record: &Record) -> Self {
-        let kind = record.header.outcome.kind();
-        debug_assert!(
-            Audience::of_kind(kind).is_none_or(|audience| audience == Audience::of(&record.header)),
-            "{kind}"
-        );
-        let mut terms = vec![Term::of(Field::Kind, kind.as_bytes())];
-        terms.extend(parties(&record.header).map(Term::of_agent));
-        if kind != MESSAGE_KIND {
-            terms.extend(parties(&record.header).map(|agent| Term::of_agent_and_kind(agent, kind)));
+    /// Tells of each term of a record, of some more than once. The body is read as it lies there: whoever follows a term to
+    /// the record checks that it is the one committed to.
+    ///
+    /// # Errors
+    /// When the bytes are no record.
+    pub fn read(&mut self, stored: Stored<'_>, mut note: impl FnMut(Term)) -> Result<Header, RecordError> {
+        let Stored { header, salt, body, is_erased } = stored;
+        let header = decode_header(header)?;
+        self.read_header(&header, &mut note);
+        if is_erased {
+            return Ok(header);
         }
-        terms.extend(Term::of_audience(Audience::of(&record.header)));
-        let topic = record.topic().map(str::to_owned);
-        terms.extend(topic.as_deref().map(Term::of_topic));
-        let conversations =
-            record.header.logs.iter().filter_map(|log| log.log.0.strip_prefix("conversation/"));
-        terms.extend(conversations.map(|id| Term::of(Field::Conversation, id.as_bytes())));
-        let mut add = |field, value: Option<&str>| {
-            terms.extend(value.map(|value| Term::of(field, value.as_bytes())));
-        };
-        if let Some(message) = record.message() {
+        let parts = Parts::read(body, |name, value| match name {
+            "id" => note(Term::of(Field::Id, value.as_bytes())),
+            "type" => note(self.of(Field::MessageType, value.as_bytes())),
+            "performative" => note(self.of(Field::Performative, value.as_bytes())),
+            _ => {}
+        });
+        if parts.is_none() {
+            read_body(&Record::decode(stored.header, salt, body)?.body, &mut note);
+        }
+        Ok(header)
+    }
+
+    /// The term of a topic.
+    pub fn topic(&mut self, topic: &str) -> Term {
+        self.of(Field::Topic, topic.as_bytes())
+    }
+
+    fn read_header(&mut self, header: &Header, note: &mut impl FnMut(Term)) {
+        let (kind, audience) = (header.outcome.kind(), Audience::of(header));
+        debug_assert!(Audience::of_kind(kind).is_none_or(|of_kind| of_kind == audience), "{kind}");
+        note(self.of(Field::Kind, kind.as_bytes()));
+        for agent in parties(header) {
+            note(self.of(Field::Agent, agent.public_key()));
+            if kind != MESSAGE_KIND {
+                note(Term::of_agent_and_kind(agent, kind));
+            }
+        }
+        if let Some(audience) = audience.name() {
+            note(self.of(Field::Audience, audience.as_bytes()));
+        }
+        if let Some(topic) = header.topic() {
+            note(self.topic(topic));
+        }
+        for log in &header.logs {
+            if let Some(id) = log.log.0.strip_prefix("conversation/") {
+                note(self.of(Field::Conversation, id.as_bytes()));
+            }
+        }
+    }
+
+    fn of(&mut self, field: Field, value: &[u8]) -> Term {
+        let Some((known, term)) = self.last.get_mut(field as usize) else { return Term::of(field, value) };
+        if known.as_slice() != value || *term == 0 {
+            known.clear();
+            known.extend_from_slice(value);
+            *term = Term::of(field, value).0;
+        }
+        Term(*term)
+    }
+}
+
+/// The terms of a body that is no message in its one form.
+fn read_body(body: &Body, note: &mut impl FnMut(Term)) {
+    let mut add = |field, value: Option<&str>| {
+        if let Some(value) = value {
+            note(Term::of(field, value.as_bytes()));
+        }
+    };
+    match body {
+        Body::Message(message) => {
             add(Field::Id, message.attributes.get("id"));
             add(Field::MessageType, message.attributes.get("type"));
             add(Field::Performative, message.attributes.get("performative"));
         }
-        if let Some(refused) = record.refused() {
-            add(Field::Id, refused.id.as_deref());
-            add(Field::Conversation, refused.conversation.as_deref());
-            add(Field::Performative, refused.performative.as_deref());
+        Body::Refused(RefusedMessage { id, conversation, performative, .. }) => {
+            add(Field::Id, id.as_deref());
+            add(Field::Conversation, conversation.as_deref());
+            add(Field::Performative, performative.as_deref());
         }
-        terms.sort_unstable();
-        terms.dedup();
-        Self { terms, topic }
+        _ => {}
     }
 }
 

@@ -1,17 +1,20 @@
 //! The thread that keeps the index: reads what the log has synced, adds it in batches, starts over where it must.
 
-use super::database::{self, Covered};
-use super::{Indexed, ProjectionFault, Read, Shared};
+use super::run::Extent;
+use super::runs::{self, Batch, RunFolder};
+use super::{Entry, Indexed, ProjectionFault, Read, Runs, Shared};
 use crate::embedded::{LogReader, PageLimit};
 use crate::pace::is_flood;
 use crate::planted::{self, Planted};
-use rusqlite::Connection;
+use crate::record::StoredRecord;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Records added at once.
-const BATCH: PageLimit = PageLimit { records: 8_192, bytes: 8 * 1024 * 1024 };
+/// Records added at once, at most.
+const BATCH_RECORDS: u64 = 16_384;
+/// Records read at once.
+const PAGE: PageLimit = PageLimit { records: 1_024, bytes: 2 * 1024 * 1024 };
 /// Between two batches of an index that keeps up: what comes meanwhile is added together, and seldom in the way of a
 /// message that somebody waits for. What the index lacks the log answers.
 const BATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -38,15 +41,20 @@ fn parts(grown: u64, took: Duration) -> u32 {
 
 /// What the thread works with.
 pub(super) struct Follower {
-    pub(super) shared: Arc<Shared>,
-    pub(super) version: u32,
-    pub(super) log: LogReader,
-    pub(super) read: Arc<Read>,
+    shared: Arc<Shared>,
+    version: u32,
+    log: LogReader,
+    read: Box<Read>,
+    entry: Entry,
 }
 
 impl Follower {
+    pub(super) fn new(shared: Arc<Shared>, version: u32, log: LogReader, read: Box<Read>) -> Self {
+        Self { shared, version, log, read, entry: Entry::default() }
+    }
+
     /// Follows the log until told to stop.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         // Where it cannot be lowered, it is as it was.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
         while !self.is_stopping() {
@@ -64,96 +72,149 @@ impl Follower {
         }
     }
 
-    fn follow(&self) -> Result<(), ProjectionFault> {
-        let (mut connection, mut covered) = database::open_to_write(&self.shared.folder, self.version)?;
-        if covered == Covered::default() && planted::has(Planted::IndexFromHead) {
-            covered.seq = self.log.head_seq();
-            database::add(&mut connection, &[], covered)?;
-        }
-        self.check(&covered)?;
-        self.shared.covered_seq.store(covered.seq, Ordering::Release);
-        let mut is_at_rest = true;
+    fn follow(&mut self) -> Result<(), ProjectionFault> {
+        let mut index = self.open()?;
+        let mut is_at_rest = false;
         while !self.is_stopping() {
             if self.shared.unfit.load(Ordering::Acquire) {
                 return Err(ProjectionFault::Unfit("a question found it damaged".to_owned()));
             }
-            self.forget(&mut connection)?;
-            if self.log.wait_past(covered.seq, LOOK_INTERVAL) <= covered.seq {
+            self.forget(&mut index)?;
+            let covered_seq = index.runs.extent().last_seq;
+            if self.log.wait_past(covered_seq, LOOK_INTERVAL) <= covered_seq {
                 if !std::mem::replace(&mut is_at_rest, true) {
-                    database::let_go_of_pages(&connection)?;
+                    index.settle(true, &self.shared.stopping)?;
+                    self.shared.publish(&index.runs);
                 }
                 continue;
             }
             is_at_rest = false;
             let (began, head) = (Instant::now(), self.log.head_seq());
-            let is_full = self.add_batch(&mut connection, &mut covered)?;
-            self.shared.covered_seq.store(covered.seq, Ordering::Release);
+            let is_full = self.add_batch(&mut index)?;
+            index.settle(false, &self.shared.stopping)?;
+            self.shared.publish(&index.runs);
             let took = began.elapsed();
             let due = took * (parts(self.log.head_seq() - head, took) - 1);
             let gathering = if is_full { Duration::ZERO } else { BATCH_INTERVAL.saturating_sub(took) };
             self.rest(due.max(gathering));
         }
-        database::close(&self.shared.folder, connection)
+        index.close()
     }
 
-    /// Whether the index is of this log: it ends within it, with the same chain value.
-    fn check(&self, covered: &Covered) -> Result<(), ProjectionFault> {
+    /// Opens what there is, if it is of this log.
+    fn open(&self) -> Result<RunFolder, ProjectionFault> {
+        let (mut index, topics) = RunFolder::open(&self.shared.folder, self.version)?;
+        if index.runs.list.is_empty() && planted::has(Planted::IndexFromHead) {
+            let extent = Extent { first_seq: 1, last_seq: self.log.head_seq(), ..Extent::default() };
+            index.add(Batch { extent, ..Batch::default() })?;
+        }
+        self.check(&index.runs)?;
+        self.shared.topics.extend(topics);
+        self.shared.publish(&index.runs);
+        Ok(index)
+    }
+
+    /// Whether the index is of this log: it begins no later, and ends within it, with the same chain value.
+    fn check(&self, runs: &Runs) -> Result<(), ProjectionFault> {
         let unfit = |why: &str| Err(ProjectionFault::Unfit(why.to_owned()));
-        if covered.seq > self.log.head_seq() || covered.chain_seq > covered.seq {
+        let covered = runs.extent();
+        if covered.last_seq > self.log.head_seq() || covered.chain_seq > covered.last_seq {
             return unfit("it goes further than the log");
+        }
+        if runs.list.first().is_some_and(|first| first.extent.first_seq > self.log.first_seq()) {
+            return unfit("its beginning is missing");
         }
         if covered.chain_seq == 0 {
             return Ok(());
         }
         match self.log.get(covered.chain_seq) {
-            Ok(Some(record)) if record.chain == database::chain_of(covered) => Ok(()),
+            Ok(Some(record)) if *record.chain.as_bytes() == covered.chain => Ok(()),
             _ => unfit("it is of another log"),
         }
     }
 
     /// Forgets what was let go of the log, and what the bodies said that were erased.
-    fn forget(&self, connection: &mut Connection) -> Result<(), ProjectionFault> {
-        database::forget_before(connection, self.log.first_seq())?;
+    fn forget(&mut self, index: &mut RunFolder) -> Result<(), ProjectionFault> {
+        if index.forget_before(self.log.first_seq())? {
+            self.shared.publish(&index.runs);
+        }
         let seqs = self.shared.forgetting().clone();
         if seqs.is_empty() {
             return Ok(());
         }
-        let left = seqs.iter().filter_map(|seq| {
-            let record = self.log.get(*seq).ok()??;
-            Indexed::of(&record, &*self.read)
-        });
-        database::replace(connection, &seqs, &left.collect::<Vec<_>>())?;
+        let mut left = Vec::new();
+        for seq in &seqs {
+            if let Ok(Some(record)) = self.log.get(*seq)
+                && let Some(indexed) = self.read(&record)
+            {
+                left.extend(indexed.entry.terms.iter().map(|term| (*term, *seq, indexed.at_byte)));
+            }
+        }
+        index.replace(&seqs, &left)?;
+        self.shared.publish(&index.runs);
         self.shared.forgetting().retain(|seq| !seqs.contains(seq));
         Ok(())
     }
 
-    /// Adds what comes next; `true` if there was a whole batch of it.
-    fn add_batch(&self, connection: &mut Connection, covered: &mut Covered) -> Result<bool, ProjectionFault> {
-        let page = match self.log.scan(covered.seq + 1, BATCH) {
-            Ok(page) => page,
-            Err(fault) => {
-                tracing::error!(%fault, "the log cannot be read to be indexed");
-                self.rest(RETRY_WAIT);
-                return Ok(false);
+    fn read(&mut self, record: &StoredRecord) -> Option<Indexed<'_>> {
+        self.entry.clear();
+        let is_read = (self.read)(record, &mut self.entry);
+        let indexed = Indexed { seq: record.position.seq, at_byte: record.at, entry: &self.entry };
+        is_read.then_some(indexed)
+    }
+
+    /// Adds what comes next; `true` if there was much of it.
+    fn add_batch(&mut self, index: &mut RunFolder) -> Result<bool, ProjectionFault> {
+        let mut batch = Batch::after(&index.runs.extent());
+        let head_seq = self.log.head_seq();
+        while batch.extent.last_seq < head_seq
+            && batch.extent.records() < BATCH_RECORDS
+            && !self.is_stopping()
+        {
+            let page = match self.log.scan(batch.extent.last_seq + 1, PAGE) {
+                Ok(page) => page,
+                Err(fault) => {
+                    tracing::error!(%fault, "the log cannot be read to be indexed");
+                    self.rest(RETRY_WAIT);
+                    break;
+                }
+            };
+            for record in &page.records {
+                self.add(&mut batch, record);
             }
-        };
-        let entries = page.records.iter().filter_map(|record| Indexed::of(record, &*self.read));
-        let entries: Vec<_> = entries.collect();
-        let mut reached = Covered { seq: page.next_seq - 1, ..*covered };
-        if let Some(last) = page.records.last() {
-            reached.chain_seq = last.position.seq;
-            reached.chain = *last.chain.as_bytes();
+            batch.extent.last_seq = page.next_seq - 1;
+            if let Some(last) = page.records.last() {
+                batch.extent.chain_seq = last.position.seq;
+                batch.extent.chain = *last.chain.as_bytes();
+            }
         }
-        database::add(connection, &entries, reached)?;
-        *covered = reached;
-        Ok(page.records.len() >= BATCH.records / 2)
+        if batch.extent.last_seq < batch.extent.first_seq {
+            return Ok(false);
+        }
+        let is_full = batch.extent.records() >= BATCH_RECORDS / 2;
+        let topics = batch.topics.clone();
+        index.add(batch)?;
+        self.shared.topics.extend(topics);
+        Ok(is_full)
+    }
+
+    fn add(&mut self, batch: &mut Batch, record: &StoredRecord) {
+        let Some(indexed) = self.read(record) else { return };
+        batch.add(indexed);
+        let Entry { topic, topic_term, .. } = &self.entry;
+        let is_known = topic.is_empty()
+            || self.shared.topics.read().contains_key(topic)
+            || batch.topics.iter().any(|(known, _)| known == topic);
+        if !is_known {
+            batch.topics.push((topic.clone(), *topic_term));
+        }
     }
 
     fn throw_away(&self) {
-        self.shared.covered_seq.store(0, Ordering::Release);
-        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        self.shared.publish(&Runs::default());
+        self.shared.topics.clear();
         self.shared.unfit.store(false, Ordering::Release);
-        match database::remove(&self.shared.folder) {
+        match runs::remove(&self.shared.folder) {
             // It will be built from what the log has.
             Ok(()) => self.shared.forgetting().clear(),
             Err(fault) => {

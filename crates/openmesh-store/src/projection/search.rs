@@ -5,10 +5,8 @@
 
 mod cursor;
 
-use super::database::{read_covered, told};
-use super::{Candidate, ProjectionFault, Shared};
+use super::{Candidate, ProjectionFault, Runs, Shared};
 use cursor::Cursor;
-use rusqlite::Connection;
 use std::sync::Arc;
 
 /// Topics that one pattern may stand for; a pattern with more does not narrow the search down.
@@ -62,21 +60,20 @@ pub enum Found {
 
 /// A search under way, over the index as it was when it began.
 pub struct Candidates {
-    connection: Option<Connection>,
+    runs: Runs,
     cursors: Vec<Cursor>,
     covered_seq: u64,
     newest_first: bool,
     lookups: u64,
-    home: Option<(Arc<Shared>, u64)>,
+    shared: Arc<Shared>,
 }
 
 impl Candidates {
-    pub(super) fn begin(connection: Connection, sought: &Sought) -> Result<Self, ProjectionFault> {
-        run(&connection, "BEGIN").map_err(told)?;
-        let covered_seq = read_covered(&connection)?.seq;
+    pub(super) fn begin(shared: Arc<Shared>, sought: &Sought) -> Self {
+        let runs = shared.runs();
         let mut cursors: Vec<_> = sought.all.iter().map(|term| Cursor::of_term(*term)).collect();
         if let Some(topics) = &sought.topics {
-            let terms = cursor::terms_of(&connection, topics, TOPICS_MAX)?;
+            let terms = cursor::terms_of(&shared.topics.read(), topics, TOPICS_MAX);
             cursors.extend(terms.map(Cursor::of_any));
         }
         if !sought.any.is_empty() {
@@ -85,20 +82,14 @@ impl Candidates {
         if sought.times != TimeRange::default() {
             cursors.push(Cursor::of_times(sought.times));
         }
-        Ok(Self {
-            connection: Some(connection),
+        Self {
+            covered_seq: runs.extent().last_seq,
+            runs,
             cursors,
-            covered_seq,
             newest_first: sought.newest_first,
             lookups: 1,
-            home: None,
-        })
-    }
-
-    /// The connection goes back when the search is over.
-    pub(super) fn keeping(mut self, shared: Arc<Shared>, generation: u64) -> Self {
-        self.home = Some((shared, generation));
-        self
+            shared,
+        }
     }
 
     /// Up to this record the index has all.
@@ -111,17 +102,13 @@ impl Candidates {
         self.lookups
     }
 
-    /// The first candidate at `from` or past it, in the direction of the search.
+    /// The first candidate at `from` or past it, in the direction of the search. An index that turns out not to fit is
+    /// built anew.
     pub fn next(&mut self, from: u64) -> Result<Found, ProjectionFault> {
-        let found = self.agree(from);
-        if let (Err(fault), Some((shared, _))) = (&found, &self.home) {
-            shared.note(fault);
-        }
-        found
+        self.agree(from).inspect_err(|fault| self.shared.note(fault))
     }
 
     fn agree(&mut self, from: u64) -> Result<Found, ProjectionFault> {
-        let Some(connection) = &self.connection else { return Ok(Found::End) };
         let newest_first = self.newest_first;
         let mut at = if newest_first { from.min(self.covered_seq) } else { from.max(1) };
         let (mut agreed, mut at_byte) = (0, None);
@@ -135,7 +122,7 @@ impl Candidates {
             let count = self.cursors.len();
             let Some(cursor) = self.cursors.get_mut(turn % count) else { return Ok(Found::End) };
             self.lookups += 1;
-            match cursor.seek(connection, at, newest_first)? {
+            match cursor.seek(&self.runs.list, at, newest_first)? {
                 None => return Ok(Found::End),
                 Some(found) => {
                     agreed = if found.seq == at { agreed + 1 } else { 1 };
@@ -147,19 +134,4 @@ impl Candidates {
         let through = if newest_first { at.saturating_add(1) } else { at.saturating_sub(1) };
         Ok(Found::NoneThrough(through))
     }
-}
-
-impl Drop for Candidates {
-    fn drop(&mut self) {
-        if let (Some(connection), Some((shared, generation))) = (self.connection.take(), self.home.take())
-            && run(&connection, "COMMIT").is_ok()
-        {
-            shared.give_back(generation, connection);
-        }
-    }
-}
-
-/// Runs a statement that is kept prepared.
-fn run(connection: &Connection, statement: &str) -> rusqlite::Result<usize> {
-    connection.prepare_cached(statement)?.execute([])
 }

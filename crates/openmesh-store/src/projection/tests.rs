@@ -4,7 +4,7 @@ use super::{Candidate, Candidates, Entry, Found, Projection, Read, Sought, TimeR
 use crate::embedded::{EmbeddedLog, LogConfig, LogReader};
 use crate::record::EncodedRecord;
 use openmesh_message::{PartitionId, Position};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -40,14 +40,19 @@ fn at(seq: u64) -> i64 {
     i64::try_from(seq * 10).unwrap() - if seq.is_multiple_of(97) { 20_000 } else { 0 }
 }
 
-fn entry(seq: u64) -> Entry {
-    let mut terms: Vec<u64> = DIVISORS.into_iter().filter(|divisor| seq.is_multiple_of(*divisor)).collect();
-    terms.push(TOPIC_TERM + topic(seq));
-    Entry { terms, topic: Some((format!("a/{}", topic(seq)), TOPIC_TERM + topic(seq))), at: at(seq) }
+fn entry(seq: u64, into: &mut Entry) {
+    into.terms.extend(DIVISORS.into_iter().filter(|divisor| seq.is_multiple_of(*divisor)));
+    into.terms.push(TOPIC_TERM + topic(seq));
+    into.topic = format!("a/{}", topic(seq));
+    into.topic_term = TOPIC_TERM + topic(seq);
+    into.at = at(seq);
 }
 
-fn read() -> Arc<Read> {
-    Arc::new(|record| Some(entry(record.position.seq)))
+fn read() -> Box<Read> {
+    Box::new(|record, into| {
+        entry(record.position.seq, into);
+        true
+    })
 }
 
 fn start(folder: &Path, log: LogReader) -> Projection {
@@ -75,6 +80,22 @@ fn all(mut candidates: Candidates, newest_first: bool) -> Vec<u64> {
             Found::End => return found,
         }
     }
+}
+
+/// How many a search finds, as far as it comes.
+fn found_of(projection: &Projection, sought: &Sought) -> u64 {
+    let (mut candidates, mut count, mut from) = (projection.search(sought), 0, 1);
+    while let Ok(Found::Candidate(Candidate { seq, .. })) = candidates.next(from) {
+        (count, from) = (count + 1, seq + 1);
+    }
+    count
+}
+
+/// The index's files whose names end so.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join("projection")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
 }
 
 type Naive = Box<dyn Fn(u64) -> bool>;
@@ -112,7 +133,7 @@ fn assert_agrees(projection: &Projection, records: u64) {
     for (sought, fits) in questions() {
         for newest_first in [false, true] {
             let sought = Sought { newest_first, ..sought.clone() };
-            let mut found = all(projection.search(&sought).unwrap(), newest_first);
+            let mut found = all(projection.search(&sought), newest_first);
             if newest_first {
                 found.reverse();
             }
@@ -152,7 +173,10 @@ fn an_index_goes_on_where_it_was() {
     drop(projection);
     keep(&mut log, 500, "a");
     // Whatever is read again would be read wrongly.
-    let read: Arc<Read> = Arc::new(|record| (record.position.seq > 500).then(|| entry(record.position.seq)));
+    let read: Box<Read> = Box::new(|record, into| {
+        entry(record.position.seq, into);
+        record.position.seq > 500
+    });
     let projection = Projection::start(&folder.path().join("projection"), 1, log.reader(), read).unwrap();
     wait(&projection, 1_000);
     assert_agrees(&projection, 1_000);
@@ -161,10 +185,11 @@ fn an_index_goes_on_where_it_was() {
 #[test]
 fn an_index_that_does_not_fit_is_built_anew() {
     let damage = |folder: &Path| {
-        let file = folder.join("projection/index.sqlite3");
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes[..16].fill(0xff);
-        std::fs::write(&file, bytes).unwrap();
+        for file in files(folder, "run") {
+            let mut bytes = std::fs::read(&file).unwrap();
+            bytes[..16].fill(0xff);
+            std::fs::write(&file, bytes).unwrap();
+        }
     };
     let other_log = |folder: &Path| {
         std::fs::remove_dir_all(folder.join("log")).unwrap();
@@ -182,7 +207,7 @@ fn an_index_that_does_not_fit_is_built_anew() {
         let folder = TempDir::new().unwrap();
         let mut log = open(folder.path());
         keep(&mut log, 1_000, "a");
-        let wrong: Arc<Read> = Arc::new(|_| Some(Entry::default()));
+        let wrong: Box<Read> = Box::new(|_, _| true);
         let projection =
             Projection::start(&folder.path().join("projection"), 1, log.reader(), wrong).unwrap();
         wait(&projection, 1_000);
@@ -194,7 +219,7 @@ fn an_index_that_does_not_fit_is_built_anew() {
         let projection = start(folder.path(), log.reader());
         let until = Instant::now() + Duration::from_secs(60);
         let two = Sought { all: vec![2], ..Sought::default() };
-        while projection.search(&two).map_or(0, |found| all(found, false).len() as u64) < records / 2 {
+        while found_of(&projection, &two) < records / 2 {
             assert!(Instant::now() < until, "break {index}: not built anew");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -206,7 +231,7 @@ fn an_index_of_another_version_is_built_anew() {
     let folder = TempDir::new().unwrap();
     let mut log = open(folder.path());
     keep(&mut log, 1_000, "a");
-    let wrong: Arc<Read> = Arc::new(|_| Some(Entry::default()));
+    let wrong: Box<Read> = Box::new(|_, _| true);
     drop(Projection::start(&folder.path().join("projection"), 7, log.reader(), wrong).unwrap());
     let projection = start(folder.path(), log.reader());
     wait(&projection, 1_000);

@@ -1,31 +1,41 @@
 //! What the index is told of a record, and what a question asks it for.
 
-use crate::perform::reading::decode;
-use openmesh_core::{Question, Sought as Asked, Term, Terms};
+use openmesh_core::{Question, Sought as Asked, Stored, Term, Terms};
 use openmesh_store::{Entry, LogReader, Projection, Sought, StoredRecord, TimeRange, Topics};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The version of what records are indexed by; an index of another version is built anew.
-const TERMS_VERSION: u32 = 2;
+const TERMS_VERSION: u32 = 3;
 
 /// Opens the index of a log and has it follow the log.
 pub(crate) fn index(folder: &Path, log: LogReader) -> std::io::Result<Projection> {
-    Projection::start(folder, TERMS_VERSION, log, Arc::new(entry))
+    let mut terms = Terms::default();
+    Projection::start(
+        folder,
+        TERMS_VERSION,
+        log,
+        Box::new(move |stored, entry| read(stored, &mut terms, entry)),
+    )
 }
 
-fn entry(stored: &StoredRecord) -> Option<Entry> {
-    let record = decode(stored)?;
-    let Terms { terms, topic } = Terms::of(&record);
-    let topic = topic.map(|topic| {
-        let term = Term::of_topic(&topic).0;
-        (topic, term)
-    });
-    Some(Entry {
-        terms: terms.into_iter().map(|term| term.0).collect(),
-        topic,
-        at: record.header.at.millis(),
-    })
+fn read(stored: &StoredRecord, terms: &mut Terms, entry: &mut Entry) -> bool {
+    let StoredRecord { header, salt, body, is_erased, .. } = stored;
+    let Entry { terms: found, topic, topic_term, at } = entry;
+    let read = terms.read(Stored { header, salt, body, is_erased: *is_erased }, |term| found.push(term.0));
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            tracing::error!(%error, position = %stored.position, "a record cannot be read");
+            return false;
+        }
+    };
+    if let Some(path) = read.topic() {
+        topic.push_str(path);
+        *topic_term = terms.topic(path).0;
+    }
+    *at = read.at.millis();
+    true
 }
 
 /// Records that fit the question's filter, among those that the asker may be let read.

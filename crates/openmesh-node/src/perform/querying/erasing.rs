@@ -107,7 +107,7 @@ fn candidates(kept: &Kept, id: &str) -> (BTreeSet<u64>, u64) {
     let asked = Asked::of(&LogFilter { id: Some(id.to_owned()), ..LogFilter::default() });
     let sought = Sought { all: asked.all.into_iter().map(|term| term.0).collect(), ..Sought::default() };
     let mut seqs = BTreeSet::new();
-    let Ok(mut candidates) = kept.index.search(&sought) else { return (seqs, 0) };
+    let mut candidates = kept.index.search(&sought);
     let mut from = 1;
     while seqs.len() < RECORDS_MAX {
         match candidates.next(from) {

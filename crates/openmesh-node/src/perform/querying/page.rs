@@ -166,12 +166,10 @@ impl<'a> Filling<'a> {
 
     /// Takes the candidates that the index has.
     fn fill_from_index(&mut self, kept: &Kept) -> Result<FromIndex, Fault> {
-        let searched = kept.index.search(&sought(self.question));
-        let mut candidates = match searched {
-            Ok(candidates) if self.is_covered(candidates.covered_seq()) => candidates,
-            Ok(_) => return Ok(FromIndex::Failed),
-            Err(fault) => return Ok(leave_to_log(&fault)),
-        };
+        let mut candidates = kept.index.search(&sought(self.question));
+        if !self.is_covered(candidates.covered_seq()) {
+            return Ok(FromIndex::Failed);
+        }
         let (budget, mut ahead) = (self.looked_at + LOOKED_AT_MAX, Ahead::new(&kept.log));
         let ended = loop {
             if self.is_full || self.looked_at >= budget {

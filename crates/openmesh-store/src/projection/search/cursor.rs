@@ -1,15 +1,11 @@
 //! Cursors: one condition of a search each.
 
 use super::{TimeRange, Topics};
-use crate::projection::database::{SPAN_RECORDS, told};
+use crate::projection::run::{Extent, Posting, Run, SPAN_RECORDS, Span};
 use crate::projection::{Candidate, ProjectionFault};
-use rusqlite::{Connection, OptionalExtension};
-use std::collections::{BTreeSet, VecDeque};
-
-/// Records of a term read at once, at first; then four times as many each time that all of them were taken.
-const AHEAD_MIN: usize = 2;
-/// And at most.
-const AHEAD_MAX: usize = 128;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 /// One condition of a search.
 pub(super) enum Cursor {
@@ -21,13 +17,10 @@ pub(super) enum Cursor {
     Times(Times),
 }
 
-/// The records of a term, read ahead: in a search that takes them one after the other, and in one that skips most.
+/// The records of a term, some of which were read.
 pub(super) struct TermCursor {
     term: u64,
-    ahead: VecDeque<Candidate>,
-    ahead_max: usize,
-    /// Whether nothing comes after what was read ahead.
-    is_all: bool,
+    read: Vec<Posting>,
 }
 
 /// The next record of each of some terms.
@@ -62,81 +55,73 @@ impl Cursor {
     /// The first record at `at` or past it that meets the condition. It is asked for later and later records only.
     pub(super) fn seek(
         &mut self,
-        connection: &Connection,
+        runs: &[Arc<Run>],
         at: u64,
         newest_first: bool,
     ) -> Result<Option<Candidate>, ProjectionFault> {
         match self {
-            Self::Term(term) => term.seek(connection, at, newest_first),
-            Self::Any(union) => union.seek(connection, at, newest_first),
-            Self::Times(times) => times.seek(connection, at, newest_first),
+            Self::Term(term) => term.seek(runs, at, newest_first),
+            Self::Any(union) => union.seek(runs, at, newest_first),
+            Self::Times(times) => Ok(times.seek(runs, at, newest_first)),
         }
     }
 }
 
 impl TermCursor {
     const fn new(term: u64) -> Self {
-        Self { term, ahead: VecDeque::new(), ahead_max: 0, is_all: false }
+        Self { term, read: Vec::new() }
     }
 
     fn seek(
         &mut self,
-        connection: &Connection,
+        runs: &[Arc<Run>],
         at: u64,
         newest_first: bool,
     ) -> Result<Option<Candidate>, ProjectionFault> {
-        let is_before = |place: &Candidate| if newest_first { place.seq > at } else { place.seq < at };
-        let skipped = self.ahead.partition_point(is_before);
-        let had = self.ahead.len();
-        self.ahead.drain(..skipped);
-        if let Some(next) = self.ahead.front() {
-            return Ok(Some(*next));
+        let found = self.among_read(at, newest_first);
+        if found.is_some() {
+            return Ok(found);
         }
-        if self.is_all {
-            return Ok(None);
+        // The first run that may have such a record, and those past it.
+        let first = runs.partition_point(|run| run.extent.last_seq < at);
+        let mut places = (0..(first + 1).min(runs.len())).rev();
+        let mut places_up = first..runs.len();
+        while let Some(place) = if newest_first { places.next() } else { places_up.next() } {
+            let Some(run) = runs.get(place) else { break };
+            run.seek(self.term, (at, newest_first), &mut self.read)?;
+            let found = self.among_read(at, newest_first);
+            if found.is_some() {
+                return Ok(found);
+            }
         }
-        // Whoever skips what was read ahead skips more of it.
-        let was_taken = skipped <= had.min(1);
-        self.ahead_max = if was_taken { (self.ahead_max * 4).clamp(AHEAD_MIN, AHEAD_MAX) } else { AHEAD_MIN };
-        self.read_ahead(connection, at, newest_first)?;
-        Ok(self.ahead.front().copied())
+        Ok(None)
     }
 
-    fn read_ahead(
-        &mut self,
-        connection: &Connection,
-        at: u64,
-        newest_first: bool,
-    ) -> Result<(), ProjectionFault> {
-        let select = if newest_first {
-            "SELECT seq, at_byte FROM posting WHERE term = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT ?3"
+    /// The first at `at` or past it among those that were read: they are all there are between where reading began and the
+    /// last of them.
+    fn among_read(&self, at: u64, newest_first: bool) -> Option<Candidate> {
+        if newest_first {
+            let after = self.read.partition_point(|posting| posting.first <= at);
+            let found = self.read.get(after.checked_sub(1)?)?;
+            Some(Candidate { seq: at.min(found.last), at_byte: found.at_byte })
         } else {
-            "SELECT seq, at_byte FROM posting WHERE term = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3"
-        };
-        let mut select = connection.prepare_cached(select).map_err(told)?;
-        let limit = i64::try_from(self.ahead_max).unwrap_or(i64::MAX);
-        let bound = (self.term.cast_signed(), at.cast_signed(), limit);
-        let mut rows = select.query(bound).map_err(told)?;
-        while let Some(row) = rows.next().map_err(told)? {
-            let number = |column| row.get::<_, i64>(column).map_err(told).map(i64::cast_unsigned);
-            self.ahead.push_back(Candidate { seq: number(0)?, at_byte: Some(number(1)?) });
+            let found = self.read.get(self.read.partition_point(|posting| posting.last < at))?;
+            Some(Candidate { seq: at.max(found.first), at_byte: found.at_byte })
         }
-        self.is_all = self.ahead.len() < self.ahead_max;
-        Ok(())
     }
 }
 
 impl Union {
     fn seek(
         &mut self,
-        connection: &Connection,
+        runs: &[Arc<Run>],
         at: u64,
         newest_first: bool,
     ) -> Result<Option<Candidate>, ProjectionFault> {
         if !self.began {
             self.began = true;
             for (index, term) in self.terms.iter_mut().enumerate() {
-                let head = term.seek(connection, at, newest_first)?;
+                let head = term.seek(runs, at, newest_first)?;
                 self.heads.extend(head.map(|place| (place, index)));
             }
         }
@@ -148,68 +133,57 @@ impl Union {
             }
             self.heads.remove(&(place, index));
             let Some(term) = self.terms.get_mut(index) else { continue };
-            let head = term.seek(connection, at, newest_first)?;
+            let head = term.seek(runs, at, newest_first)?;
             self.heads.extend(head.map(|place| (place, index)));
         }
     }
 }
 
 impl Times {
-    fn seek(
-        &mut self,
-        connection: &Connection,
-        at: u64,
-        newest_first: bool,
-    ) -> Result<Option<Candidate>, ProjectionFault> {
+    fn seek(&mut self, runs: &[Arc<Run>], at: u64, newest_first: bool) -> Option<Candidate> {
         if !self.found.is_some_and(|(first, last)| (first..=last).contains(&at)) {
-            self.found = self.next_row(connection, at, newest_first)?;
+            self.found = self.next_row(runs, at, newest_first);
         }
         let seq = |(first, last)| if newest_first { at.min(last) } else { at.max(first) };
-        Ok(self.found.map(|row| Candidate { seq: seq(row), at_byte: None }))
+        self.found.map(|row| Candidate { seq: seq(row), at_byte: None })
     }
 
     /// The next row of times within the range: its first record and its last.
-    fn next_row(
-        &self,
-        connection: &Connection,
-        at: u64,
-        newest_first: bool,
-    ) -> Result<Option<(u64, u64)>, ProjectionFault> {
-        let select = if newest_first {
-            "SELECT span FROM span WHERE span <= ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY span DESC LIMIT 1"
-        } else {
-            "SELECT span FROM span WHERE span >= ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY span LIMIT 1"
-        };
-        let mut select = connection.prepare_cached(select).map_err(told)?;
+    fn next_row(&self, runs: &[Arc<Run>], at: u64, newest_first: bool) -> Option<(u64, u64)> {
         let (since, until) = (self.range.since.unwrap_or(i64::MIN), self.range.until.unwrap_or(i64::MAX));
-        let bound = ((at / SPAN_RECORDS).cast_signed(), since, until);
-        let found = select.query_row(bound, |row| row.get::<_, i64>(0)).optional().map_err(told)?;
-        let first = found.map(|span| span.cast_unsigned() * SPAN_RECORDS);
-        Ok(first.map(|first| (first, first + SPAN_RECORDS - 1)))
+        let number = at / SPAN_RECORDS;
+        let is_within = |span: &&Span| span.last_at >= since && span.first_at < until;
+        let place = runs.partition_point(|run| run.extent.last_seq < at);
+        if newest_first {
+            let runs = runs.get(..(place + 1).min(runs.len()))?.iter().rev();
+            let mut rows = runs.flat_map(|run| rows_of(run).rev());
+            rows.find(|(span, row)| span.number <= number && row.0 <= at && is_within(span))
+        } else {
+            let mut rows = runs.get(place..)?.iter().flat_map(|run| rows_of(run));
+            rows.find(|(span, row)| span.number >= number && row.1 >= at && is_within(span))
+        }
+        .map(|(_, row)| row)
     }
+}
+
+/// The rows of times of a run, and the records that each is of.
+fn rows_of(run: &Run) -> impl DoubleEndedIterator<Item = (&Span, (u64, u64))> {
+    let Extent { first_seq, last_seq, .. } = run.extent;
+    run.spans.iter().map(move |span| {
+        let first = span.number * SPAN_RECORDS;
+        (span, (first.max(first_seq), (first + SPAN_RECORDS - 1).min(last_seq)))
+    })
 }
 
 /// The terms of some topics; `None` if there are more than `topics_max`.
 pub(super) fn terms_of(
-    connection: &Connection,
+    known: &BTreeMap<String, u64>,
     topics: &Topics,
     topics_max: usize,
-) -> Result<Option<Vec<u64>>, ProjectionFault> {
-    // Paths are ASCII: nothing that begins with the prefix sorts after it and this.
-    let last = format!("{}\u{7f}", topics.prefix);
-    let select = "SELECT path, term FROM topic WHERE path >= ?1 AND path < ?2 ORDER BY path";
-    let mut select = connection.prepare_cached(select).map_err(told)?;
-    let mut rows = select.query([&topics.prefix, &last]).map_err(told)?;
-    let mut terms = Vec::new();
-    while let Some(row) = rows.next().map_err(told)? {
-        let path = row.get_ref(0).map_err(told)?.as_str().unwrap_or_default();
-        if !(topics.takes)(path) {
-            continue;
-        }
-        if terms.len() >= topics_max {
-            return Ok(None);
-        }
-        terms.push(row.get::<_, i64>(1).map_err(told)?.cast_unsigned());
-    }
-    Ok(Some(terms))
+) -> Option<Vec<u64>> {
+    let from = known.range::<str, _>((Bound::Included(topics.prefix.as_str()), Bound::Unbounded));
+    let own = from.take_while(|(path, _)| path.starts_with(&topics.prefix));
+    let terms = own.filter(|(path, _)| (topics.takes)(path)).map(|(_, term)| *term);
+    let terms: Vec<u64> = terms.take(topics_max + 1).collect();
+    (terms.len() <= topics_max).then_some(terms)
 }

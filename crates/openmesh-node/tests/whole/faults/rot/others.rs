@@ -3,7 +3,7 @@
 
 use crate::node::{Node, Way, refused_start};
 use openmesh_sdk::LogFilter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What becomes of a file that is not what it was.
@@ -29,8 +29,8 @@ const FILES: &[(&str, Fate)] = &[
     ("admin.token", Fate::Read),
     ("policy.toml", Fate::Read),
     ("endpoint.json", Fate::Anew),
-    ("projection/index.sqlite3", Fate::Anew),
-    ("projection/closed", Fate::Anew),
+    ("projection/*.run", Fate::Anew),
+    ("projection/topics", Fate::Anew),
 ];
 /// Places of each file that a test run tries, and a campaign.
 const PLACES: usize = 2;
@@ -59,7 +59,7 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     for (name, fate) in FILES {
         // A start that was refused has taken it away.
         put_endpoint_back();
-        let path = node.folder().join(name);
+        let path = found(&node.folder(), name);
         let bytes = std::fs::read(&path).unwrap();
         for place in 0..places {
             let mut rotten = bytes.clone();
@@ -90,6 +90,13 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     }
     node.restart();
     println!("rot: other files: {trials} trials, {refused} refused by name, the others as documented");
+}
+
+/// The file of a name, or the first whose name ends so.
+fn found(folder: &Path, name: &str) -> PathBuf {
+    let Some((within, ending)) = name.split_once('*') else { return folder.join(name) };
+    let mut entries = std::fs::read_dir(folder.join(within)).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.to_str().unwrap().ends_with(ending)).unwrap()
 }
 
 /// How many records some questions find; what each start writes is not among them.
