@@ -16,6 +16,8 @@ pub struct Asked {
     pub agent: AgentId,
     /// The command.
     pub command: Command,
+    /// Whether what its connection sent before is not all answered yet: an answer beside the owner would overtake that.
+    pub overtakes: bool,
 }
 
 /// Whoever answers beside the owner.

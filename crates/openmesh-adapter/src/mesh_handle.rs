@@ -149,8 +149,7 @@ impl MeshHandle {
         self.beside.offer(answers);
     }
 
-    /// Has a command answered beside the owner; gives it back where the owner is to take it. It overtakes what its
-    /// connection sent before: the caller sees to it that all of that is answered.
+    /// Has a command answered beside the owner; gives it back where the owner is to take it.
     pub fn ask(&self, asked: Asked, outbox: &Outbox) -> Option<Asked> {
         self.beside.ask(asked, outbox)
     }

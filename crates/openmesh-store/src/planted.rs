@@ -67,6 +67,8 @@ pub enum Planted {
     FearClock,
     /// Keeps every recent batch in memory.
     KeepEveryBatch,
+    /// Answers a question before what its connection sent before it.
+    OvertakeOwn,
 }
 
 impl Planted {
@@ -101,6 +103,7 @@ impl Planted {
         Self::NearEpoch,
         Self::FearClock,
         Self::KeepEveryBatch,
+        Self::OvertakeOwn,
     ];
 
     /// Its name in the environment: that of the variant.

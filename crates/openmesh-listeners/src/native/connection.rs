@@ -197,12 +197,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Has a command answered beside the owner where that may be: it overtakes nothing if all that came before is answered.
+    /// Has a command, whose room is taken, answered beside the owner where that may be; gives it back for the owner else.
     fn ask(&self, ticket: Ticket, command: Command) -> Option<Command> {
-        if self.in_flight.available_permits() + 1 < IN_FLIGHT_MAX as usize {
-            return Some(command);
-        }
-        let asked = Asked { ticket, agent: self.agent, command };
+        let overtakes = self.in_flight.available_permits() + 1 < IN_FLIGHT_MAX as usize;
+        let asked = Asked { ticket, agent: self.agent, command, overtakes };
         self.mesh.ask(asked, &self.outbox).map(|asked| asked.command)
     }
 

@@ -10,7 +10,7 @@ use model::Model;
 use openmesh_core::{Config, Partition};
 use openmesh_message::{Custodian, Digest};
 use openmesh_policy::Policy;
-use openmesh_store::{RecoveryReport, open_read_only};
+use openmesh_store::{LoadedSnapshot, LogReader, ReadOnlyReport, RecoveryReport, open_read_only};
 
 /// Kills, unless `OPENMESH_CRASH_KILLS` says otherwise.
 const KILLS: usize = 100;
@@ -19,31 +19,46 @@ const ACCEPTED_PER_KILL: u64 = 1_050;
 
 /// Reads the log from where the model stands, holds the history to it, and compares the model with the recovered state.
 pub(crate) fn check(node: &Node, model: &mut Model, load: &Load) -> RecoveryReport {
-    let (reader, report) = open_read_only(&node.log()).unwrap();
+    let (log, report) = open(node);
+    read_on(&log, model, load);
+    model.compare(recovered(node, &log, report.snapshot.as_ref()).state());
+    report.report
+}
+
+/// The log as it lies there, read without its node.
+fn open(node: &Node) -> (LogReader, ReadOnlyReport) {
+    let (log, report) = open_read_only(&node.log()).unwrap();
     assert!(report.report.corrupt.is_empty(), "{}", report.report);
+    (log, report)
+}
+
+fn read_on(log: &LogReader, model: &mut Model, load: &Load) {
     if model.last_seq > 0 {
-        let last = reader.get(model.last_seq).unwrap().expect("what was read before is still there");
+        let last = log.get(model.last_seq).unwrap().expect("what was read before is still there");
         assert_eq!(Some(last.chain), model.last_chain, "the chain up to there is the same");
     }
-    for stored in reader.records(model.last_seq + 1) {
+    for stored in log.records(model.last_seq + 1) {
         let stored = stored.unwrap();
         model.read(&load.witness.record(&stored));
         model.last_chain = Some(stored.chain);
     }
     load.witness.read_whole();
+}
+
+/// The state that a snapshot, or nothing, and the rest of the log lead to.
+fn recovered(node: &Node, log: &LogReader, snapshot: Option<&LoadedSnapshot>) -> Partition {
     let config = Config::new(node.endpoint.domain, Digest::ZERO, [0; 32], Custodian::new([0; 32]));
-    let (mut partition, after) = match &report.snapshot {
+    let (mut partition, after) = match snapshot {
         Some(snapshot) => {
             let restored = Partition::restore(config, Policy::default_closed(), &snapshot.state).unwrap();
             (restored, snapshot.position.seq)
         }
         None => (Partition::new(config, Policy::default_closed()), 0),
     };
-    for stored in reader.records(after + 1) {
+    for stored in log.records(after + 1) {
         partition.recover(&model::decode(&stored.unwrap()));
     }
-    model.compare(partition.state());
-    report.report
+    partition
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,14 +5,19 @@ use crate::journey::count_command;
 use openmesh_adapter::{Answers, Asked, Outbox};
 use openmesh_core::{Question, View};
 use openmesh_message::frame::{Command, Retention};
+use openmesh_store::planted::{self, Planted};
 use std::fmt;
 
 /// Answers questions beside the owner.
 pub(in crate::perform) struct Beside(pub(in crate::perform) Querying);
 
 impl Answers for Beside {
-    /// A question that waits has its room at the owner; one that is refused is refused by the owner.
+    /// A question that waits has its room at the owner; one that is refused is refused by the owner. None overtakes what its
+    /// connection sent before.
     fn answer(&self, asked: Asked, outbox: &Outbox) -> Option<Asked> {
+        if asked.overtakes && !planted::has(Planted::OvertakeOwn) {
+            return Some(asked);
+        }
         let Self(querying) = self;
         let view = querying.mesh.view();
         let question = question(&asked).filter(|_| is_current(&view));

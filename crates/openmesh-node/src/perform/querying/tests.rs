@@ -330,11 +330,15 @@ fn forbidden_and_absent_give_the_same_page_and_a_denied_topic_is_not_looked_for(
 
 /// What is answered beside the owner; `None` where the owner is to answer.
 async fn answered_beside(stage: &Stage, agent: AgentId, command: Command) -> Option<Batch> {
+    asked_beside(stage, agent, command, false).await
+}
+
+async fn asked_beside(stage: &Stage, agent: AgentId, command: Command, overtakes: bool) -> Option<Batch> {
     let (mesh, _intake) = openmesh_adapter::channel(stage.view());
     let beside = Beside(Querying::new(mesh, stage.kept()));
     let (outbox, mut reader) = Outbox::new();
     let ticket = Ticket { connection: ConnectionId(0), tag: 5 };
-    match beside.answer(Asked { ticket, agent, command }, &outbox) {
+    match beside.answer(Asked { ticket, agent, command, overtakes }, &outbox) {
         Some(given_back) => {
             assert_eq!((given_back.ticket, given_back.agent), (ticket, agent));
             None
@@ -360,6 +364,7 @@ async fn only_a_question_that_a_current_view_decides_is_answered_beside_the_owne
         matches!(&answered[..], [Outgoing::Reply(5, Ok(Reply::Log(page)))] if page.records.len() == 5),
         "{answered:?}"
     );
+    assert!(asked_beside(&stage, ada, query(0), true).await.is_none(), "it would overtake");
     assert!(answered_beside(&stage, ada, query(10)).await.is_none(), "it waits");
     assert!(answered_beside(&stage, ada, Command::CountInbox).await.is_none(), "it is no question");
     assert!(answered_beside(&stage, stranger, query(0)).await.is_none(), "it is refused");

@@ -1,31 +1,73 @@
 //! A node dies at each place where it could, between append, sync, snapshot, index and receipt: nothing accepted is
 //! missing, no position is used twice, and log, snapshot, index and the running node say the same.
 
-mod load;
 mod witness;
 
-use load::Crew;
+use crate::crash::model::Model;
+use crate::faults::load::{Load, Manner};
+use crate::node::Node;
 use openmesh_store::failpoint::{self, NAMES};
 use openmesh_store::planted::{self, Planted};
-use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const SIGABRT: i32 = 6;
 /// Longest that a node under load takes to come to a place.
 const REACHED_WITHIN: Duration = Duration::from_secs(180);
 /// How long a node works before it is told to stop.
 const WORK: Duration = Duration::from_millis(600);
-
-/// What came of the crashes.
-#[derive(Default)]
-struct Tally {
-    places: BTreeSet<&'static str>,
-    crashes: u64,
-}
+/// A log of so many records gives way to a fresh one: each crash has all of it read again.
+const RECORDS_MAX: u64 = 4_000;
+const ARGUMENTS: &[&str] =
+    &["--pin", "market/**", "--snapshot-records", "60", "--segment-bytes", "262144", "--no-http"];
 
 /// The pass at which the node dies.
 type Pass = u64;
+
+/// A node, and those who work with it.
+struct Crew {
+    node: Node,
+    load: Arc<Load>,
+    model: Model,
+}
+
+impl Crew {
+    /// In a fresh folder; the node is stopped.
+    async fn start(place: &str) -> Self {
+        let mut node = Node::start(ARGUMENTS);
+        // Only the first file of a log is small.
+        let manner = if place.starts_with("roll.") { Manner::BULKY_BURSTS } else { Manner::BURSTS };
+        let load = Load::prepare_in(&node, &format!("failpoints-{place}"), manner).await;
+        node.stop();
+        Self { node, load, model: Model::default() }
+    }
+
+    /// Has the node die at a place and come back; what it then says is compared.
+    async fn die_at(&mut self, place: &str, pass: Pass, bug: Option<Planted>) {
+        let told = told(place, pass);
+        let bug = bug.map(Planted::name);
+        let mut environment = vec![(failpoint::VARIABLE, told.as_str())];
+        environment.extend(bug.as_deref().map(|bug| (planted::VARIABLE, bug)));
+        let status = match self.node.restart_under(&environment) {
+            Err(status) => status,
+            Ok(()) => {
+                let work = if at_the_end(place) { WORK } else { REACHED_WITHIN };
+                self.load.work_until_it_dies(&mut self.node, work).await;
+                if at_the_end(place) {
+                    self.node.terminate();
+                }
+                self.node.ended_within(REACHED_WITHIN).unwrap_or_else(|| panic!("{told} was not reached"))
+            }
+        };
+        assert_eq!(status.signal(), Some(SIGABRT), "{told} was not reached: {status}");
+        self.compare_log();
+        self.node.restart();
+        self.load.resend_unknown(&self.node).await;
+        self.compare_answers().await;
+        self.node.stop();
+    }
+}
 
 /// Places that a start comes to before it is ready, once in a run.
 fn once_a_run(place: &str) -> bool {
@@ -51,54 +93,67 @@ fn places() -> Vec<&'static str> {
     NAMES.iter().copied().filter(|place| !elsewhere(place) && place.starts_with(&begin)).collect()
 }
 
-/// Has the node die at a place and come back; what it then says is compared.
-async fn die_at(crew: &mut Crew, place: &'static str, pass: Pass, bug: Option<Planted>, tally: &mut Tally) {
-    let told = if once_a_run(place) { place.to_owned() } else { format!("{place}:{pass}") };
-    let bug = bug.map(Planted::name);
-    let begun = std::time::Instant::now();
-    let mut environment = vec![(failpoint::VARIABLE, told.as_str())];
-    environment.extend(bug.as_deref().map(|bug| (planted::VARIABLE, bug)));
-    let status = match crew.node.restart_under(&environment) {
-        Err(status) => status,
-        Ok(()) => {
-            let work = if at_the_end(place) { WORK } else { REACHED_WITHIN };
-            crew.work_until_it_dies(work).await;
-            if at_the_end(place) {
-                crew.node.terminate();
-            }
-            crew.node.ended_within(REACHED_WITHIN).unwrap_or_else(|| panic!("{told} was not reached"))
-        }
-    };
-    assert_eq!(status.signal(), Some(SIGABRT), "{told} was not reached: {status}");
-    tally.crashes += 1;
-    tally.places.insert(place);
-    crew.compare_log();
-    crew.node.restart();
-    crew.resend_unknown().await;
-    crew.compare_answers().await;
-    crew.node.stop();
-    println!("{told}: {:.1} s", begun.elapsed().as_secs_f64());
+/// What a node is told to die at.
+fn told(place: &str, pass: Pass) -> String {
+    if once_a_run(place) { place.to_owned() } else { format!("{place}:{pass}") }
 }
 
-/// Every place at each of the passes, or at one without, on one folder a scene.
-async fn die_everywhere(passes: &[Pass]) -> Tally {
-    let mut tally = Tally::default();
+fn scene(place: &str) -> Option<&str> {
+    place.split('.').next()
+}
+
+/// How far a campaign is.
+struct Progress {
+    begun: Instant,
+    crashes: usize,
+    crashes_max: usize,
+}
+
+impl Progress {
+    /// One crash more, which took from `begun` on.
+    fn show(&mut self, told: &str, begun: Instant) {
+        self.crashes += 1;
+        let so_far = self.begun.elapsed();
+        let each = so_far.as_secs_f64() / self.crashes as f64;
+        let left = each * (self.crashes_max - self.crashes) as f64;
+        println!(
+            "[{}/{}, {:.0} s, about {left:.0} s left] {told}: {:.1} s",
+            self.crashes,
+            self.crashes_max,
+            so_far.as_secs_f64(),
+            begun.elapsed().as_secs_f64()
+        );
+    }
+}
+
+/// Every place at each of the passes, one folder for those of a scene while its log is short.
+async fn die_everywhere(passes: impl Fn(&str) -> Vec<Pass>) {
     let places = places();
-    let scenes: BTreeSet<&str> = places.iter().filter_map(|place| place.split('.').next()).collect();
-    for scene in scenes {
-        let mut crew = Crew::start().await;
-        for place in places.iter().filter(|place| place.split('.').next() == Some(scene)) {
-            let quick = [if scene == "roll" { 1 } else { 2 }];
-            for pass in if passes.is_empty() { &quick } else { passes } {
-                if scene == "roll" {
-                    // Only the first file of a log is small.
-                    crew = Crew::start().await;
-                }
-                die_at(&mut crew, place, *pass, None, &mut tally).await;
-            }
+    let crashes_max = places.iter().map(|place| passes(place).len()).sum();
+    let mut progress = Progress { begun: Instant::now(), crashes: 0, crashes_max };
+    let mut crew: Option<Crew> = None;
+    let mut last = None;
+    for place in &places {
+        for pass in passes(place) {
+            let begun = Instant::now();
+            // A later file of the log takes long to fill.
+            let stays = last == scene(place) && last != Some("roll");
+            let kept = crew.take().filter(|crew| stays && crew.model.last_seq < RECORDS_MAX);
+            let mut working = match kept {
+                Some(crew) => crew,
+                None => Crew::start(place).await,
+            };
+            working.die_at(place, pass, None).await;
+            progress.show(&told(place, pass), begun);
+            (crew, last) = (Some(working), scene(place));
         }
     }
-    tally
+    println!(
+        "failpoints: {}, crashes: {}, divergences: 0, {:.0} s",
+        places.len(),
+        progress.crashes,
+        progress.begun.elapsed().as_secs_f64()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,11 +162,13 @@ async fn a_crash_at_any_place_leaves_log_snapshot_index_and_node_of_one_mind() {
         println!("not run: failpoints: a build without debug assertions has none");
         return;
     }
-    let passes = std::env::var("OPENMESH_FAILPOINT_PASSES").ok().and_then(|passes| passes.parse().ok());
-    let passes: Vec<Pass> = passes.map_or_else(Vec::new, |passes: Pass| (1..=passes).collect());
-    let tally = die_everywhere(&passes).await;
-    println!("failpoints: {}, crashes: {}, divergences: 0", tally.places.len(), tally.crashes);
-    assert_eq!(tally.places.len(), places().len());
+    let told = std::env::var("OPENMESH_FAILPOINT_PASSES").ok().and_then(|passes| passes.parse().ok());
+    die_everywhere(|place| match told {
+        Some(passes) => (1..=passes).collect(),
+        None if scene(place) == Some("roll") => vec![1],
+        None => vec![2],
+    })
+    .await;
 }
 
 /// Where each bug shows.
@@ -133,9 +190,9 @@ fn a_crash_at_a_place_shows_each_planted_bug() {
         let caught = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
-                let mut crew = Crew::start().await;
+                let mut crew = Crew::start(place).await;
                 for pass in 1..10 {
-                    die_at(&mut crew, place, pass, Some(*bug), &mut Tally::default()).await;
+                    crew.die_at(place, pass, Some(*bug)).await;
                 }
             });
         });

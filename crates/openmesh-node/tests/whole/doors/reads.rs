@@ -7,7 +7,7 @@ use super::http::Request;
 use crate::node::{Node, new_key};
 use crate::raw_agent::RawAgent;
 use openmesh_message::Digest;
-use openmesh_message::frame::{Command, LogFilter, Reply};
+use openmesh_message::frame::{Command, LogFilter, Reply, Retention};
 use openmesh_sdk::{Mesh, Performative};
 use ways::{Thing, WAYS, Way};
 
@@ -202,16 +202,33 @@ async fn the_insider_sees_the_secrets() {
     }
 }
 
+/// A limit that is set before a question holds for its answer.
 #[tokio::test]
 async fn a_question_overtakes_nothing_of_its_own_connection() {
-    let node = Node::start(&[]);
+    let node = Node::start(&["--pin", "market/**"]);
+    let (key, mesh) = node.agent("hasty").await;
+    let mut agent = RawAgent::connect_as(&node, key).await;
+    let set = |topic: &str, retention| Command::SetTopic {
+        topic: format!("topic:{topic}"),
+        pinned: true,
+        retention,
+        expected_version: None,
+        token: Some(node.admin_token()),
+    };
     for round in 0..20 {
-        let mut agent = RawAgent::connect_as(&node, new_key()).await;
-        let register = Command::Register { name: format!("hasty-{round}"), token: Some(node.admin_token()) };
-        let filter = Box::new(LogFilter { kind: Some("registered".to_owned()), ..LogFilter::default() });
+        let topic = format!("market/hasty-{round}");
+        for _ in 0..3 {
+            let draft = mesh.draft(&format!("topic:{topic}"), &Performative::Inform).unwrap();
+            mesh.send(mesh.sign(draft.json("{}")).unwrap()).await.unwrap().accepted().unwrap();
+        }
+        let filter = Box::new(LogFilter { topic: Some(topic.clone()), ..LogFilter::default() });
         let query =
-            Command::QueryLog { filter, after_seq: 0, records_max: 1, wait_ms: 0, newest_first: false };
-        let replies = agent.give(vec![register, query]).await;
-        assert!(matches!(&replies[..], [Ok(_), Ok(Reply::Log(_))]), "round {round}: {replies:?}");
+            Command::QueryLog { filter, after_seq: 0, records_max: 10, wait_ms: 0, newest_first: false };
+        let limit = set(&topic, Retention { messages: Some(1), ..Retention::UNLIMITED });
+        let replies = agent.give(vec![limit, query]).await;
+        let [Ok(_), Ok(Reply::Log(page))] = &replies[..] else { panic!("round {round}: {replies:?}") };
+        assert_eq!(page.records.len(), 1, "round {round}: the question came before the limit");
+        let lifted = agent.give(vec![set(&topic, Retention::UNLIMITED)]).await;
+        assert!(lifted[0].is_ok(), "round {round}: {lifted:?}");
     }
 }

@@ -1,17 +1,19 @@
 //! Agents at work until their node dies: they send, work off mail, call for proposals and read a topic, and everything
 //! they see is witnessed.
 
-use super::witness::{Witness, told};
+mod roles;
+
+use super::witness::Witness;
 use crate::node::Node;
 use openmesh_message::frame::Start;
-use openmesh_sdk::{
-    AgentId, Envelope, Item, KeyPair, Mesh, Performative, Sent, canonical_json, new_conversation_id,
-};
+use openmesh_sdk::{AgentId, ConnectOptions, Envelope, Item, KeyPair, Mesh, Sent};
 use openmesh_simulator::history::Event;
+use roles::Role;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
 
 /// Time each round lets agents work at least.
 const ROUND_MIN: Duration = Duration::from_millis(250);
@@ -19,16 +21,37 @@ const ROUND_MIN: Duration = Duration::from_millis(250);
 const ROUND_MAX: Duration = Duration::from_secs(60);
 /// A node that lets nobody in has ended within this time.
 const DEATH_MAX: Duration = Duration::from_secs(10);
-const TENDER_MS: i64 = 150;
-/// How long some of the mail waits in its inbox.
-const DELAY_MS: i64 = 300;
-const BATCH: usize = 64;
-const BODY_BYTES: usize = 200;
 /// A reader has come to the end when nothing comes for so long.
 const QUIET: Duration = Duration::from_millis(700);
 /// The topic that senders send to and the reader reads.
 const TOPIC: &str = "topic:market/load";
 const READER: &str = "reader";
+
+/// How agents work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    batch: usize,
+    body_bytes: usize,
+    /// How long all of them work, and how long all then rest.
+    bursts: Option<(Duration, Duration)>,
+    call_every: Duration,
+}
+
+impl Manner {
+    /// Small messages without an end.
+    pub(crate) const STEADY: Self =
+        Self { batch: 64, body_bytes: 200, bursts: None, call_every: Duration::from_millis(5) };
+    /// Large messages, so that the log's files are soon full, and rests, longer than the node waits before it notes that all
+    /// is synced.
+    pub(crate) const BURSTS: Self = Self {
+        batch: 16,
+        body_bytes: 4 * 1024,
+        bursts: Some((Duration::from_millis(250), Duration::from_millis(250))),
+        call_every: Duration::from_millis(50),
+    };
+    /// The same with messages so large that a few hundred fill a file of 16 MiB.
+    pub(crate) const BULKY_BURSTS: Self = Self { body_bytes: 64 * 1024, ..Self::BURSTS };
+}
 
 /// What a load is made of, over all rounds.
 pub(crate) struct Load {
@@ -41,24 +64,35 @@ pub(crate) struct Load {
     read_through: AtomicU64,
     /// Refusals that the fault at hand explains begin so.
     explained: &'static str,
+    manner: Manner,
+    begun: Instant,
 }
 
 /// Who is at work.
 pub(crate) struct Agents {
-    senders: Vec<Arc<KeyPair>>,
+    pub(crate) senders: Vec<Arc<KeyPair>>,
     pub(crate) worker: Arc<KeyPair>,
-    asker: Arc<KeyPair>,
+    pub(crate) asker: Arc<KeyPair>,
     reader: Arc<KeyPair>,
 }
 
 impl Load {
     /// Registers the agents; none of what they send may be refused.
     pub(crate) async fn prepare(node: &Node, name: &str) -> Arc<Self> {
-        Self::prepare_for(node, name, "none").await
+        Arc::new(Self::of(node, name).await)
     }
 
     /// The same, where a fault explains refusals whose codes begin so.
     pub(crate) async fn prepare_for(node: &Node, name: &str, explained: &'static str) -> Arc<Self> {
+        Arc::new(Self { explained, ..Self::of(node, name).await })
+    }
+
+    /// The same for agents that work in another manner.
+    pub(crate) async fn prepare_in(node: &Node, name: &str, manner: Manner) -> Arc<Self> {
+        Arc::new(Self { manner, ..Self::of(node, name).await })
+    }
+
+    async fn of(node: &Node, name: &str) -> Self {
         let mut senders = Vec::new();
         for name in ["sender-1", "sender-2", "sender-3"] {
             senders.push(node.agent(name).await.0);
@@ -69,15 +103,17 @@ impl Load {
             asker: node.agent("asker").await.0,
             reader: node.agent("reader").await.0,
         };
-        Arc::new(Self {
+        Self {
             witness: Witness::new(name),
             agents,
             accepted: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             unknown: Mutex::default(),
             read_through: AtomicU64::new(0),
-            explained,
-        })
+            explained: "none",
+            manner: Manner::STEADY,
+            begun: Instant::now(),
+        }
     }
 
     /// Lets the agents work until so many more messages are accepted, then `die` ends the node; returns when everybody
@@ -88,24 +124,32 @@ impl Load {
         more: u64,
         die: impl FnOnce(&mut Node),
     ) {
-        self.stop.store(false, Ordering::Relaxed);
         let enough = self.accepted.load(Ordering::Relaxed) + more;
+        self.work(node, (enough, ROUND_MAX), die).await;
+    }
+
+    /// Lets the agents work until the node ends, or the time is over.
+    pub(crate) async fn work_until_it_dies(self: &Arc<Self>, node: &mut Node, at_most: Duration) {
+        self.work(node, (u64::MAX, at_most), |_| {}).await;
+    }
+
+    async fn work(
+        self: &Arc<Self>,
+        node: &mut Node,
+        (enough, at_most): (u64, Duration),
+        die: impl FnOnce(&mut Node),
+    ) {
+        self.stop.store(false, Ordering::Relaxed);
         // All are connected before the first works: the node may die of its first sync.
-        let mut meshes = self.connect_everybody(node).await.into_iter();
         let mut tasks = tokio::task::JoinSet::new();
-        if let Some(((worker, asker), reader)) = meshes.next().zip(meshes.next()).zip(meshes.next()) {
-            tasks.spawn(work(worker, Arc::clone(self)));
-            tasks.spawn(converse(asker, Arc::clone(self)));
-            tasks.spawn(read(reader, Arc::clone(self)));
+        for (role, options, mesh) in self.connect_everybody(node).await {
+            tasks.spawn(Arc::clone(self).work_as(role, options, mesh));
         }
-        for sender in meshes {
-            tasks.spawn(send_batches(sender, Arc::clone(self)));
-        }
-        let until = Instant::now() + ROUND_MAX;
-        tokio::time::sleep(ROUND_MIN).await;
-        let is_short = || self.accepted.load(Ordering::Relaxed) < enough;
+        let until = Instant::now() + at_most;
+        let least = Instant::now() + ROUND_MIN.min(at_most);
+        let is_short = || self.accepted.load(Ordering::Relaxed) < enough || Instant::now() < least;
         while is_short() && !node.has_ended() && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         die(node);
         self.stop.store(true, Ordering::Relaxed);
@@ -114,13 +158,27 @@ impl Load {
         }
     }
 
-    /// Those who work with mail, conversations and topics, and the senders; nobody where the node has died.
-    async fn connect_everybody(&self, node: &mut Node) -> Vec<Mesh> {
+    /// Works until the round is over. Whoever gave up waiting for a slow machine goes on; a node that has died lets nobody
+    /// in.
+    async fn work_as(self: Arc<Self>, role: Role, options: ConnectOptions, first: Mesh) {
+        let mut mesh = Some(first);
+        while let Some(connected) = mesh.take() {
+            role.work(&connected, &self).await;
+            if self.goes_on() {
+                mesh = Mesh::connect(&options).await.ok();
+            }
+        }
+    }
+
+    /// Who works as what; nobody where the node has died.
+    async fn connect_everybody(&self, node: &mut Node) -> Vec<(Role, ConnectOptions, Mesh)> {
         let Agents { senders, worker, asker, reader } = &self.agents;
-        let mut meshes = Vec::new();
-        for key in [worker, asker, reader].into_iter().chain(senders) {
-            match Mesh::connect(&node.options(key)).await {
-                Ok(mesh) => meshes.push(mesh),
+        let others = [(Role::Worker, worker), (Role::Asker, asker), (Role::Reader, reader)];
+        let mut everybody = Vec::new();
+        for (role, key) in others.into_iter().chain(senders.iter().map(|key| (Role::Sender, key))) {
+            let options = node.options(key);
+            match Mesh::connect(&options).await {
+                Ok(mesh) => everybody.push((role, options, mesh)),
                 Err(error) => {
                     let has_died = node.ended_within(DEATH_MAX).is_some();
                     assert!(has_died, "a node that lives lets everybody in: {error}");
@@ -128,7 +186,7 @@ impl Load {
                 }
             }
         }
-        meshes
+        everybody
     }
 
     /// Sends again whatever ended as unknown: each gets one position.
@@ -168,7 +226,7 @@ impl Load {
     pub(crate) async fn read_to_the_end(&self, node: &Node) {
         let mesh = node.connect(&self.agents.reader).await;
         let mut subscription = self.begin_to_read(&mesh).await.unwrap();
-        while let Ok(Some(item)) = tokio::time::timeout(QUIET, subscription.next()).await {
+        while let Ok(Some(item)) = timeout(QUIET, subscription.next()).await {
             if !self.take(&item) {
                 subscription = self.begin_to_read(&mesh).await.unwrap();
             }
@@ -204,6 +262,18 @@ impl Load {
         }
     }
 
+    /// Whether the round goes on; where all rest at times, once they are at work again.
+    async fn goes_on_after_rest(&self) -> bool {
+        if let Some((work, rest)) = self.manner.bursts {
+            let round = (work + rest).as_millis();
+            let into = Duration::from_millis((self.begun.elapsed().as_millis() % round) as u64);
+            if into > work {
+                sleep(work + rest - into).await;
+            }
+        }
+        self.goes_on()
+    }
+
     fn goes_on(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
@@ -213,117 +283,5 @@ impl Agents {
     fn key(&self, id: &AgentId) -> &Arc<KeyPair> {
         let others = [&self.worker, &self.asker, &self.reader];
         self.senders.iter().chain(others).find(|key| key.id() == *id).unwrap()
-    }
-}
-
-/// Sends batches to a pinned topic and to the worker's inbox until the node dies; some mail is to wait, and some is
-/// called back.
-async fn send_batches(mesh: Mesh, load: Arc<Load>) {
-    let connection = load.witness.connection();
-    while load.goes_on() {
-        let drafts = (0..BATCH).map(|n| {
-            let to = if n % 4 == 0 { "inbox:worker" } else { TOPIC };
-            let draft = mesh.draft(to, &Performative::Inform).unwrap();
-            let draft = draft.payload("text/plain", vec![b'x'; BODY_BYTES]);
-            if n % 16 == 4 { draft.not_before(openmesh_sdk::now().plus_ms(DELAY_MS)) } else { draft }
-        });
-        let envelopes = mesh.sign_batch(drafts.collect()).unwrap();
-        for envelope in &envelopes {
-            load.witness.sent(connection, envelope);
-        }
-        let Ok(sent) = mesh.send_batch(envelopes.clone()).await else {
-            // None was sent.
-            let refused = envelopes.iter().map(|envelope| (envelope, &Sent::Unknown));
-            refused.for_each(|(envelope, sent)| load.witness.outcome(envelope, sent));
-            return;
-        };
-        let waiting = envelopes.iter().zip(&sent).find_map(|(envelope, sent)| {
-            envelope.attributes.get("notbefore")?;
-            Some((envelope.attributes.get("id")?.to_owned(), sent.receipt()?.clone()))
-        });
-        for (envelope, sent) in envelopes.into_iter().zip(&sent) {
-            load.note(envelope, sent);
-        }
-        if let Some((id, receipt)) = waiting {
-            // It may come too late, or find the node dead.
-            let recalled = mesh.recall(&receipt, &id).await;
-            let (agent, number) = receipt.receipt.inbox().unwrap();
-            let (agent, outcome) = (agent.to_string(), told(&recalled));
-            load.witness.note(&Event::CalledBack { agent, number, outcome });
-        }
-        if sent.iter().any(|sent| matches!(sent, Sent::Unknown)) {
-            return;
-        }
-    }
-}
-
-/// Leases mail, acknowledges most of it and gives some back.
-async fn work(mesh: Mesh, load: Arc<Load>) {
-    let (inbox, agent) = (mesh.inbox(), mesh.id());
-    while load.goes_on() {
-        let Ok(leased) = inbox.lease(BATCH as u32, Duration::from_secs(2), Duration::from_millis(100)).await
-        else {
-            return;
-        };
-        load.witness.leased(&agent, &leased);
-        let Some(first) = leased.first() else { continue };
-        let token = first.token;
-        let (back, done): (Vec<u64>, Vec<u64>) =
-            leased.iter().map(|message| message.number).partition(|n| n % 7 == 0);
-        let delay = Duration::from_millis(50);
-        if !back.is_empty() && inbox.nack(token, &back, delay).await.is_err() {
-            return;
-        }
-        if !done.is_empty() {
-            let acknowledged = inbox.ack(token, &done).await;
-            load.witness.acknowledged(&agent, &done, told(&acknowledged));
-            if acknowledged.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Calls for proposals that nobody answers, one after another: their timers fire, some while the node is down.
-async fn converse(mesh: Mesh, load: Arc<Load>) {
-    let connection = load.witness.connection();
-    // The node may die before these are answered.
-    let Ok(protocol) = mesh.get_protocol("market/negotiation@^1").await else { return };
-    let Ok(schema) = mesh.get_schema("market/rfp@^1").await else { return };
-    let (protocol, schema) = (protocol.name, schema.name);
-    while load.goes_on() {
-        let conversation = new_conversation_id().unwrap();
-        let rfp = serde_json::json!({
-            "id": conversation, "title": "pencils", "items": [{"id": "1", "description": "pencil", "quantity": 1}],
-            "value": {"amount": 100, "currency": "EUR"},
-            "tenderPeriod": {"endDate": openmesh_sdk::now().plus_ms(TENDER_MS).to_string()},
-        });
-        let draft = mesh.draft("topic:market/rfp", &Performative::Cfp).unwrap().schema(&schema);
-        let draft = draft.conversation(&protocol, &conversation).json(canonical_json(&rfp).unwrap());
-        let envelope = mesh.sign(draft).unwrap();
-        load.witness.sent(connection, &envelope);
-        let Ok(sent) = mesh.send(envelope.clone()).await else {
-            load.witness.outcome(&envelope, &Sent::Unknown);
-            return;
-        };
-        load.note(envelope, &sent);
-        if matches!(sent, Sent::Unknown) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Reads the topic from where it had come to.
-async fn read(mesh: Mesh, load: Arc<Load>) {
-    let Some(mut subscription) = load.begin_to_read(&mesh).await else { return };
-    while let Some(item) = subscription.next().await {
-        if !load.take(&item) {
-            let Some(again) = load.begin_to_read(&mesh).await else { return };
-            subscription = again;
-        }
-        if !load.goes_on() {
-            return;
-        }
     }
 }

@@ -1,13 +1,13 @@
-//! What is compared after a crash: the log with what senders were told, the state that snapshot and tail lead to with
-//! that of the log alone, and both with what the running node answers.
+//! What is compared after a crash, besides the history: the state that snapshot and tail lead to with that of the log alone,
+//! and both with what the running node answers.
 
-use super::load::{Crew, Key, key_of};
+use super::Crew;
+use crate::crash::{model, open, read_on, recovered};
 use openmesh_core::record::Record;
-use openmesh_core::{Config, Matcher, Partition};
-use openmesh_message::{AgentId, Custodian, Digest, DomainId, Position};
-use openmesh_policy::Policy;
+use openmesh_core::{Inbox, Matcher, Partition};
+use openmesh_message::AgentId;
 use openmesh_sdk::{LogFilter, Mesh, Verdict};
-use openmesh_store::{LogReader, ReadOnlyReport, open_read_only};
+use openmesh_store::LogReader;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -25,49 +25,34 @@ struct Answers {
 }
 
 impl Crew {
-    /// The log as it lies there, read without its node.
-    pub(super) fn compare_log(&mut self) {
-        let (log, report) = open(&self.node.log());
-        if self.model.last_seq > 0 {
-            let last = log.get(self.model.last_seq).unwrap().expect("what was read before is still there");
-            assert_eq!(Some(last.chain), self.model.last_chain, "the chain up to there is the same");
-        }
-        for stored in log.records(self.model.last_seq + 1) {
-            let stored = stored.unwrap();
-            self.model.read(&Record::decode(&stored.header, &stored.salt, &stored.body).unwrap());
-            self.model.last_chain = Some(stored.chain);
-        }
-        let ledger = self.ledger.lock().unwrap();
-        let kept = messages(&log);
-        for (key, position) in &ledger.accepted {
-            let found =
-                kept.get(key).unwrap_or_else(|| panic!("{key:?} was accepted at {position} and is missing"));
-            assert_eq!(*found, (ledger.sent[key], *position));
-        }
-        let unsent = kept.keys().find(|key| !ledger.sent.contains_key(*key));
-        assert_eq!(unsent, None, "what was never sent is in the log");
-        let (quick, alone) = states(&log, &report, self.node.endpoint.domain);
-        let pending: BTreeSet<u64> = pending(self, &alone).collect();
-        let back: Vec<_> = ledger.acknowledged.intersection(&pending).collect();
-        assert!(back.is_empty(), "{back:?} were acknowledged and are back");
-        drop(ledger);
+    /// The log as it lies there, read without its node, and the state that it leads to.
+    pub(super) fn compare_log(&mut self) -> (LogReader, Partition) {
+        let (log, report) = open(&self.node);
+        read_on(&log, &mut self.model, &self.load);
+        let alone = recovered(&self.node, &log, None);
+        let quick = recovered(&self.node, &log, report.snapshot.as_ref());
         assert!(quick.state() == alone.state(), "snapshot and tail lead to another state than the log");
         self.model.compare(alone.state());
+        (log, alone)
     }
 
     /// What the running node answers, once nothing changes while it is asked.
     pub(super) async fn compare_answers(&mut self) {
-        let (worker, sender) = (self.node.connect(&self.worker).await, self.node.connect(&self.sender).await);
-        let asker = self.node.connect(&self.asker).await;
+        let agents = &self.load.agents;
+        let (worker, sender) = (&agents.worker, &agents.senders[0]);
+        let (worker, sender) = (self.node.connect(worker).await, self.node.connect(sender).await);
+        let asker = self.node.connect(&agents.asker).await;
         for _ in 0..LOOKS_MAX {
-            let before = open(&self.node.log()).1.head;
-            let answers = ask(&worker, &sender, &asker, &filters(self)).await;
-            let (log, report) = open(&self.node.log());
-            if report.head == before {
-                let (_, alone) = states(&log, &report, self.node.endpoint.domain);
-                let expected = expect(self, &log, &alone);
-                assert_eq!(answers, expected, "what the node says is not what the log says");
-                self.compare_log();
+            let (before, _) = open(&self.node);
+            let filters = filters(&before, sender.id());
+            let answers = ask(&worker, &sender, &asker, &filters).await;
+            let (log, alone) = self.compare_log();
+            if log.head_seq() == before.head_seq() {
+                assert_eq!(
+                    answers,
+                    expect(worker.id(), &log, &alone, &filters),
+                    "the node and its log differ"
+                );
                 for mesh in [worker, sender, asker] {
                     mesh.close().await;
                 }
@@ -79,57 +64,23 @@ impl Crew {
     }
 }
 
-fn open(folder: &std::path::Path) -> (LogReader, ReadOnlyReport) {
-    let (log, report) = open_read_only(folder).unwrap();
-    assert!(report.report.corrupt.is_empty(), "{}", report.report);
-    (log, report)
+fn records(log: &LogReader) -> impl Iterator<Item = Record> {
+    log.records(1).map(|stored| model::decode(&stored.unwrap()))
 }
 
-/// Every message in the log, each of which stands there once.
-fn messages(log: &LogReader) -> BTreeMap<Key, (Digest, Position)> {
-    let mut kept = BTreeMap::new();
-    for stored in log.records(1) {
-        let stored = stored.unwrap();
-        let record = Record::decode(&stored.header, &stored.salt, &stored.body).unwrap();
-        let Some(message) = record.message() else { continue };
-        let key = key_of(message);
-        let before = kept.insert(key.clone(), (message.digest(), stored.position));
-        assert_eq!(before, None, "{key:?} stands twice");
-    }
-    kept
-}
-
-/// The state by way of the last snapshot, and that of the log alone.
-fn states(log: &LogReader, report: &ReadOnlyReport, domain: DomainId) -> (Partition, Partition) {
-    let config = || Config::new(domain, Digest::ZERO, [0; 32], Custodian::new([0; 32]));
-    let mut alone = Partition::new(config(), Policy::default_closed());
-    let (mut quick, after) = match &report.snapshot {
-        Some(snapshot) => {
-            let restored = Partition::restore(config(), Policy::default_closed(), &snapshot.state).unwrap();
-            (restored, snapshot.position.seq)
-        }
-        None => (Partition::new(config(), Policy::default_closed()), 0),
-    };
-    for stored in log.records(1) {
-        let stored = stored.unwrap();
-        let record = Record::decode(&stored.header, &stored.salt, &stored.body).unwrap();
-        alone.recover(&record);
-        if stored.position.seq > after {
-            quick.recover(&record);
-        }
-    }
-    (quick, alone)
-}
-
-fn filters(crew: &Crew) -> Vec<LogFilter> {
+/// Everything that is asked of the log, the sender's last message among it.
+fn filters(log: &LogReader, sender: AgentId) -> Vec<LogFilter> {
     let topic = |topic: &str| LogFilter { topic: Some(topic.to_owned()), ..LogFilter::default() };
-    let ledger = crew.ledger.lock().unwrap();
-    let own = ledger.accepted.keys().rfind(|(sender, _)| *sender == crew.sender.id());
+    let source = sender.to_string();
+    let own = records(log).filter_map(|record| {
+        let attributes = &record.message()?.attributes;
+        (attributes.get("source") == Some(&source)).then(|| attributes.get("id").map(ToOwned::to_owned))?
+    });
     vec![
         topic("market/load"),
         topic("market/**"),
-        LogFilter { agent: Some(crew.sender.id()), verdict: Some(Verdict::Accepted), ..topic("market/*") },
-        LogFilter { id: own.map(|(_, id)| id.clone()), ..LogFilter::default() },
+        LogFilter { agent: Some(sender), verdict: Some(Verdict::Accepted), ..topic("market/*") },
+        LogFilter { id: own.last(), ..LogFilter::default() },
         LogFilter { performative: Some("cfp".to_owned()), ..LogFilter::default() },
     ]
 }
@@ -160,31 +111,26 @@ async fn ask(worker: &Mesh, sender: &Mesh, asker: &Mesh, filters: &[LogFilter]) 
     Answers { counts, mail, conversations: conversations.collect(), found }
 }
 
-/// The numbers of the worker's mail.
-fn pending<'a>(crew: &Crew, alone: &'a Partition) -> impl Iterator<Item = u64> + use<'a> {
-    let worker = crew.worker.id();
-    let inboxes = alone.state().inboxes().filter(move |(agent, _)| **agent == worker);
-    inboxes.flat_map(|(_, inbox)| inbox.entries()).map(|(number, _)| number)
-}
-
-fn expect(crew: &Crew, log: &LogReader, alone: &Partition) -> Answers {
-    let worker: AgentId = crew.worker.id();
+/// The same answers, worked out from the log.
+fn expect(worker: AgentId, log: &LogReader, alone: &Partition, filters: &[LogFilter]) -> Answers {
     let state = alone.state();
     let inbox = state.inboxes().find(|(agent, _)| **agent == worker).map(|(_, inbox)| inbox);
-    let counts = inbox.map(openmesh_core::Inbox::counts).unwrap_or_default();
+    let mail = inbox.into_iter().flat_map(Inbox::entries).map(|(number, _)| number);
     let conversations =
         state.conversations().map(|(id, conversation)| (id.to_string(), conversation.round.state.clone()));
-    let matchers: Vec<_> = filters(crew).iter().map(Matcher::new).collect();
+    let matchers: Vec<_> = filters.iter().map(Matcher::new).collect();
     let mut found = vec![BTreeSet::new(); matchers.len()];
-    for stored in log.records(1) {
-        let stored = stored.unwrap();
-        let record = Record::decode(&stored.header, &stored.salt, &stored.body).unwrap();
+    for record in records(log) {
         for (matcher, seqs) in matchers.iter().zip(&mut found) {
             if matcher.matches(&record) {
-                seqs.insert(stored.position.seq);
+                seqs.insert(record.header.position.seq);
             }
         }
     }
-    let found = found.into_iter().map(|seqs| seqs.into_iter().collect()).collect();
-    Answers { counts, mail: pending(crew, alone).collect(), conversations: conversations.collect(), found }
+    Answers {
+        counts: inbox.map(Inbox::counts).unwrap_or_default(),
+        mail: mail.collect(),
+        conversations: conversations.collect(),
+        found: found.into_iter().map(|seqs| seqs.into_iter().collect()).collect(),
+    }
 }
