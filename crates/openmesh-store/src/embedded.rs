@@ -34,7 +34,7 @@ pub(crate) mod bytes {
 }
 
 pub use frame::RECORD_BYTES_MAX;
-pub use reader::{LogReader, Page, PageLimit, ReadOnlyReport, Records, open_read_only};
+pub use reader::{LogReader, Page, PageLimit, ReadOnlyReport, Records, Sequence, open_read_only};
 pub use rewrite::{Rewritten, Unwanted};
 pub use snapshot::SnapshotFolder;
 pub use start::Opened;

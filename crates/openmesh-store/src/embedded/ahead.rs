@@ -1,7 +1,7 @@
 //! Reading much of a log as fast as it can be taken: one thread reads it, others decode, the caller takes what they come
 //! to, in order.
 
-use super::reader::{LogReader, Records};
+use super::reader::{LogReader, PageLimit, Records};
 use crate::fault::Fault;
 use crate::record::StoredRecord;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +10,7 @@ use std::thread::scope;
 /// Threads that decode, at most.
 const DECODERS_MAX: usize = 4;
 /// Records that go from thread to thread together.
-const BATCH_RECORDS: usize = 256;
+const BATCH: PageLimit = PageLimit { records: 256, bytes: 1024 * 1024 };
 /// Batches that wait for a thread.
 const BATCHES_WAITING_MAX: usize = 4;
 
@@ -46,8 +46,8 @@ impl LogReader {
 
 fn deal_out(mut records: Records, ways: &[SyncSender<Batch<StoredRecord>>]) {
     for way in ways.iter().cycle() {
-        let batch: Batch<_> = records.by_ref().take(BATCH_RECORDS).collect();
-        if batch.is_empty() || way.send(batch).is_err() {
+        let Some(batch) = records.next_items(BATCH) else { return };
+        if way.send(batch).is_err() {
             return;
         }
     }

@@ -115,6 +115,11 @@ impl Published {
         Some((Arc::clone(segment), last))
     }
 
+    /// The name of the file that holds `seq`, or would.
+    pub(crate) fn file_of(&self, seq: u64) -> String {
+        self.segment_of(seq).map_or_else(String::new, |(segment, _)| segment.name.clone())
+    }
+
     /// Keeps a batch in memory; gives back the memory that it was written from, if that is not kept.
     pub(crate) fn remember(&self, batch: RecentBatch) -> Option<Vec<u8>> {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,10 @@
 //! Reads of a log, from any thread, beside its writer or without one. Sees only what was synced.
 
+mod filling;
+mod sequence;
+
+pub use sequence::Sequence;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +20,7 @@ use super::walker::Item;
 use crate::fault::Fault;
 use crate::record::{LoadedSnapshot, SeqRange, StoredRecord};
 use crate::report::RecoveryReport;
+use filling::Filling;
 
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// What most records take, at most: no more is read at once than is asked for.
@@ -97,7 +103,7 @@ impl LogReader {
             return Ok(batch.get(seq, self.published.partition));
         }
         let limit = PageLimit { records: 1, bytes: usize::MAX };
-        let page = self.fill(Filling::new(&self.published, (seq, seq), limit, POINT_READ_BYTES))?;
+        let page = self.fill(Filling::new(&self.published, (seq, seq), limit).reading(POINT_READ_BYTES))?;
         match page.records.into_iter().next() {
             Some(record) => Ok(Some(record)),
             None => Err(Fault::Damaged { file: self.file_of(seq), seq: Some(seq) }),
@@ -131,49 +137,37 @@ impl LogReader {
 
     /// Every record from `from_seq` to the head of this moment, page by page.
     pub fn records(&self, from_seq: u64) -> Records {
-        let page = Page { next_seq: from_seq, ..Page::default() };
-        Records { reader: self.clone(), head_seq: self.head_seq(), rest: Vec::new().into_iter(), page }
+        let (sequence, head_seq) = (self.sequence(from_seq), self.head_seq());
+        Records { sequence, head_seq, rest: Vec::new().into_iter(), has_failed: false }
+    }
+
+    /// Reads from `from_seq` on, page by page: what was read ahead for one serves the next.
+    pub fn sequence(&self, from_seq: u64) -> Sequence {
+        Sequence::new(Arc::clone(&self.published), from_seq)
     }
 
     fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
         let about = limit.records.saturating_mul(RECORD_BYTES_ABOUT);
         let read_bytes = about.clamp(POINT_READ_BYTES, READ_AHEAD_BYTES);
-        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit, read_bytes))
+        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit).reading(read_bytes))
     }
 
     fn fill(&self, mut filling: Filling) -> Result<Page, Fault> {
         while !filling.is_full() {
-            let seq = filling.page.next_seq;
-            if self.fill_from_recent(&mut filling) {
+            let seq = filling.next_seq();
+            if filling.take_recent(&self.published) {
                 continue;
             }
             let Some((segment, segment_last)) = self.published.segment_of(seq) else {
-                // Let go while it was read: the log begins later than it did.
-                let first_seq = self.published.first_seq();
-                if seq >= first_seq {
-                    break;
+                if filling.pass_over_gone(&self.published) {
+                    continue;
                 }
-                filling.page.next_seq = first_seq.min(filling.last_seq + 1);
-                continue;
+                break;
             };
             self.read_segment(&segment, segment_last, &mut filling)
                 .map_err(|error| segment.fault("read", &error))?;
         }
-        Ok(filling.page)
-    }
-
-    /// False when the next record is not among the recent ones.
-    fn fill_from_recent(&self, filling: &mut Filling) -> bool {
-        let seq = filling.page.next_seq;
-        let Some(batch) = self.published.recent_batch(seq) else {
-            return false;
-        };
-        while !filling.is_full()
-            && let Some(record) = batch.get(filling.page.next_seq, self.published.partition)
-        {
-            filling.push(record);
-        }
-        filling.page.next_seq > seq
+        Ok(filling.into_page())
     }
 
     fn read_segment(
@@ -182,119 +176,67 @@ impl LogReader {
         segment_last: u64,
         filling: &mut Filling,
     ) -> std::io::Result<()> {
-        let last = segment_last.min(filling.last_seq);
-        let from_seq = filling.page.next_seq;
-        let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes);
+        let from_seq = filling.next_seq();
+        let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes());
         let mut latest = Latest::after(segment, walker.pass_over(from_seq)?);
-        while !filling.is_full() && filling.page.next_seq <= last {
-            let (at, head, frame) = match walker.next()? {
-                Some(item) if latest.is_before(&item) => continue,
-                Some(Item::Record { at, head, frame }) => (at, head, frame),
-                Some(_) => continue,
-                None => {
-                    filling.lose_through(last);
-                    break;
-                }
-            };
-            if head.seq < filling.page.next_seq {
-                continue;
-            }
-            filling.lose_through((head.seq - 1).min(last));
-            if head.seq <= last
-                && let Some(record) = head.cut(&frame, self.published.partition, at)
-            {
-                filling.push(record);
-            }
-        }
-        Ok(())
+        filling.take_from(&mut walker, &mut latest, segment_last, |_, _| ())
     }
 
     fn file_of(&self, seq: u64) -> String {
-        self.published.segment_of(seq).map_or_else(String::new, |(segment, _)| segment.name.clone())
-    }
-}
-
-struct Filling {
-    page: Page,
-    last_seq: u64,
-    limit: PageLimit,
-    bytes: usize,
-    /// Read from the disk at a time.
-    read_bytes: usize,
-}
-
-impl Filling {
-    fn new(
-        published: &Published,
-        (from_seq, last_seq): (u64, u64),
-        limit: PageLimit,
-        read_bytes: usize,
-    ) -> Self {
-        let next_seq = from_seq.max(published.first_seq().min(last_seq + 1));
-        let limit = PageLimit { records: limit.records.max(1), ..limit };
-        Self { page: Page { next_seq, ..Page::default() }, last_seq, limit, bytes: 0, read_bytes }
-    }
-
-    fn is_full(&self) -> bool {
-        self.page.next_seq > self.last_seq
-            || self.page.records.len() >= self.limit.records
-            || (self.bytes >= self.limit.bytes && !self.page.records.is_empty())
-    }
-
-    fn push(&mut self, record: StoredRecord) {
-        self.bytes = self.bytes.saturating_add(record.header.len() + record.body.len());
-        self.page.next_seq = record.position.seq + 1;
-        self.page.records.push(record);
-    }
-
-    fn lose_through(&mut self, last: u64) {
-        if self.page.next_seq <= last {
-            self.page.lost.push(SeqRange { first: self.page.next_seq, last });
-            self.page.next_seq = last + 1;
-        }
+        self.published.file_of(seq)
     }
 }
 
 /// Walks the log page by page. A record that corruption took is an error item; the walk goes on after it.
 #[derive(Debug)]
 pub struct Records {
-    reader: LogReader,
+    sequence: Sequence,
     head_seq: u64,
     rest: std::vec::IntoIter<Result<StoredRecord, Fault>>,
-    page: Page,
+    has_failed: bool,
 }
 
 impl Iterator for Records {
     type Item = Result<StoredRecord, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(item) = self.rest.next() {
-            return Some(item);
-        }
-        if self.page.next_seq > self.head_seq {
-            return None;
-        }
-        match self.reader.scan_to(self.page.next_seq, self.head_seq, PageLimit::default()) {
-            Ok(page) => self.take_page(page),
-            Err(fault) => {
-                self.page.next_seq = u64::MAX;
-                Some(Err(fault))
+        loop {
+            if let Some(item) = self.rest.next() {
+                return Some(item);
             }
+            self.rest = self.next_items(PageLimit::default())?.into_iter();
         }
     }
 }
 
 impl Records {
-    fn take_page(&mut self, mut page: Page) -> Option<Result<StoredRecord, Fault>> {
-        let mut items: Vec<(u64, Result<StoredRecord, Fault>)> = Vec::new();
-        for seq in page.lost.iter().flat_map(|lost| lost.first..=lost.last) {
-            items.push((seq, Err(Fault::Damaged { file: self.reader.file_of(seq), seq: Some(seq) })));
+    /// The records of the next page, lost ones among them; `None` behind the last.
+    pub(crate) fn next_items(&mut self, limit: PageLimit) -> Option<Vec<Result<StoredRecord, Fault>>> {
+        if self.has_failed || self.sequence.next_seq() > self.head_seq {
+            return None;
         }
-        items.extend(page.records.drain(..).map(|record| (record.position.seq, Ok(record))));
-        items.sort_by_key(|(seq, _)| *seq);
-        self.rest = items.into_iter().map(|(_, item)| item).collect::<Vec<_>>().into_iter();
-        self.page = page;
-        self.rest.next()
+        Some(match self.sequence.page_to(self.head_seq, limit) {
+            Ok(page) => self.items(page),
+            Err(fault) => {
+                self.has_failed = true;
+                vec![Err(fault)]
+            }
+        })
+    }
+
+    fn items(&self, page: Page) -> Vec<Result<StoredRecord, Fault>> {
+        let Page { records, lost, .. } = page;
+        let mut items: Vec<_> = records.into_iter().map(Ok).collect();
+        for seq in lost.iter().flat_map(|lost| lost.first..=lost.last) {
+            let is_before = |item: &Result<StoredRecord, Fault>| match item {
+                Ok(record) => record.position.seq < seq,
+                Err(Fault::Damaged { seq: Some(lost), .. }) => *lost < seq,
+                Err(_) => true,
+            };
+            let place = items.partition_point(is_before);
+            items.insert(place, Err(Fault::Damaged { file: self.sequence.file_of(seq), seq: Some(seq) }));
+        }
+        items
     }
 }
 

@@ -254,10 +254,16 @@ impl Segment {
         }
     }
 
+    /// Where to begin looking for `seq`, if it was read where records are.
+    pub(crate) fn marked(&self, seq: u64) -> Option<u64> {
+        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
+        marks.as_ref().map(|marks| self.mark_before(marks, seq))
+    }
+
     /// Where to begin looking for `seq`. Reads the whole segment the first time. Errors: reading failed.
     pub(crate) fn seek(&self, seq: u64) -> io::Result<u64> {
-        if let Some(marks) = self.marks.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            return Ok(self.mark_before(marks, seq));
+        if let Some(at) = self.marked(seq) {
+            return Ok(at);
         }
         let marks = self.read_marks()?;
         let at = self.mark_before(&marks, seq);

@@ -3,10 +3,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Advice, fadvise};
+use rustix::io::{Errno, pread};
 
 use super::frame::{
     ALIGNMENT, BATCH_HEAD_BYTES, BATCH_MAGIC, BatchHead, ERASED_MAGIC, RECORD_BYTES_MAX, RECORD_HEAD_BYTES,
@@ -17,6 +20,9 @@ use crate::planted::{self, Planted};
 /// How much is read ahead when a whole segment is walked.
 pub(crate) const CHUNK_BYTES: usize = 1024 * 1024;
 const BLOCK_BYTES: usize = 4096;
+/// What the kernel is asked to have read before it is wanted, and how much of it at once.
+const ASKED_AHEAD_BYTES: u64 = 8 * 1024 * 1024;
+const ASKED_BYTES: u64 = 2 * 1024 * 1024;
 
 /// One thing found in a segment.
 #[derive(Clone, Debug)]
@@ -39,8 +45,15 @@ impl Walker {
     pub(crate) fn new(file: Arc<File>, seal: Seal, at: u64, end: u64, chunk_bytes: usize) -> Self {
         // Past the end of the file all is zero, however far the header says that it goes on.
         let written_end = file.metadata().map_or(end, |about| about.len().min(end));
-        let window = Window { file, end, written_end, chunk: Bytes::new(), chunk_at: 0, chunk_bytes };
+        let (chunk, chunk_at, asked_to) = (Bytes::new(), 0, None);
+        let window = Window { file, end, written_end, chunk, chunk_at, chunk_bytes, asked_to };
         Self { window, seal, at }
+    }
+
+    /// Has the kernel read ahead of it: for who goes on to the end.
+    pub(crate) fn read_ahead(mut self) -> Self {
+        self.window.asked_to = Some(self.at);
+        self
     }
 
     /// What begins here, if anything whole does; goes nowhere. Errors: reading failed.
@@ -165,6 +178,8 @@ struct Window {
     chunk: Bytes,
     chunk_at: u64,
     chunk_bytes: usize,
+    /// Up to here the kernel was asked to read, if it is to be.
+    asked_to: Option<u64>,
 }
 
 impl Window {
@@ -174,10 +189,20 @@ impl Window {
         if let Some(bytes) = self.cut(at, len) {
             return Ok(bytes);
         }
+        self.ask_ahead(at);
         let ahead = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(self.chunk_bytes);
         self.chunk = zero_padded(read_up_to(&self.file, at, ahead.max(len))?, ahead.max(len));
         self.chunk_at = at;
         Ok(self.cut(at, len).unwrap_or_else(|| self.chunk.clone()))
+    }
+
+    /// Where the kernel does not take advice, reading is slower and nothing else.
+    fn ask_ahead(&mut self, at: u64) {
+        let Some(asked_to) = &mut self.asked_to else { return };
+        while *asked_to < self.written_end && *asked_to < at.saturating_add(ASKED_AHEAD_BYTES) {
+            let _ = fadvise(&self.file, *asked_to, NonZeroU64::new(ASKED_BYTES), Advice::WillNeed);
+            *asked_to += ASKED_BYTES;
+        }
     }
 
     fn cut(&self, at: u64, len: usize) -> Option<Bytes> {
@@ -223,16 +248,16 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
 
 /// Reads `len` bytes, or fewer where the file ends.
 pub(crate) fn read_up_to(file: &File, at: u64, len: usize) -> io::Result<Bytes> {
-    let mut bytes = vec![0; len];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at + filled as u64) {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let from = at + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), from) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) => {}
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
+    bytes.truncate(len);
     Ok(Bytes::from(bytes))
 }

@@ -3,7 +3,7 @@
 use super::run::Extent;
 use super::runs::{self, Batch, RunFolder};
 use super::{Entry, Indexed, ProjectionFault, Read, Runs, Shared};
-use crate::embedded::{LogReader, PageLimit};
+use crate::embedded::{LogReader, PageLimit, Sequence};
 use crate::pace::is_flood;
 use crate::planted::{self, Planted};
 use crate::record::StoredRecord;
@@ -46,11 +46,13 @@ pub(super) struct Follower {
     log: LogReader,
     read: Box<Read>,
     entry: Entry,
+    /// Where it reads.
+    sequence: Option<Sequence>,
 }
 
 impl Follower {
     pub(super) fn new(shared: Arc<Shared>, version: u32, log: LogReader, read: Box<Read>) -> Self {
-        Self { shared, version, log, read, entry: Entry::default() }
+        Self { shared, version, log, read, entry: Entry::default(), sequence: None }
     }
 
     /// Follows the log until told to stop.
@@ -171,7 +173,10 @@ impl Follower {
             && batch.extent.records() < BATCH_RECORDS
             && !self.is_stopping()
         {
-            let page = match self.log.scan(batch.extent.last_seq + 1, PAGE) {
+            let next_seq = batch.extent.last_seq + 1;
+            let goes_on = self.sequence.take().filter(|sequence| sequence.next_seq() == next_seq);
+            let mut sequence = goes_on.unwrap_or_else(|| self.log.sequence(next_seq));
+            let page = match sequence.page(PAGE) {
                 Ok(page) => page,
                 Err(fault) => {
                     tracing::error!(%fault, "the log cannot be read to be indexed");
@@ -179,6 +184,7 @@ impl Follower {
                     break;
                 }
             };
+            self.sequence = Some(sequence);
             for record in &page.records {
                 self.add(&mut batch, record);
             }
