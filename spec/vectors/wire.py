@@ -283,6 +283,25 @@ def check_receipt(signed, node):
     verify(node, "openmesh receipt root v1", signed_root, signature)
 
 
+def opened(run):
+    """The receipts of a run, each with the path of its own."""
+    node, signature, first, height, edges, tagged = run
+    need(height <= 20 and tagged)
+    digests = [in_context("openmesh receipt v1", cbor2.dumps(receipt)) for _, receipt in tagged]
+    known = {first + at: leaf("openmesh receipt leaf v1", digest) for at, digest in enumerate(digests)}
+    paths, edges = [[] for _ in tagged], list(edges)
+    for level in range(height):
+        if min(known) & 1:
+            known[min(known) - 1] = edges.pop(0)
+        if len(known) & 1:
+            known[max(known) + 1] = edges.pop(0)
+        for at, path in enumerate(paths):
+            path.append(known[(first + at) >> level ^ 1])
+        known = {at >> 1: sha256(b"\1", known[at], known[at + 1]) for at in known if at & 1 == 0}
+    need(list(known) == [0] and not edges, "no such run")
+    return [(tag, [receipt, [node, signature, first + at, paths[at]]]) for at, (tag, receipt) in enumerate(tagged)]
+
+
 def receipts(vectors):
     node = undid(vectors["node"])
     for case in vectors["cases"]:
@@ -510,6 +529,8 @@ def server_frame(connection, body):
         return {"deliver": [delivery(connection, *one) for one in list_of(rest[0])]}
     if (kind, len(rest)) == (3, 1):
         return {"pong": rest[0]}
+    if (kind, len(rest)) == (5, 1):
+        return {"receipts": [outcome(tag, (0, [signed])) for tag, signed in opened(rest[0])]}
     need((kind, len(rest)) == (4, 1), "no such frame")
     return {"goodbye": rest[0][0]}
 

@@ -4,16 +4,16 @@ mod line;
 
 use super::prepared::Prepared;
 use super::window::Wire;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 pub(crate) use line::Line;
 use minicbor::Decoder;
-use openmesh_message::frame::{Command, SendOutcome, ServerFrame, Start};
+use openmesh_message::frame::{Command, ServerFrame, Start};
 use openmesh_message::{Address, AgentRef, DomainId, KeyPair, Target};
 use std::ops::Range;
 
-/// Kinds of frames that a node sends, and how an accepted send begins.
-const OUTCOMES: u8 = 0;
-const ACCEPTED: u32 = 0;
+/// The kind of frame in which a node says what it accepted, and where in it the receipts stand.
+const RECEIPTS: u8 = 5;
+const RECEIPTS_AT: u64 = 5;
 const TOPIC: &str = "bench/published";
 const READER_SEED: [u8; 32] = [7; 32];
 
@@ -75,10 +75,7 @@ pub(crate) fn probe(mut line: Line, domain: DomainId) -> Result<()> {
     let (mut accepted, mut delivered) = (false, false);
     while !(accepted && delivered) {
         match line.frame()? {
-            ServerFrame::Outcomes(outcomes) => {
-                accepted = outcomes.iter().all(|(_, one)| matches!(one, SendOutcome::Accepted(_)));
-                ensure!(accepted, "the node did not accept: {outcomes:?}");
-            }
+            ServerFrame::Receipts(_) => accepted = true,
             ServerFrame::Deliver(_) => delivered = true,
             other => bail!("the node said what was not expected: {other:?}"),
         }
@@ -90,17 +87,18 @@ pub(crate) fn probe(mut line: Line, domain: DomainId) -> Result<()> {
 fn accepted(body: &[u8], tags: &mut Vec<usize>) -> Result<()> {
     let mut decoder = Decoder::new(body);
     decoder.array()?;
-    if decoder.u8()? != OUTCOMES {
+    if decoder.u8()? != RECEIPTS {
         bail!("the node said what was not expected: {:?}", line::decode(body));
+    }
+    decoder.array()?;
+    for _ in 0..RECEIPTS_AT {
+        decoder.skip()?;
     }
     let count = decoder.array()?.context("a list without its length")?;
     for _ in 0..count {
         decoder.array()?;
-        let tag = decoder.u64()?;
-        decoder.array()?;
-        ensure!(decoder.u32()? == ACCEPTED, "message {tag} was not accepted: {:?}", line::decode(body));
+        tags.push(usize::try_from(decoder.u64()?)?);
         decoder.skip()?;
-        tags.push(usize::try_from(tag)?);
     }
     Ok(())
 }
@@ -109,7 +107,7 @@ fn accepted(body: &[u8], tags: &mut Vec<usize>) -> Result<()> {
 mod tests {
     use super::accepted;
     use openmesh_message::frame::{FrameEncoder, SendOutcome, ServerFrame};
-    use openmesh_message::{Digest, KeyPair, Level, Receipt, SignedReceipt, Timestamp};
+    use openmesh_message::{Digest, KeyPair, Level, Receipt, ReceiptRun, Timestamp};
 
     #[test]
     fn tags_of_accepted_sends_are_read_and_anything_else_ends_the_load() {
@@ -123,18 +121,17 @@ mod tests {
             at: Timestamp::from_millis(0),
         };
         let node = KeyPair::from_seed(&[3; 32]).unwrap();
-        let signed = SignedReceipt::sign_all(&node, (0..5).map(receipt).collect());
-        let mut outcomes: Vec<_> = (7..12).zip(signed.into_iter().map(SendOutcome::Accepted)).collect();
-        let body = |outcomes: &[(u64, SendOutcome)]| {
+        let receipts = (7..12).zip((0..5).map(receipt)).collect();
+        let run = ReceiptRun::sign_all(&node, vec![receipts]).remove(0);
+        let body = |frame: ServerFrame| {
             let mut bytes = Vec::new();
-            let frame = ServerFrame::Outcomes(outcomes.to_vec());
             FrameEncoder::default().encode_server(&frame, &mut bytes).unwrap();
             bytes[4..].to_vec()
         };
         let mut tags = Vec::new();
-        accepted(&body(&outcomes), &mut tags).unwrap();
+        accepted(&body(ServerFrame::Receipts(run)), &mut tags).unwrap();
         assert_eq!(tags, [7, 8, 9, 10, 11]);
-        outcomes.push((12, SendOutcome::Unknown));
-        assert!(accepted(&body(&outcomes), &mut tags).is_err());
+        let unknown = ServerFrame::Outcomes(vec![(12, SendOutcome::Unknown)]);
+        assert!(accepted(&body(unknown), &mut tags).is_err());
     }
 }

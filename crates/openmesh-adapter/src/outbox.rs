@@ -7,7 +7,7 @@ mod lanes;
 
 use lanes::{Lanes, Taken};
 use openmesh_message::frame::{Delivery, Reply, SendOutcome};
-use openmesh_message::{Priority, Problem};
+use openmesh_message::{Priority, Problem, ReceiptRun};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -26,6 +26,8 @@ const TAKEN_BYTES_MAX: usize = 64 * 1024;
 pub enum Outgoing {
     /// How a send ended.
     Outcome(u64, SendOutcome),
+    /// Sends that were accepted in one commit.
+    Receipts(ReceiptRun),
     /// How a command ended.
     Reply(u64, Result<Reply, Problem>),
     /// A message, or a gap, and the lane it takes.

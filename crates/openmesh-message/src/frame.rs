@@ -17,7 +17,7 @@ pub use query::{LogFilter, LogPage, Verdict};
 pub use retention::Retention;
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
-use crate::{Envelope, Problem, SignedReceipt};
+use crate::{Envelope, Problem, ReceiptRun, SignedReceipt};
 use interned::{ENVELOPE_ITEMS, decode_envelope, encode_envelope};
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
@@ -48,6 +48,8 @@ pub enum ServerFrame {
     Pong(u64),
     /// The node ends the connection.
     Goodbye(Problem),
+    /// Sends that were accepted in one commit.
+    Receipts(ReceiptRun),
 }
 
 /// How a send ended, as far as the node can say.
@@ -239,6 +241,9 @@ fn encode_server<W: Write>(e: &mut Encoder<W>, frame: &ServerFrame, table: &mut 
         ServerFrame::Goodbye(problem) => {
             e.array(2)?.u8(4)?.encode(problem)?;
         }
+        ServerFrame::Receipts(run) => {
+            e.array(2)?.u8(5)?.encode(run)?;
+        }
     }
     Ok(())
 }
@@ -251,10 +256,19 @@ fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerF
         (2, 2) => Ok(ServerFrame::Deliver(decode_list(d, |d| decode_delivery(d, table))?)),
         (3, 2) => Ok(ServerFrame::Pong(d.u64()?)),
         (4, 2) => Ok(ServerFrame::Goodbye(d.decode()?)),
+        (5, 2) => decode_receipts(d).map(ServerFrame::Receipts),
         (kind, items) => {
             Err(DecodeError::message(format!("no server frame has kind {kind} and {items} items")))
         }
     }
+}
+
+fn decode_receipts(d: &mut Decoder<'_>) -> Result<ReceiptRun, DecodeError> {
+    let run: ReceiptRun = d.decode()?;
+    if run.len() > FRAME_MESSAGES_MAX {
+        return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} receipts in a frame")));
+    }
+    Ok(run)
 }
 
 fn encode_delivery<W: Write>(e: &mut Encoder<W>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded<W> {

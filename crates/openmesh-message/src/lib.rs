@@ -41,6 +41,6 @@ pub use performative::{Performative, PerformativeError};
 pub use position::{LogName, LogSeq, PartitionId, Position, PositionError, shared_text};
 pub use problem::{AllowedNext, Problem};
 pub use proof::{KnownTree, Proof, ProofError, ProofTextError};
-pub use proof::{Level, Receipt, ReceiptProof, SignedReceipt};
+pub use proof::{Level, OpenedRun, Receipt, ReceiptProof, ReceiptRun, SignedReceipt};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{Grant, Scope, Scopes, TOKEN_PREFIX, Token, TokenError};

@@ -3,10 +3,12 @@
 mod known_tree;
 mod merkle;
 mod receipt;
+mod receipt_run;
 mod text;
 
 pub use known_tree::KnownTree;
 pub use receipt::{Level, Receipt, ReceiptProof, SignedReceipt};
+pub use receipt_run::{OpenedRun, ReceiptRun};
 pub use text::ProofTextError;
 
 use crate::limits::{PROOF_BATCH_MAX, PROOF_PATH_MAX};

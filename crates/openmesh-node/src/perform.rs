@@ -10,7 +10,7 @@ use delivery::{Channel, ReadFrom};
 use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing};
 use openmesh_core::{ConnectionId, Effect, Ticket, View};
 use openmesh_message::frame::SendOutcome;
-use openmesh_message::{KeyPair, Problem, Receipt, SignedReceipt};
+use openmesh_message::{KeyPair, Problem, Receipt, ReceiptRun};
 use openmesh_store::{LogReader, Projection};
 pub(crate) use querying::index;
 use querying::{Beside, Querying, Wish};
@@ -39,6 +39,12 @@ pub(crate) struct Kept {
     /// Where to find it.
     pub(crate) index: Arc<Projection>,
 }
+
+/// Receipts in one frame.
+const RUN_MAX: usize = 256;
+
+/// Receipts, each with the tag of its send.
+type Tagged = Vec<(u64, Receipt)>;
 
 /// Outgoing things of one commit, gathered by connection.
 type Gathered = BTreeMap<ConnectionId, Batch>;
@@ -89,15 +95,11 @@ impl Performer {
 
     /// Performs effects whose records are synced, in order; their receipts share one signature.
     pub(crate) fn perform(&mut self, mut effects: Vec<Effect>, performing: Performing) {
-        let mut gathered = Gathered::new();
-        let mut receipts = self.sign(&mut effects).into_iter();
+        let mut gathered = self.vouch(&mut effects);
         for effect in effects {
             match effect {
-                Effect::Accept(ticket, _) => {
-                    if let Some(receipt) = receipts.next() {
-                        gather(&mut gathered, ticket, SendOutcome::Accepted(receipt));
-                    }
-                }
+                // Its receipt is among those signed together.
+                Effect::Accept(..) => {}
                 Effect::Pass(ticket) => gather(&mut gathered, ticket, SendOutcome::Passed),
                 Effect::Reject(ticket, rejection) => {
                     gather(&mut gathered, ticket, SendOutcome::Rejected(rejection.to_problem()));
@@ -150,18 +152,24 @@ impl Performer {
         }
     }
 
-    /// Takes the receipts out of the effects, and signs them together.
-    fn sign(&self, effects: &mut [Effect]) -> Vec<SignedReceipt> {
-        let receipts: Vec<Receipt> = effects
-            .iter_mut()
-            .filter_map(|effect| match effect {
-                Effect::Accept(_, receipt) => {
-                    Some(Receipt { logs: std::mem::take(&mut receipt.logs), ..*receipt })
-                }
-                _ => None,
-            })
-            .collect();
-        if receipts.is_empty() { Vec::new() } else { SignedReceipt::sign_all(&self.node, receipts) }
+    /// Takes the receipts out of the effects, and signs them together: those of a connection side by side.
+    fn vouch(&self, effects: &mut [Effect]) -> Gathered {
+        let mut by_connection: BTreeMap<ConnectionId, Tagged> = BTreeMap::new();
+        for effect in effects {
+            if let Effect::Accept(ticket, receipt) = effect {
+                let receipt = Receipt { logs: std::mem::take(&mut receipt.logs), ..*receipt };
+                by_connection.entry(ticket.connection).or_default().push((ticket.tag, receipt));
+            }
+        }
+        let (connections, runs): (Vec<_>, Vec<_>) = by_connection.into_iter().flat_map(in_runs).unzip();
+        let mut gathered = Gathered::new();
+        if runs.is_empty() {
+            return gathered;
+        }
+        for (connection, run) in connections.into_iter().zip(ReceiptRun::sign_all(&self.node, runs)) {
+            gathered.entry(connection).or_default().push(Outgoing::Receipts(run));
+        }
+        gathered
     }
 
     /// Effects that read the log or a file: each answers from a task of its own.
@@ -215,6 +223,17 @@ impl Performer {
             answer(channel, &self.reading);
         }
     }
+}
+
+/// As many of a connection's receipts at a time as go into a frame.
+fn in_runs((connection, mut receipts): (ConnectionId, Tagged)) -> Vec<(ConnectionId, Tagged)> {
+    let mut runs = Vec::with_capacity(receipts.len().div_ceil(RUN_MAX));
+    while receipts.len() > RUN_MAX {
+        let later = receipts.split_off(RUN_MAX);
+        runs.push((connection, std::mem::replace(&mut receipts, later)));
+    }
+    runs.push((connection, receipts));
+    runs
 }
 
 fn gather(gathered: &mut Gathered, ticket: Ticket, outcome: SendOutcome) {

@@ -172,8 +172,9 @@ def shown_delivery(delivery: frames.Delivered | frames.Missed) -> dict[str, Any]
 def shown_server(frame: frames.ServerFrame, expected: dict[str, Any]) -> dict[str, Any]:
     match frame:
         case frames.Outcomes(outcomes):
-            pairs = zip(outcomes, expected["outcomes"], strict=True)
-            return {"outcomes": [shown_outcome(tag, one, wanted) for (tag, one), wanted in pairs]}
+            kind = "receipts" if "receipts" in expected else "outcomes"
+            pairs = zip(outcomes, expected[kind], strict=True)
+            return {kind: [shown_outcome(tag, one, wanted) for (tag, one), wanted in pairs]}
         case frames.Replied(tag, Problem() as problem):
             return {"reply": {"tag": tag, "problem": shown_problem(problem)}}
         case frames.Replied(tag, frames.Reply(number=number)):

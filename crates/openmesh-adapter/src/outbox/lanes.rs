@@ -5,6 +5,9 @@ use openmesh_message::Priority;
 use openmesh_message::frame::Delivery;
 use std::collections::VecDeque;
 
+/// Bytes of a receipt on its way, about.
+const RECEIPT_BYTES_ABOUT: usize = 192;
+
 /// Deliveries and their bytes, by lane.
 pub(super) type Taken = [(usize, usize); Priority::ALL.len()];
 
@@ -76,10 +79,12 @@ impl Lanes {
     }
 }
 
-/// Adds a delivery to those counted; its bytes.
+/// Adds a delivery to those counted; the bytes of what there may be much of.
 fn note(outgoing: &Outgoing, counted: &mut Taken) -> usize {
-    let Outgoing::Deliver(lane, delivery) = outgoing else {
-        return 0;
+    let (lane, delivery) = match outgoing {
+        Outgoing::Deliver(lane, delivery) => (lane, delivery),
+        Outgoing::Receipts(run) => return run.len() * RECEIPT_BYTES_ABOUT,
+        _ => return 0,
     };
     let size = delivery_bytes(delivery);
     if let Some((deliveries, bytes)) = counted.get_mut(*lane as usize) {

@@ -14,10 +14,14 @@ const MESSAGE_OVERHEAD_BYTES: usize = 512;
 /// Bodies that are neither messages nor texts are smaller.
 const SHORT_BODY_BYTES: usize = 64;
 
+/// What salts are drawn from beside the seed and what they are for: so short that a hash takes one block.
+const MESSAGE_SALT: &str = "salt m";
+const POSITION_SALT: &str = "salt p";
+
 /// Draws salts from a secret of this run.
 #[derive(Clone)]
 pub struct Sealing {
-    seed: [u8; 32],
+    seed: [u8; 16],
 }
 
 /// A body that is ready to be kept.
@@ -33,13 +37,13 @@ pub struct SealedBody {
 
 impl Sealing {
     /// Salts from a secret that is drawn for each run.
-    pub const fn new(seed: [u8; 32]) -> Self {
-        Self { seed }
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { seed: first_half(&Digest::of_parts("openmesh salt seed v1", &[&secret])) }
     }
 
     /// Seals a message, which is kept at most once, and so has a salt of its own.
     pub(crate) fn seal_message(&self, envelope: &Arc<Envelope>, digest: &Digest) -> SealedBody {
-        let salt = self.salt("openmesh message salt v1", digest.as_bytes());
+        let salt = self.salt(MESSAGE_SALT, digest.as_bytes());
         let body = Body::Message(Arc::clone(envelope));
         let bytes = encoded(&body, bytes_about(&body));
         let rest = behind_payload(envelope, &bytes);
@@ -49,14 +53,11 @@ impl Sealing {
     /// Seals what is kept at a position.
     pub(crate) fn seal(&self, position: &Position, body: &Body) -> SealedBody {
         let position = encoded(position, SHORT_BODY_BYTES);
-        seal(self.salt("openmesh salt v1", &position), body)
+        seal(self.salt(POSITION_SALT, &position), body)
     }
 
     fn salt(&self, context: &str, of: &[u8]) -> [u8; 16] {
-        let digest = Digest::of_parts(context, &[&self.seed, of]);
-        let mut salt = [0; 16];
-        salt.copy_from_slice(digest.as_bytes().split_at(16).0);
-        salt
+        first_half(&Digest::of_parts(context, &[&self.seed, of]))
     }
 }
 
@@ -64,6 +65,12 @@ impl fmt::Debug for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealing")
     }
+}
+
+fn first_half(digest: &Digest) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(digest.as_bytes().split_at(16).0);
+    half
 }
 
 fn seal(salt: [u8; 16], body: &Body) -> SealedBody {

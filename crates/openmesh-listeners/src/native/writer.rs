@@ -103,6 +103,11 @@ impl Frames {
                 }
                 Ok(())
             }
+            Outgoing::Receipts(run) => {
+                self.finish()?;
+                self.answers += run.len();
+                self.encoder.encode_server(&ServerFrame::Receipts(run), &mut self.buffer)
+            }
             Outgoing::Deliver(_, delivery) => self.add_delivery(delivery),
             Outgoing::Reply(tag, reply) => {
                 self.finish()?;

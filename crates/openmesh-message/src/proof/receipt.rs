@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 const RECEIPT_CONTEXT: &str = "openmesh receipt v1";
 const LEAF_CONTEXT: &str = "openmesh receipt leaf v1";
-const ROOT_CONTEXT: &str = "openmesh receipt root v1";
-const PATH_MAX: usize = 20;
+pub(super) const ROOT_CONTEXT: &str = "openmesh receipt root v1";
+pub(super) const PATH_MAX: usize = 20;
 
 /// How safely the message is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
@@ -114,7 +114,7 @@ impl SignedReceipt {
     }
 }
 
-fn leaf_of(receipt: &Receipt) -> Digest {
+pub(super) fn leaf_of(receipt: &Receipt) -> Digest {
     leaf(LEAF_CONTEXT, &Digest::of_encoded(RECEIPT_CONTEXT, receipt))
 }
 

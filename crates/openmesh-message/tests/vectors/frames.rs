@@ -7,7 +7,7 @@ use openmesh_message::frame::{
 };
 use openmesh_message::{
     AllowedNext, Digest, Draft, Envelope, Level, LogName, LogSeq, PartitionId, Performative, Position,
-    Priority, Problem, Receipt, SignedReceipt, Transit,
+    Priority, Problem, Receipt, ReceiptRun, SignedReceipt, Transit,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -149,6 +149,7 @@ fn server() -> Vec<Value> {
     let mut frames = vec![
         (ServerFrame::Pong(0), json!({"pong": 0})),
         (ServerFrame::Outcomes(outcomes), outcomes_said),
+        run(),
         (ServerFrame::Deliver(deliveries.clone()), said.clone()),
         (ServerFrame::Deliver(deliveries), said),
         (ServerFrame::Goodbye(Problem::new("frame.malformed", "why")), json!({"goodbye": "frame.malformed"})),
@@ -212,8 +213,26 @@ fn stamped(id: &str) -> Envelope {
     Envelope { transit, ..message(id) }
 }
 
+/// Three of six receipts of a commit, so that a node on each side is needed.
+fn run() -> (ServerFrame, Value) {
+    let one = |n: u64| (20 + n, Receipt { digest: Digest::of(&n.to_be_bytes()), ..unsigned_receipt() });
+    let before = vec![one(0)];
+    let run = ReceiptRun::sign_all(&key(3), vec![before, (1..4).map(one).collect(), vec![one(4), one(5)]]);
+    let run = run.into_iter().nth(1).unwrap();
+    let signed = run.clone().open().unwrap().receipts.into_iter().map(|(tag, receipt)| {
+        assert!(receipt.verifies(&key(3).id()));
+        json!({"tag": tag, "accepted": hex(minicbor::to_vec(receipt).unwrap())})
+    });
+    let said = json!({"receipts": signed.collect::<Vec<_>>()});
+    (ServerFrame::Receipts(run), said)
+}
+
 fn receipt() -> SignedReceipt {
-    let receipt = Receipt {
+    SignedReceipt::sign_all(&key(3), vec![unsigned_receipt()]).remove(0)
+}
+
+fn unsigned_receipt() -> Receipt {
+    Receipt {
         digest: message("m-1").digest(),
         level: Level::Durable,
         position: stamped("m-1").transit.position,
@@ -221,8 +240,7 @@ fn receipt() -> SignedReceipt {
         duplicate: false,
         policy_version: Digest::of(b"policy"),
         at: TIME.plus_ms(5),
-    };
-    SignedReceipt::sign_all(&key(3), vec![receipt]).remove(0)
+    }
 }
 
 fn problem() -> Problem {
@@ -261,7 +279,7 @@ fn bad_client() -> Vec<(&'static str, Vec<u8>)> {
 
 fn bad_server() -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        ("a kind that does not exist", vec![0x82, 0x05, 0x00]),
+        ("a kind that does not exist", vec![0x82, 0x06, 0x00]),
         ("a delivery of a kind that does not exist", vec![0x82, 0x02, 0x81, 0x84, 0x02, 0x01, 0x01, 0x01]),
         ("bytes after the frame", vec![0x82, 0x03, 0x00, 0x00]),
     ]

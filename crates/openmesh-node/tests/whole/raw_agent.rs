@@ -55,6 +55,10 @@ impl RawAgent {
         loop {
             match self.read_frame().await {
                 ServerFrame::Outcomes(outcomes) => return Ok(outcomes.into_iter().next().unwrap().1),
+                ServerFrame::Receipts(run) => {
+                    let (_, receipt) = run.open().unwrap().receipts.remove(0);
+                    return Ok(SendOutcome::Accepted(receipt));
+                }
                 ServerFrame::Goodbye(problem) => return Err(problem),
                 _ => {}
             }

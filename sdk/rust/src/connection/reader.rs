@@ -6,7 +6,7 @@ use crate::connect::Reading;
 use crate::{ConnectOptions, SdkError, Sent};
 use bytes::{Buf, BytesMut};
 use openmesh_message::frame::{Delivery, FrameDecoder, SendOutcome, ServerFrame, body_length};
-use openmesh_message::{Digest, Signature, SignedReceipt};
+use openmesh_message::{Digest, OpenedRun, ReceiptRun, Signature, SignedReceipt};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -108,6 +108,7 @@ impl Reader {
     fn take_in(&mut self, frame: ServerFrame) -> Result<(), SdkError> {
         match frame {
             ServerFrame::Outcomes(outcomes) => self.settle(outcomes),
+            ServerFrame::Receipts(run) => self.settle_run(run)?,
             ServerFrame::Reply(tag, reply) => {
                 let reply = reply.map_err(|problem| SdkError::Refused(Box::new(problem)));
                 self.connection.awaited().answer_command(tag, reply);
@@ -128,22 +129,38 @@ impl Reader {
 
     fn settle(&mut self, outcomes: Vec<(u64, SendOutcome)>) {
         for (tag, outcome) in outcomes {
-            let Some(send) = self.connection.awaited().take_send(tag) else {
-                tracing::error!(tag, "the node answered a send that it had answered or never got");
-                continue;
-            };
-            let sent = match outcome {
-                SendOutcome::Accepted(receipt) => self.judge(receipt, &send.digest),
+            self.settle_one(tag, |reader, digest| match outcome {
+                SendOutcome::Accepted(receipt) => {
+                    let root = receipt.root();
+                    reader.judge(receipt, root, digest)
+                }
                 SendOutcome::Rejected(problem) => Sent::Rejected(problem),
                 SendOutcome::Unknown => Sent::Unknown,
                 SendOutcome::Passed => Sent::Passed,
-            };
-            send.answer(sent);
+            });
         }
     }
 
-    fn judge(&mut self, receipt: SignedReceipt, digest: &Digest) -> Sent {
-        if receipt.receipt.digest == *digest && self.is_signed(&receipt) {
+    fn settle_one(&mut self, tag: u64, judge: impl FnOnce(&mut Self, &Digest) -> Sent) {
+        let Some(send) = self.connection.awaited().take_send(tag) else {
+            tracing::error!(tag, "the node answered a send that it had answered or never got");
+            return;
+        };
+        let sent = judge(self, &send.digest);
+        send.answer(sent);
+    }
+
+    fn settle_run(&mut self, run: ReceiptRun) -> Result<(), SdkError> {
+        let astray = || SdkError::Closed("the node sent receipts that lead to no root".to_owned());
+        let OpenedRun { root, receipts } = run.open().ok_or_else(astray)?;
+        for (tag, receipt) in receipts {
+            self.settle_one(tag, |reader, digest| reader.judge(receipt, Some(root), digest));
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, receipt: SignedReceipt, root: Option<Digest>, digest: &Digest) -> Sent {
+        if receipt.receipt.digest == *digest && self.is_signed(&receipt, root) {
             return Sent::Accepted(receipt);
         }
         let node = self.connection.node();
@@ -152,9 +169,9 @@ impl Reader {
     }
 
     /// The receipts of one commit share one signature, which is verified once.
-    fn is_signed(&mut self, receipt: &SignedReceipt) -> bool {
+    fn is_signed(&mut self, receipt: &SignedReceipt, root: Option<Digest>) -> bool {
         let node = self.connection.node();
-        let Some(root) = receipt.root().filter(|_| receipt.proof.node == node) else {
+        let Some(root) = root.filter(|_| receipt.proof.node == node) else {
             return false;
         };
         let signed = (root, receipt.proof.signature);

@@ -225,6 +225,11 @@ async fn answer_all(
             }
             match outgoing {
                 Outgoing::Outcome(tag, _) | Outgoing::Reply(tag, _) => waiting.end(tag, outgoing),
+                Outgoing::Receipts(run) => {
+                    for (tag, receipt) in run.open().map(|run| run.receipts).unwrap_or_default() {
+                        waiting.end(tag, Outgoing::Outcome(tag, SendOutcome::Accepted(receipt)));
+                    }
+                }
                 Outgoing::Deliver(_, delivery) => {
                     if let Some(handed_on) = &handed_on
                         && handed_on.send(delivery).await.is_err()

@@ -60,8 +60,13 @@ impl NativeSocket {
         self.encoder.encode_client(&ClientFrame::Send(vec![(1, envelope)]), &mut bytes).unwrap();
         self.write(bytes).await;
         loop {
-            if let ServerFrame::Outcomes(outcomes) = self.read_frame().await {
-                return outcomes.into_iter().next().unwrap().1;
+            match self.read_frame().await {
+                ServerFrame::Outcomes(outcomes) => return outcomes.into_iter().next().unwrap().1,
+                ServerFrame::Receipts(run) => {
+                    let (_, receipt) = run.open().unwrap().receipts.remove(0);
+                    return SendOutcome::Accepted(receipt);
+                }
+                _ => {}
             }
         }
     }

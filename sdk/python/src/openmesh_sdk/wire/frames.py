@@ -188,6 +188,8 @@ class FrameDecoder:
                 return Pong(fields.uint(1))
             case (4, 2):
                 return Farewell(read_problem(fields.get(1)))
+            case (5, 2):
+                return Outcomes([(tag, Accepted(receipt)) for tag, receipt in Receipt.of_run(fields.get(1))])
             case _:
                 raise Malformed(f"no frame of a node has kind {kind} and {count} items")
 

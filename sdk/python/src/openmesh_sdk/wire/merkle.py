@@ -24,6 +24,24 @@ def root_of(start: bytes, index: int, path: Sequence[bytes]) -> bytes:
     return current
 
 
+def root_over(leaves: Sequence[bytes], first: int, height: int, edges: Sequence[bytes]) -> bytes:
+    """Walk from leaves side by side to the root: the edges are what lies left and right of what is known."""
+    level, rest = list(leaves), iter(edges)
+    try:
+        for _ in range(height):
+            if first & 1:
+                level.insert(0, next(rest))
+            if len(level) & 1:
+                level.append(next(rest))
+            level = [sha256(b"\1", level[at], level[at + 1]) for at in range(0, len(level), 2)]
+            first >>= 1
+    except StopIteration:
+        raise Malformed("too few edges for the tree") from None
+    if first or len(level) != 1 or next(rest, None) is not None:
+        raise Malformed("the leaves and edges are no part of such a tree")
+    return level[0]
+
+
 def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[list[bytes]]]:
     """Build the tree over one leaf or more: its root, and each leaf's path."""
     width = 1

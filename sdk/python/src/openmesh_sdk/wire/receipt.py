@@ -8,7 +8,7 @@ from openmesh_sdk.wire import ed25519, merkle
 from openmesh_sdk.wire.cbor import Item, encode
 from openmesh_sdk.wire.digest import DIGEST_BYTES, Digest, hash_in
 from openmesh_sdk.wire.fields import Fields
-from openmesh_sdk.wire.limits import RECEIPT_PATH_MAX
+from openmesh_sdk.wire.limits import FRAME_MESSAGES_MAX, RECEIPT_PATH_MAX
 from openmesh_sdk.wire.proof import read_path
 from openmesh_sdk.words.ids import AgentId
 
@@ -65,7 +65,23 @@ class Receipt:
         path = read_path(proof.items(3))
         if len(path) > RECEIPT_PATH_MAX:
             raise Malformed("the path of a receipt is too long")
-        leaf = merkle.leaf(_LEAF_CONTEXT, hash_in(_RECEIPT_CONTEXT, encode(signed.get(0))))
+        root = merkle.root_of(_leaf(signed.get(0)), proof.uint(2), path)
+        return cls._read(receipt, _Signed.of_fields(proof, root))
+
+    @classmethod
+    def of_run(cls, item: Item) -> "list[tuple[int, Receipt]]":
+        """Read a run: receipts side by side in the tree of their commit, each with the tag of its send."""
+        run = Fields(item, "a run of receipts")
+        edges, height = read_path(run.items(4)), run.uint(3)
+        pairs = [Fields(pair, "a receipt and its tag") for pair in run.items(5)]
+        if height > RECEIPT_PATH_MAX or not pairs or len(pairs) > FRAME_MESSAGES_MAX:
+            raise Malformed("a run of receipts beyond its bounds")
+        root = merkle.root_over([_leaf(pair.get(1)) for pair in pairs], run.uint(2), height, edges)
+        signed = _Signed.of_fields(run, root)
+        return [(pair.uint(0), cls._read(Fields(pair.get(1), "a receipt"), signed)) for pair in pairs]
+
+    @classmethod
+    def _read(cls, receipt: Fields, signed: "_Signed") -> "Receipt":
         level = _LEVELS.get(receipt.uint(1))
         if level is None:
             raise Malformed("a receipt with a level that does not exist")
@@ -77,10 +93,29 @@ class Receipt:
             duplicate=receipt.flag(4),
             policy_version=Digest.of_bytes(receipt.binary(5, DIGEST_BYTES)),
             at_ms=receipt.integer(6),
-            node=AgentId.of_key(proof.binary(0, ed25519.KEY_BYTES)),
-            signature=proof.binary(1, ed25519.SIGNATURE_BYTES),
-            root=merkle.root_of(leaf, proof.uint(2), path),
+            node=signed.node,
+            signature=signed.signature,
+            root=signed.root,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """Who signed the root of a commit."""
+
+    node: AgentId
+    signature: bytes
+    root: bytes
+
+    @classmethod
+    def of_fields(cls, fields: Fields, root: bytes) -> "_Signed":
+        """Read the node and the signature, which stand first."""
+        node = AgentId.of_key(fields.binary(0, ed25519.KEY_BYTES))
+        return cls(node, fields.binary(1, ed25519.SIGNATURE_BYTES), root)
+
+
+def _leaf(receipt: Item) -> bytes:
+    return merkle.leaf(_LEAF_CONTEXT, hash_in(_RECEIPT_CONTEXT, encode(receipt)))
 
 
 def read_position(item: Item) -> Position | None:
