@@ -161,8 +161,8 @@ impl RecentBatch {
 
     fn into_memory(self) -> Vec<u8> {
         let mut bytes = self.bytes;
-        // What has no bytes is not moved.
-        bytes.truncate(0);
+        // One byte is all that is moved to the front; without any the memory would be let go of.
+        bytes.truncate(1);
         bytes.into()
     }
 
@@ -235,5 +235,30 @@ impl Recent {
         let after = self.batches.partition_point(|batch| batch.first_seq <= seq);
         let batch = self.batches.get(after.checked_sub(1)?)?;
         (seq <= batch.last_seq()).then(|| Arc::clone(batch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE_BYTES, Published, RecentBatch, Seal};
+    use bytes::Bytes;
+    use openmesh_message::PartitionId;
+
+    /// A log's thread that had no memory left for its next batch would have the system clear some for each.
+    #[test]
+    fn a_large_batch_is_kept_in_pieces_and_gives_its_memory_back() {
+        let partition = PartitionId(0);
+        let published = Published::new(partition, Vec::new(), 0, 1024 * 1024);
+        for (spare, before) in [(0, 0), (4_096, 0), (4_096, 100)] {
+            let mut memory = vec![7; before + PIECE_BYTES * 3];
+            memory.reserve_exact(spare);
+            let (capacity, bytes) = (memory.capacity(), Bytes::from(memory).slice(before..));
+            let starts = (0..24).map(|record| record * PIECE_BYTES as u32 / 8).collect();
+            let seal = Seal::new(&[1; 16], partition, 1);
+            let batch = RecentBatch { first_seq: 1, seal, at: 0, bytes, starts };
+            let given_back = published.remember(batch).unwrap();
+            assert_eq!(given_back.capacity(), capacity);
+            assert!(published.recent_batch(24).is_some_and(|piece| piece.first_seq > 1));
+        }
     }
 }
