@@ -51,7 +51,7 @@ use frame::{BATCH_HEAD_BYTES, BatchKind, frame_bytes};
 use lock::FolderLock;
 use published::{Published, RecentBatch};
 use room::RoomMaker;
-use segment::{Mark, Segment};
+use segment::Segment;
 
 /// The seq of the first record of a log.
 pub const FIRST_SEQ: u64 = 1;
@@ -153,7 +153,7 @@ impl EmbeddedLog {
         let bytes = self.write(frames)?;
         failpoint::reached("append.written");
         for (start, record) in starts.iter().zip(records) {
-            self.active.add_mark(Mark { seq: record.position.seq, at: at + u64::from(*start) });
+            self.active.add_mark(record.position.seq, at + u64::from(*start));
         }
         let (first_seq, seal) = (self.next_seq, self.active.seal);
         self.next_seq += records.len() as u64;

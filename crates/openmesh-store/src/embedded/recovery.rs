@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::frame::{BATCH_HEAD_BYTES, BatchHead, BatchKind, RecordHead};
-use super::segment::{DATA_START, Mark, Segment, push_mark, segment_name, segment_number};
+use super::segment::{DATA_START, Marks, Segment, segment_name, segment_number};
 use super::walker::{CHUNK_BYTES, Item, Walker};
 use crate::fault::Fault;
 use crate::planted::{self, Planted};
@@ -26,7 +26,7 @@ pub(crate) struct Tail {
     pub(crate) closed: bool,
     pub(crate) dropped: Option<DroppedRange>,
     pub(crate) corrupt: Vec<CorruptRange>,
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) marks: Marks,
 }
 
 /// Opens every segment in order. Damaged header copies, unreadable segments and missing numbers are reported.
@@ -122,7 +122,7 @@ impl<'a> Reading<'a> {
             closed: false,
             dropped: None,
             corrupt: Vec::new(),
-            marks: Vec::new(),
+            marks: Marks::default(),
         };
         Self {
             segment,
@@ -236,7 +236,7 @@ impl<'a> Reading<'a> {
         self.tail.next_seq = head.seq + 1;
         self.tail.chain = head.chain;
         self.tail.closed = false;
-        push_mark(&mut self.tail.marks, Mark { seq: head.seq, at });
+        self.tail.marks.push(head.seq, at);
     }
 
     fn drop_from(&mut self, from: u64, to: u64, reason: &str) {

@@ -1,6 +1,10 @@
 //! One segment file: its header, kept twice, so that damage to one copy loses nothing; how it is made and opened;
 //! and the sparse index by which readers find a seq in it.
 
+mod marks;
+
+pub(crate) use marks::Marks;
+
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -33,8 +37,6 @@ const HEADER_BYTES_MAX: usize = 4096 + 512;
 const COPY_CHECKSUM_AT: usize = 508;
 /// What is read for one record whose place is known: most are smaller.
 const POINT_READ_BYTES: usize = 2 * 1024;
-/// Between two marks: less is read for one record, the more of them there are; each takes 16 bytes of memory.
-const MARK_EVERY_BYTES: u64 = 4 * 1024;
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +126,6 @@ pub(crate) fn newer_version(bytes: &[u8], magic: [u8; 8], supported: u32) -> Opt
     (version > supported && bytes.get(..PROLOGUE_BYTES)? == prologue(magic, version)).then_some(version)
 }
 
-/// A place in a segment where a record begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
-    pub(crate) seq: u64,
-    pub(crate) at: u64,
-}
-
 /// An open segment. The file is read by position, from any thread.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -139,7 +134,7 @@ pub(crate) struct Segment {
     pub(crate) seal: Seal,
     pub(crate) file: Arc<File>,
     /// Sparse and ordered; none until somebody reads the segment.
-    marks: RwLock<Option<Vec<Mark>>>,
+    marks: RwLock<Option<Marks>>,
 }
 
 impl Segment {
@@ -212,7 +207,7 @@ impl Segment {
     /// One without records.
     fn begun(name: String, header: SegmentHeader, file: File) -> Self {
         let segment = Self::new(name, header, file);
-        segment.set_marks(Vec::new());
+        segment.set_marks(Marks::default());
         segment
     }
 
@@ -244,13 +239,14 @@ impl Segment {
         Fault::io(doing, Path::new(&self.name), error)
     }
 
-    pub(crate) fn set_marks(&self, marks: Vec<Mark>) {
+    pub(crate) fn set_marks(&self, marks: Marks) {
         *self.marks.write().unwrap_or_else(PoisonError::into_inner) = Some(marks);
     }
 
-    pub(crate) fn add_mark(&self, mark: Mark) {
+    /// Notes where a record begins.
+    pub(crate) fn add_mark(&self, seq: u64, at: u64) {
         if let Some(marks) = self.marks.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            push_mark(marks, mark);
+            marks.push(seq, at);
         }
     }
 
@@ -271,13 +267,12 @@ impl Segment {
         Ok(at)
     }
 
-    fn mark_before(&self, marks: &[Mark], seq: u64) -> u64 {
-        let after = marks.partition_point(|mark| mark.seq <= seq);
-        after.checked_sub(1).and_then(|index| marks.get(index)).map_or(self.data_start(), |mark| mark.at)
+    fn mark_before(&self, marks: &Marks, seq: u64) -> u64 {
+        marks.before(seq).unwrap_or_else(|| self.data_start())
     }
 
-    fn read_marks(&self) -> io::Result<Vec<Mark>> {
-        let mut marks = Vec::new();
+    fn read_marks(&self) -> io::Result<Marks> {
+        let mut marks = Marks::default();
         let mut walker = self.walk(self.data_start(), CHUNK_BYTES);
         let mut latest = Latest::after(self, 0);
         while let Some(item) = walker.next()? {
@@ -285,7 +280,7 @@ impl Segment {
                 continue;
             }
             if let Item::Record { at, head, .. } = item {
-                push_mark(&mut marks, Mark { seq: head.seq, at });
+                marks.push(head.seq, at);
             }
         }
         Ok(marks)
@@ -315,14 +310,6 @@ impl Latest {
         }
         self.0 = self.0.max(epoch);
         false
-    }
-}
-
-/// Keeps a mark if it is far enough from the last.
-pub(crate) fn push_mark(marks: &mut Vec<Mark>, mark: Mark) {
-    let far = marks.last().is_none_or(|last| mark.at >= last.at + MARK_EVERY_BYTES && mark.seq > last.seq);
-    if far {
-        marks.push(mark);
     }
 }
 

@@ -93,14 +93,21 @@ impl SnapshotFolder {
         let Some(record) = record.filter(|record| record.position == at) else {
             return Err(Fault::OutOfOrder { expected: Position { seq: head_seq, ..at }, found: at });
         };
-        let bytes = self.encode(&record, state);
-        let unfinished = self.folder.join(UNFINISHED_NAME);
-        let finished = self.folder.join(state_name(kind, at.seq));
-        self.write_whole(&unfinished, &finished, &bytes).map_err(|error| {
-            let _ = std::fs::remove_file(&unfinished);
-            room_fault(&self.folder, &finished, bytes.len() as u64, &error)
-        })?;
+        self.put_of(&record, kind, state)?;
         Ok(record.chain)
+    }
+
+    fn put_of(&self, record: &StoredRecord, kind: &str, state: &[u8]) -> Result<(), Fault> {
+        static BEFORE: Late<Vec<u8>> = Late::by(1);
+        let stale = planted::has(Planted::TrustStaleSnapshot).then(|| BEFORE.swap(state.to_vec())).flatten();
+        let state = stale.as_deref().unwrap_or(state);
+        let head = head(record.position, &record.chain, state);
+        let unfinished = self.folder.join(UNFINISHED_NAME);
+        let finished = self.folder.join(state_name(kind, record.position.seq));
+        self.write_whole(&unfinished, &finished, (&head, state)).map_err(|error| {
+            let _ = std::fs::remove_file(&unfinished);
+            room_fault(&self.folder, &finished, (head.len() + state.len()) as u64, &error)
+        })
     }
 
     /// The newest snapshot or checkpoint that is intact and agrees with the log. Errors: `Newer`, `Io`.
@@ -108,21 +115,17 @@ impl SnapshotFolder {
         load_newest(&self.folder, &self.reader, &mut RecoveryReport::default())
     }
 
-    fn encode(&self, record: &StoredRecord, state: &[u8]) -> Vec<u8> {
-        static BEFORE: Late<Vec<u8>> = Late::by(1);
-        let (at, chain) = (record.position, &record.chain);
-        if planted::has(Planted::TrustStaleSnapshot) {
-            let before = BEFORE.swap(state.to_vec());
-            return encode(at, chain, before.as_deref().unwrap_or(state));
-        }
-        encode(at, chain, state)
-    }
-
-    fn write_whole(&self, unfinished: &Path, finished: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fn write_whole(
+        &self,
+        unfinished: &Path,
+        finished: &Path,
+        (head, state): (&[u8], &[u8]),
+    ) -> std::io::Result<()> {
         failpoint::reached("snapshot.begun");
         let file = self.disk.create(unfinished)?;
+        self.disk.write_at(&file, head, 0)?;
         // Synced piece by piece, so that the log's syncs find no long queue at the disk.
-        for (piece, offset) in bytes.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+        for (piece, offset) in state.chunks(PIECE_BYTES).zip((STATE_AT as u64..).step_by(PIECE_BYTES)) {
             self.disk.write_at(&file, piece, offset)?;
             self.disk.sync_file(&file)?;
         }
@@ -209,7 +212,7 @@ pub(crate) fn load(
     if let Some(found) = newer_version(&bytes, MAGIC, SNAPSHOT_VERSION) {
         return Err(Fault::Newer { file: file.to_owned(), found, supported: SNAPSHOT_VERSION });
     }
-    let Some(snapshot) = decode(&bytes) else {
+    let Some(snapshot) = decode(bytes) else {
         return Ok(Err("its bytes do not match its digest"));
     };
     if snapshot.position.partition != partition {
@@ -223,7 +226,7 @@ pub(crate) fn load(
 
 /// Whether these are the bytes of a whole snapshot of a partition as of `seq`.
 pub(crate) fn is_whole(bytes: &[u8], partition: PartitionId, seq: u64) -> bool {
-    decode(bytes).is_some_and(|found| found.position.partition == partition && found.position.seq == seq)
+    read_head(bytes).is_some_and(|(at, _)| at.partition == partition && at.seq == seq)
 }
 
 /// The snapshots in the folder, newest first. Errors: `Io`.
@@ -287,9 +290,9 @@ fn state_name(kind: &str, seq: u64) -> String {
     format!("{kind}-{seq:020}.state")
 }
 
-fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
+/// What stands before the state, which is not copied: it may be most of what the node has in memory.
+fn head(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
     let mut bytes = prologue(MAGIC, SNAPSHOT_VERSION);
-    bytes.reserve(STATE_AT + state.len());
     bytes.extend_from_slice(&at.partition.0.to_le_bytes());
     bytes.extend_from_slice(&at.epoch.to_le_bytes());
     bytes.extend_from_slice(&at.seq.to_le_bytes());
@@ -297,11 +300,11 @@ fn encode(at: Position, chain: &Digest, state: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&(state.len() as u64).to_le_bytes());
     let digest: [u8; 32] = Sha256::new().chain_update(&bytes).chain_update(state).finalize().into();
     bytes.extend_from_slice(&digest);
-    bytes.extend_from_slice(state);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<LoadedSnapshot> {
+/// What a whole snapshot says of itself: its position, and the log's chain value there.
+fn read_head(bytes: &[u8]) -> Option<(Position, Digest)> {
     let state = bytes.get(STATE_AT..)?;
     let digest: [u8; 32] =
         Sha256::new().chain_update(bytes.get(..DIGEST_AT)?).chain_update(state).finalize().into();
@@ -310,9 +313,12 @@ fn decode(bytes: &[u8]) -> Option<LoadedSnapshot> {
         return None;
     }
     let partition = PartitionId(u32_at(bytes, 16)?);
-    Some(LoadedSnapshot {
-        position: Position { partition, epoch: u32_at(bytes, 20)?, seq: u64_at(bytes, 24)? },
-        chain: Digest::from_bytes(array_at(bytes, 32)?),
-        state: state.to_vec(),
-    })
+    let position = Position { partition, epoch: u32_at(bytes, 20)?, seq: u64_at(bytes, 24)? };
+    Some((position, Digest::from_bytes(array_at(bytes, 32)?)))
+}
+
+fn decode(mut bytes: Vec<u8>) -> Option<LoadedSnapshot> {
+    let (position, chain) = read_head(&bytes)?;
+    bytes.drain(..STATE_AT);
+    Some(LoadedSnapshot { position, chain, state: bytes })
 }

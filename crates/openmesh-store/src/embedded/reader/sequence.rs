@@ -3,7 +3,7 @@
 use super::filling::Filling;
 use super::{Page, PageLimit};
 use crate::embedded::published::Published;
-use crate::embedded::segment::{Latest, Mark, Segment, push_mark};
+use crate::embedded::segment::{Latest, Marks, Segment};
 use crate::embedded::walker::Walker;
 use crate::fault::Fault;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ struct Walk {
     walker: Walker,
     latest: Latest,
     /// Where records begin, if the segment is walked from its beginning and nobody knows yet.
-    marks: Option<Vec<Mark>>,
+    marks: Option<Marks>,
     /// Whether it goes to the segment's end.
     is_whole: bool,
 }
@@ -84,7 +84,7 @@ impl Sequence {
         let Walk { walker, latest, marks, last_seq, .. } = &mut walk;
         filling.take_from(walker, latest, *last_seq, |seq, at| {
             if let Some(marks) = marks {
-                push_mark(marks, Mark { seq, at });
+                marks.push(seq, at);
             }
         })?;
         if filling.next_seq() <= walk.last_seq {
@@ -111,7 +111,7 @@ impl Walk {
             last_seq: segment_last.min(head_seq),
             walker,
             latest,
-            marks: from_beginning.then(Vec::new),
+            marks: from_beginning.then(Marks::default),
             is_whole: segment_last <= head_seq,
         })
     }
