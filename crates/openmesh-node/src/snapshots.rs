@@ -129,10 +129,11 @@ impl Source {
 
     fn write(&self, stop: &AtomicBool) -> Result<()> {
         let Some(partition) = self.catch_up(stop)? else { return Ok(()) };
-        if let Some(head) = partition.state().head() {
-            self.folder.write(head, &partition.snapshot()?)?;
-        }
-        Ok(())
+        let Some(head) = partition.state().head() else { return Ok(()) };
+        let state = partition.snapshot()?;
+        // As large as what the node itself remembers, and of no use while the disk is waited for.
+        drop(partition);
+        Ok(self.folder.write(head, &state)?)
     }
 
     /// The state after everything that is synced; `None` if told to stop.

@@ -76,7 +76,7 @@ impl Index {
 
     /// From the middle of the hash: a table uses its first and last bits.
     fn shard_of(&self, hash: u64) -> usize {
-        ((hash >> 24 & 0xffff_ffff) * self.shards.len() as u64 >> 32) as usize
+        (((hash >> 24 & 0xffff_ffff) * self.shards.len() as u64) >> 32) as usize
     }
 }
 

@@ -1,17 +1,12 @@
-//! Where the messages of an inbox are, by number: sixteen bytes a message in chunks of up to 64 neighbours.
-//!
-//! What few messages have (a time, a lease) stands elsewhere, and a chunk has room for tokens only while some of its
-//! messages are leased.
+//! Where the messages of an inbox are, by number, in chunks of neighbours. What few messages have, such as a time,
+//! stands elsewhere.
 
+mod chunk;
+
+use chunk::{CHUNK_BITS, Chunk};
 use openmesh_message::Priority;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-
-/// Numbers of one chunk, as a power of two.
-const CHUNK_BITS: u32 = 6;
-const CHUNK_NUMBERS: u64 = 1 << CHUNK_BITS;
-/// Room that a chunk may have beyond what it holds.
-const SPARE_MAX: usize = 16;
 
 const BYTES_BITS: u32 = 22;
 const BYTES_MAX: u32 = (1 << BYTES_BITS) - 1;
@@ -25,7 +20,7 @@ const EXPIRES: u32 = 1 << 31;
 const NOBODY: u32 = u32::MAX;
 const NOTICE: u32 = 1 << 31;
 
-/// One message, as compact as it can be.
+/// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     /// The record that holds it.
@@ -133,18 +128,8 @@ impl Cell {
 /// The messages of an inbox by number.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cells {
-    chunks: BTreeMap<u64, Chunk>,
+    chunks: BTreeMap<u64, Box<Chunk>>,
     held: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Chunk {
-    /// Which numbers are there.
-    present: u64,
-    cells: Vec<Cell>,
-    /// As many as cells while any is leased, else none; 0 is no token.
-    tokens: Vec<u64>,
-    leased: u32,
 }
 
 impl Cells {
@@ -152,12 +137,15 @@ impl Cells {
         self.held
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&Cell> {
+    pub(super) fn get(&self, number: u64) -> Option<Cell> {
         self.chunks.get(&(number >> CHUNK_BITS))?.get(number)
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Cell> {
-        self.chunks.get_mut(&(number >> CHUNK_BITS))?.get_mut(number)
+    /// Puts a message that has changed in the place of what it was.
+    pub(super) fn replace(&mut self, number: u64, cell: Cell) {
+        if let Some(chunk) = self.chunks.get_mut(&(number >> CHUNK_BITS)) {
+            chunk.replace(number, cell);
+        }
     }
 
     /// The token that a message is leased under; 0 if it is not.
@@ -184,13 +172,13 @@ impl Cells {
         if chunk.remove(number) {
             self.held -= 1;
         }
-        if chunk.present == 0 {
+        if chunk.is_empty() {
             self.chunks.remove(&key);
         }
     }
 
     /// Messages with numbers above `after`, in order.
-    pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, &Cell)> {
+    pub(super) fn after(&self, after: u64) -> impl Iterator<Item = (u64, Cell)> {
         let chunks = self.chunks.range((Bound::Included(after >> CHUNK_BITS), Bound::Unbounded));
         chunks
             .flat_map(|(key, chunk)| chunk.iter(key << CHUNK_BITS))
@@ -198,97 +186,7 @@ impl Cells {
     }
 
     /// Every message, in the order of numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Cell)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Cell)> {
         self.chunks.iter().flat_map(|(key, chunk)| chunk.iter(key << CHUNK_BITS))
-    }
-}
-
-impl Chunk {
-    const fn bit(number: u64) -> u64 {
-        1 << (number % CHUNK_NUMBERS)
-    }
-
-    /// How many are before a number.
-    const fn place(&self, number: u64) -> usize {
-        (self.present & (Self::bit(number) - 1)).count_ones() as usize
-    }
-
-    const fn has(&self, number: u64) -> bool {
-        self.present & Self::bit(number) != 0
-    }
-
-    fn get(&self, number: u64) -> Option<&Cell> {
-        self.cells.get(self.place(number)).filter(|_| self.has(number))
-    }
-
-    fn get_mut(&mut self, number: u64) -> Option<&mut Cell> {
-        let (place, has) = (self.place(number), self.has(number));
-        self.cells.get_mut(place).filter(|_| has)
-    }
-
-    fn token(&self, number: u64) -> u64 {
-        if !self.has(number) {
-            return 0;
-        }
-        self.tokens.get(self.place(number)).copied().unwrap_or_default()
-    }
-
-    fn set_token(&mut self, number: u64, token: u64) {
-        if !self.has(number) {
-            return;
-        }
-        if self.tokens.is_empty() {
-            self.tokens = vec![0; self.cells.len()];
-        }
-        let place = self.place(number);
-        if let Some(held) = self.tokens.get_mut(place) {
-            self.leased =
-                self.leased + u32::from(*held == 0 && token != 0) - u32::from(*held != 0 && token == 0);
-            *held = token;
-        }
-        self.drop_idle_tokens();
-    }
-
-    fn insert(&mut self, number: u64, cell: Cell) -> bool {
-        if self.has(number) {
-            return false;
-        }
-        let place = self.place(number);
-        self.cells.insert(place, cell);
-        if !self.tokens.is_empty() {
-            self.tokens.insert(place, 0);
-        }
-        self.present |= Self::bit(number);
-        true
-    }
-
-    fn remove(&mut self, number: u64) -> bool {
-        if !self.has(number) {
-            return false;
-        }
-        self.set_token(number, 0);
-        let place = self.place(number);
-        self.cells.remove(place);
-        if !self.tokens.is_empty() {
-            self.tokens.remove(place);
-        }
-        self.present &= !Self::bit(number);
-        if self.cells.capacity() > self.cells.len() * 2 + SPARE_MAX {
-            self.cells.shrink_to(self.cells.len() + SPARE_MAX / 2);
-        }
-        true
-    }
-
-    fn drop_idle_tokens(&mut self) {
-        if self.leased == 0 {
-            self.tokens = Vec::new();
-        }
-    }
-
-    fn iter(&self, from: u64) -> impl Iterator<Item = (u64, &Cell)> {
-        let present = self.present;
-        let numbers =
-            (0..CHUNK_NUMBERS).filter(move |bit| present & (1 << bit) != 0).map(move |bit| from + bit);
-        numbers.zip(&self.cells)
     }
 }

@@ -72,7 +72,7 @@ impl Held {
     }
 
     pub(super) fn bytes(&self, number: u64) -> u32 {
-        self.cells.get(number).map_or(0, Cell::bytes)
+        self.cells.get(number).map_or(0, |cell| cell.bytes())
     }
 
     pub(super) fn expiry(&self, number: u64) -> Option<Timestamp> {
@@ -81,7 +81,7 @@ impl Held {
     }
 
     pub(super) fn attempts(&self, number: u64) -> u32 {
-        match self.cells.get(number).map_or(0, Cell::attempts) {
+        match self.cells.get(number).map_or(0, |cell| cell.attempts()) {
             ATTEMPTS_MAX => self.attempts.get(&number).copied().unwrap_or(ATTEMPTS_MAX),
             attempts => attempts,
         }
@@ -124,7 +124,7 @@ impl Held {
         self.cells.get(number).map(|cell| self.entry(number, cell))
     }
 
-    fn entry(&self, number: u64, cell: &Cell) -> Entry {
+    fn entry(&self, number: u64, cell: Cell) -> Entry {
         let (notice, sender) = match cell.from() {
             From::Notice(notice) => (Some(notice), None),
             From::Sender(sender) => (None, self.senders.id(sender)),
@@ -143,7 +143,7 @@ impl Held {
         }
     }
 
-    fn state(&self, number: u64, cell: &Cell) -> EntryState {
+    fn state(&self, number: u64, cell: Cell) -> EntryState {
         match cell.standing() {
             Standing::Ready => EntryState::Ready,
             Standing::Delayed => EntryState::Delayed(self.delays.get(&number).copied().unwrap_or_default()),
@@ -212,7 +212,7 @@ impl Held {
     }
 
     pub(super) fn change(&mut self, number: u64, state: EntryState) {
-        if let Some(cell) = self.cells.get(number).copied() {
+        if let Some(cell) = self.cells.get(number) {
             self.leave(number, cell);
             self.enter(number, cell.priority(), state);
         }
@@ -220,7 +220,7 @@ impl Held {
 
     /// Ends a message; whether it was there.
     pub(super) fn end(&mut self, number: u64) -> bool {
-        let Some(cell) = self.cells.get(number).copied() else { return false };
+        let Some(cell) = self.cells.get(number) else { return false };
         self.leave(number, cell);
         if let Some(expiry) = self.expiry(number) {
             self.expiries.remove(&number);
@@ -237,8 +237,9 @@ impl Held {
     }
 
     fn set_attempts(&mut self, number: u64, attempts: u32) {
-        if let Some(cell) = self.cells.get_mut(number) {
+        if let Some(mut cell) = self.cells.get(number) {
             cell.set_attempts(attempts);
+            self.cells.replace(number, cell);
             if attempts > ATTEMPTS_MAX {
                 self.attempts.insert(number, attempts);
             }
@@ -291,8 +292,9 @@ impl Held {
                 Standing::Leased
             }
         };
-        if let Some(cell) = self.cells.get_mut(number) {
+        if let Some(mut cell) = self.cells.get(number) {
             cell.set_standing(standing);
+            self.cells.replace(number, cell);
         }
     }
 

@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const LENGTH_BYTES: usize = 8;
+/// About what each of them takes at most, if it is not unusual.
+const ID_BYTES: usize = 24;
+const MAIL_BYTES: usize = 16;
+const AGENT_BYTES: usize = 128;
 
 /// The state as snapshots of versions 1 and 2 have it.
 #[derive(Deserialize)]
@@ -40,7 +44,8 @@ impl State {
     pub(crate) fn write(&self) -> Result<Vec<u8>, RestoreError> {
         let small =
             minicbor_serde::to_vec(self).map_err(|error| RestoreError::Malformed(error.to_string()))?;
-        let mut out = STATE_VERSION.to_be_bytes().to_vec();
+        let mut out = Vec::with_capacity(small.len() + self.large_bytes());
+        out.extend(STATE_VERSION.to_be_bytes());
         out.extend((small.len() as u64).to_be_bytes());
         out.extend(small);
         self.directory.write(&mut out);
@@ -51,6 +56,14 @@ impl State {
         }
         self.dedup.write(&mut out);
         Ok(out)
+    }
+
+    /// More than what there is much of mostly takes: a list that grows as it is written is copied, and is there twice meanwhile.
+    fn large_bytes(&self) -> usize {
+        let ids: usize = self.dedup.counts().map(|(_, ids)| ids).sum();
+        let mail = usize::try_from(self.inboxes.total().pending).unwrap_or_default();
+        let agents = self.directory.count() + self.inboxes.len();
+        ids * ID_BYTES + mail * MAIL_BYTES + agents * AGENT_BYTES
     }
 
     /// Reads a snapshot of this version or an earlier one; `key` is for what remembers ids.
