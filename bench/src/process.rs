@@ -21,6 +21,8 @@ const READY_WAIT: Duration = Duration::from_secs(120);
 const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Over which time a server's share of a core is taken.
 const QUIET_WINDOW: Duration = Duration::from_millis(200);
+/// How long a server rests before its memory is read.
+const REST: Duration = Duration::from_secs(7);
 
 /// As much of what a server said is shown when it ended by itself.
 const SAID_BYTES: u64 = 2_048;
@@ -84,6 +86,13 @@ impl Process {
             }
         }
         Ok(before - begun)
+    }
+
+    /// Waits until the server is quiet, and then for as long as servers take that give back what they do not use.
+    pub(crate) fn rest(&self) -> Result<()> {
+        self.settle()?;
+        std::thread::sleep(REST);
+        Ok(())
     }
 
     /// The memory it has, in MiB.

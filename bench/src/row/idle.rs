@@ -83,8 +83,8 @@ fn resting_bytes(stage: &Stage, what: &str, count: u64) -> Result<(f64, u64)> {
     let filled: Filled = stage.load(&words)?;
     stage.doing(&format!("P6 starting a node on {} {what}", filled.count));
     let node = Node::start(&stage.openmesh, &folder, &[])?;
-    super::wait_indexed(&node)?;
-    node.process.settle()?;
+    // Its index may go on for minutes, and takes as much memory whatever it reads.
+    node.process.rest()?;
     let bytes = (node.process.memory_mib()? - empty) * 1024.0 * 1024.0;
     drop(node);
     stage.remove(&name);
@@ -111,7 +111,7 @@ fn consumers(stage: &Stage, row: &mut Row) -> Result<()> {
         );
         line.ask(&format!("$JS.API.CONSUMER.DURABLE.CREATE.IDLE.C{consumer}"), &configured)?;
     }
-    nats.process.settle()?;
+    nats.process.rest()?;
     let each = (nats.process.memory_mib()? - before) * 1024.0 * 1024.0 / count as f64;
     row.add(INBOXES, JETSTREAM, vec![(EACH, vec![each])]);
     Ok(())

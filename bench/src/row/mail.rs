@@ -48,6 +48,8 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
         ),
         "JetStream: durable pull consumer, explicit acknowledgements; the backlog at its default, unsynced"
             .to_owned(),
+        "memory: resident, of the server at rest: it does nothing, and has done nothing for seven seconds"
+            .to_owned(),
     ];
     wake(stage, &mut row)?;
     drain(stage, &mut row)?;
@@ -141,7 +143,7 @@ fn judge_drain(row: &mut Row, worked: &[f64]) {
 /// A node's memory after messages to a topic, as many in flight as when an inbox is filled.
 fn worked_mib(stage: &Stage, place: &Place<'_>) -> Result<f64> {
     stage.load::<Measured>(&place.loaded(&[], WORKED_MESSAGES))?;
-    place.process.settle()?;
+    place.process.rest()?;
     place.process.memory_mib()
 }
 
@@ -158,11 +160,11 @@ fn one_backlog(stage: &Stage, place: &Place<'_>) -> Result<(Drained, [f64; 3])> 
         stage.load::<Measured>(&place.loaded(&["--mail"], some))?;
         filled += some;
     }
-    place.process.settle()?;
+    place.process.rest()?;
     let with = place.process.memory_mib()?;
     stage.doing(&format!("P5 {}: draining", place.system));
     let drained = stage.load(&place.words("drain", messages))?;
-    place.process.settle()?;
+    place.process.rest()?;
     Ok((drained, [before, with, place.process.memory_mib()?]))
 }
 
