@@ -11,6 +11,7 @@ use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing};
 use openmesh_core::{ConnectionId, Effect, Ticket, View};
 use openmesh_message::frame::SendOutcome;
 use openmesh_message::{KeyPair, Problem, Receipt, ReceiptRun};
+use openmesh_store::planted::{self, Planted};
 use openmesh_store::{LogReader, Projection};
 pub(crate) use querying::index;
 use querying::{Beside, Querying, Wish};
@@ -110,8 +111,11 @@ impl Performer {
                 }
                 Effect::Deliver(deliver) => {
                     if let Some(channel) = self.channels.get_mut(&deliver.connection) {
-                        let connection = deliver.connection;
-                        channel.deliver(deliver, gathered.entry(connection).or_default());
+                        let batch = gathered.entry(deliver.connection).or_default();
+                        if deliver.seq.is_none() && planted::has(Planted::DeliverTwice) {
+                            channel.deliver(deliver.clone(), batch);
+                        }
+                        channel.deliver(deliver, batch);
                     }
                 }
                 later => self.perform_later(later),

@@ -69,6 +69,8 @@ pub enum Planted {
     KeepEveryBatch,
     /// Answers a question before what its connection sent before it.
     OvertakeOwn,
+    /// Hands over twice what is not kept.
+    DeliverTwice,
 }
 
 impl Planted {
@@ -104,6 +106,7 @@ impl Planted {
         Self::FearClock,
         Self::KeepEveryBatch,
         Self::OvertakeOwn,
+        Self::DeliverTwice,
     ];
 
     /// Its name in the environment: that of the variant.

@@ -3,6 +3,7 @@
 mod failpoints;
 pub(crate) mod model;
 mod moving;
+mod progress;
 
 use crate::faults::load::Load;
 use crate::node::Node;
@@ -11,9 +12,12 @@ use openmesh_core::{Config, Partition};
 use openmesh_message::{Custodian, Digest};
 use openmesh_policy::Policy;
 use openmesh_store::{LoadedSnapshot, LogReader, ReadOnlyReport, RecoveryReport, open_read_only};
+use progress::Progress;
 
 /// Kills, unless `OPENMESH_CRASH_KILLS` says otherwise.
 const KILLS: usize = 100;
+/// Kills between two lines that say how far it is.
+const SHOWN_EVERY: usize = 50;
 /// Messages accepted before each kill.
 const ACCEPTED_PER_KILL: u64 = 1_050;
 
@@ -69,21 +73,32 @@ async fn a_hundred_kills_under_load_lose_nothing_that_was_accepted() {
     let load = Load::prepare(&node, "kills").await;
     let mut model = Model::default();
     let mut resent = 0;
-    for _ in 0..kills {
+    let mut progress = Progress::of(kills);
+    for kill in 1..=kills {
         load.work_until(&mut node, ACCEPTED_PER_KILL, Node::kill).await;
         check(&node, &mut model, &load);
         node.restart();
         resent += load.resend_unknown(&node).await;
         load.count_inbox(&node).await;
+        progress.add();
+        if kill % SHOWN_EVERY == 0 {
+            println!("{progress} {} accepted", load.witness.figures().accepted);
+        }
     }
     load.read_to_the_end(&node).await;
     node.stop();
     check(&node, &mut model, &load);
-    println!("{kills} kills: {resent} unknown resent; {}", load.witness.figures());
+    println!(
+        "{kills} kills: {resent} unknown resent; {}; {:.0} s",
+        load.witness.figures(),
+        progress.seconds()
+    );
     assert!(load.witness.figures().accepted >= kills as u64 * 1_000);
     println!("records by kind: {:?}", model.kinds);
     for kind in ["message", "fired", "leased", "settled", "epoch"] {
         assert!(model.kinds[kind] >= kills as u64, "hardly any record of kind {kind}: nothing was tested");
     }
+    let figures = load.witness.figures();
+    assert!(figures.answers >= kills as u64, "hardly any reply: nothing was tested");
     assert!(resent > 0, "the kills must have struck in the middle of sends, or nothing was tested");
 }

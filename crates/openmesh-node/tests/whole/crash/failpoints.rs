@@ -4,6 +4,7 @@
 mod witness;
 
 use crate::crash::model::Model;
+use crate::crash::progress::Progress;
 use crate::faults::load::{Load, Manner};
 use crate::node::Node;
 use openmesh_store::failpoint::{self, NAMES};
@@ -102,35 +103,11 @@ fn scene(place: &str) -> Option<&str> {
     place.split('.').next()
 }
 
-/// How far a campaign is.
-struct Progress {
-    begun: Instant,
-    crashes: usize,
-    crashes_max: usize,
-}
-
-impl Progress {
-    /// One crash more, which took from `begun` on.
-    fn show(&mut self, told: &str, begun: Instant) {
-        self.crashes += 1;
-        let so_far = self.begun.elapsed();
-        let each = so_far.as_secs_f64() / self.crashes as f64;
-        let left = each * (self.crashes_max - self.crashes) as f64;
-        println!(
-            "[{}/{}, {:.0} s, about {left:.0} s left] {told}: {:.1} s",
-            self.crashes,
-            self.crashes_max,
-            so_far.as_secs_f64(),
-            begun.elapsed().as_secs_f64()
-        );
-    }
-}
-
 /// Every place at each of the passes, one folder for those of a scene while its log is short.
 async fn die_everywhere(passes: impl Fn(&str) -> Vec<Pass>) {
     let places = places();
     let crashes_max = places.iter().map(|place| passes(place).len()).sum();
-    let mut progress = Progress { begun: Instant::now(), crashes: 0, crashes_max };
+    let mut progress = Progress::of(crashes_max);
     let mut crew: Option<Crew> = None;
     let mut last = None;
     for place in &places {
@@ -144,15 +121,15 @@ async fn die_everywhere(passes: impl Fn(&str) -> Vec<Pass>) {
                 None => Crew::start(place).await,
             };
             working.die_at(place, pass, None).await;
-            progress.show(&told(place, pass), begun);
+            progress.add();
+            println!("{progress} {}: {:.1} s", told(place, pass), begun.elapsed().as_secs_f64());
             (crew, last) = (Some(working), scene(place));
         }
     }
     println!(
-        "failpoints: {}, crashes: {}, divergences: 0, {:.0} s",
+        "failpoints: {}, crashes: {crashes_max}, divergences: 0, {:.0} s",
         places.len(),
-        progress.crashes,
-        progress.begun.elapsed().as_secs_f64()
+        progress.seconds()
     );
 }
 

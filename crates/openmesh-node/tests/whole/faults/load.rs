@@ -1,5 +1,5 @@
-//! Agents at work until their node dies: they send, work off mail, call for proposals and read a topic, and everything
-//! they see is witnessed.
+//! Agents at work until their node dies: they send, work off mail, call for proposals, read a topic, ask and answer, and
+//! everything they see is witnessed.
 
 mod roles;
 
@@ -26,6 +26,7 @@ const QUIET: Duration = Duration::from_millis(700);
 /// The topic that senders send to and the reader reads.
 const TOPIC: &str = "topic:market/load";
 const READER: &str = "reader";
+const RESPONDER: &str = "responder";
 
 /// How agents work.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,8 @@ pub(crate) struct Agents {
     pub(crate) worker: Arc<KeyPair>,
     pub(crate) asker: Arc<KeyPair>,
     reader: Arc<KeyPair>,
+    requester: Arc<KeyPair>,
+    responder: Arc<KeyPair>,
 }
 
 impl Load {
@@ -102,6 +105,8 @@ impl Load {
             worker: node.agent("worker").await.0,
             asker: node.agent("asker").await.0,
             reader: node.agent("reader").await.0,
+            requester: node.agent("requester").await.0,
+            responder: node.agent(RESPONDER).await.0,
         };
         Self {
             witness: Witness::new(name),
@@ -172,8 +177,14 @@ impl Load {
 
     /// Who works as what; nobody where the node has died.
     async fn connect_everybody(&self, node: &mut Node) -> Vec<(Role, ConnectOptions, Mesh)> {
-        let Agents { senders, worker, asker, reader } = &self.agents;
-        let others = [(Role::Worker, worker), (Role::Asker, asker), (Role::Reader, reader)];
+        let Agents { senders, worker, asker, reader, requester, responder } = &self.agents;
+        let others = [
+            (Role::Worker, worker),
+            (Role::Asker, asker),
+            (Role::Reader, reader),
+            (Role::Responder, responder),
+            (Role::Requester, requester),
+        ];
         let mut everybody = Vec::new();
         for (role, key) in others.into_iter().chain(senders.iter().map(|key| (Role::Sender, key))) {
             let options = node.options(key);

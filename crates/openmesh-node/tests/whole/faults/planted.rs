@@ -49,6 +49,7 @@ const TABLE: &[(&str, Planted, &str)] = &[
     ("restored old backup", Planted::NearEpoch, "crash::moving::a_backup"),
     ("clock jumps", Planted::FearClock, "surroundings::a_clock"),
     ("memory limit", Planted::KeepEveryBatch, "surroundings::a_node_short"),
+    ("kill -9, requests", Planted::DeliverTwice, "crash::a_hundred_kills"),
     ("questions in their order", Planted::OvertakeOwn, "reads::a_question_overtakes"),
 ];
 

@@ -1,5 +1,7 @@
 //! What each of the agents does, on one connection: until the round is over, or the connection is.
 
+mod requests;
+
 use super::super::witness::told;
 use super::{Load, TOPIC};
 use openmesh_sdk::{Mesh, Performative, Sent, canonical_json, new_conversation_id};
@@ -21,6 +23,8 @@ pub(super) enum Role {
     Worker,
     Asker,
     Reader,
+    Requester,
+    Responder,
 }
 
 impl Role {
@@ -30,6 +34,8 @@ impl Role {
             Self::Worker => work(mesh, load).await,
             Self::Asker => converse(mesh, load).await,
             Self::Reader => read(mesh, load).await,
+            Self::Requester => requests::ask(mesh, load).await,
+            Self::Responder => requests::respond(mesh, load).await,
         }
     }
 }
