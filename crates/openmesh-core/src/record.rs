@@ -254,11 +254,11 @@ impl InboxLog {
     pub fn of(agent: &AgentId) -> Self {
         Self(LogName(format!("{INBOX}{agent}").into()))
     }
-}
 
-/// Whether a logical log that a record stands in is shown to a reader: no other agent's inbox is.
-pub(crate) fn is_shown_to(log: &LogSeq, reader: &AgentId) -> bool {
-    inbox_of(log).is_none_or(|agent| agent == reader.to_string())
+    /// Whether a logical log that a record stands in is shown to the agent: no other agent's inbox is.
+    pub(crate) fn is_shown(&self, log: &LogSeq) -> bool {
+        inbox_of(log).is_none() || log.log == self.0
+    }
 }
 
 fn inbox_of(log: &LogSeq) -> Option<&str> {

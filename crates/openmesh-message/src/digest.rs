@@ -64,9 +64,14 @@ impl Digest {
 #[error("`{0}` is not a SHA-256 digest in base64url without padding (43 characters)")]
 pub struct DigestError(String);
 
+/// Of a digest's text.
+const TEXT_BYTES: usize = 43;
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::BASE64URL_NOPAD.encode(&self.0))
+        let mut text = [0; TEXT_BYTES];
+        data_encoding::BASE64URL_NOPAD.encode_mut(&self.0, &mut text);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

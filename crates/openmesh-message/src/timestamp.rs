@@ -68,7 +68,7 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Ok(millis @ 0..COMMON_MS_END) = u64::try_from(self.0) {
-            return f.write_str(&common_text(millis));
+            return f.write_str(std::str::from_utf8(&common_text(millis)).unwrap_or_default());
         }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(time) => write!(f, "{time:.3}"),
@@ -111,7 +111,7 @@ fn digits(text: &[u8]) -> Option<i64> {
 
 /// The text of a time whose year has four digits. Dates by Howard Hinnant's `civil_from_days`: years begin in March, and
 /// 146,097 days make 400 of them.
-fn common_text(millis: u64) -> String {
+fn common_text(millis: u64) -> [u8; 24] {
     const DAY_MS: u64 = 86_400_000;
     const DAYS_TO_1970: u64 = 719_468;
     let (days, of_day) = (millis / DAY_MS + DAYS_TO_1970, millis % DAY_MS);
@@ -124,27 +124,22 @@ fn common_text(millis: u64) -> String {
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (second, milli) = (of_day / 1_000 % 60, of_day % 1_000);
-    let mut text = String::with_capacity(24);
-    let parts = [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (hour, 2, ':'),
-        (minute, 2, ':'),
-        (second, 2, '.'),
-        (milli, 3, 'Z'),
-    ];
-    for (number, digits, ending) in parts {
-        push_digits(&mut text, number, digits);
-        text.push(ending);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let parts = [(year, 4), (month, 7), (day, 10), (hour, 13), (minute, 16), (second, 19), (milli, 23)];
+    for (number, end) in parts {
+        put_digits(&mut text, number, end);
     }
     text
 }
 
-fn push_digits(text: &mut String, number: u64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = number / 10_u64.pow(place) % 10;
-        text.extend(char::from_digit(digit as u32, 10));
+/// Puts a number where zeros stand, its last digit before `end`.
+fn put_digits(text: &mut [u8], mut number: u64, end: usize) {
+    for place in text.iter_mut().take(end).rev() {
+        if number == 0 {
+            return;
+        }
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 

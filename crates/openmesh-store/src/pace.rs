@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Records a second that nothing which follows the log could take in anyway.
+/// Records a second for which the log needs the cores: what follows it catches up when there are fewer.
 const FLOOD_PER_SECOND: f64 = 30_000.0;
 
-/// Whether the log, grown by so many records while work beside it took so long, grows faster than that work can follow.
+/// Whether the log, grown by so many records while work beside it took so long, grows so fast that this work is to wait.
 pub fn is_flood(grown: u64, worked: Duration) -> bool {
     grown as f64 > FLOOD_PER_SECOND * worked.as_secs_f64()
 }

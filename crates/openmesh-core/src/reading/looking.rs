@@ -3,7 +3,7 @@
 use super::readership::Readership;
 use super::seen::narrow;
 use super::{Matcher, as_seen_by};
-use crate::record::{Body, Glance, Record, RecordError, Texts, decode_header, to_json, to_text};
+use crate::record::{Body, Glance, InboxLog, Record, RecordError, Texts, decode_header, to_json, to_text};
 use crate::view::View;
 use openmesh_message::frame::LogFilter;
 use openmesh_message::{AgentId, Timestamp};
@@ -26,6 +26,7 @@ pub struct Stored<'a> {
 pub struct Looking<'a> {
     view: &'a View,
     reader: AgentId,
+    inbox: InboxLog,
     readership: Readership<'a>,
     matcher: Matcher,
     now: Timestamp,
@@ -45,6 +46,7 @@ impl<'a> Looking<'a> {
         Self {
             view,
             reader,
+            inbox: InboxLog::of(&reader),
             readership: Readership::new(view, reader),
             matcher: Matcher::new(filter),
             now,
@@ -80,7 +82,7 @@ impl<'a> Looking<'a> {
         if !self.matcher.matches(&glance) || !self.readership.may_read(&glance, self.now) {
             return None;
         }
-        let narrowed = narrow(self.view, &self.reader, &mut glance.header);
+        let narrowed = narrow(self.view, (&self.reader, &self.inbox), &mut glance.header);
         if narrowed.hides_body {
             glance.message.attributes.clear();
         }

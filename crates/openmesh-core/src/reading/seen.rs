@@ -1,7 +1,7 @@
 //! What a reader sees of a record it may read: what concerns it, and nothing of its rivals.
 
 use super::{Audience, allows, plain_read};
-use crate::record::{Body, Header, Outcome, Put, Record, Step, is_shown_to};
+use crate::record::{Body, Header, InboxLog, Outcome, Put, Record, Step};
 use crate::view::View;
 use openmesh_message::AgentId;
 use openmesh_policy::{Action, StaticContext};
@@ -13,7 +13,7 @@ use openmesh_schema::{Cause, Effect, InstanceId, Notice};
 /// the message that led to it nor who sent it.
 pub fn as_seen_by(view: &View, reader: &AgentId, record: &Record) -> Record {
     let mut seen = record.clone();
-    if narrow(view, reader, &mut seen.header).hides_body {
+    if narrow(view, (reader, &InboxLog::of(reader)), &mut seen.header).hides_body {
         seen.body = Body::Empty;
     }
     seen
@@ -29,13 +29,13 @@ pub(super) struct Narrowed {
 }
 
 /// Leaves in a header what its reader is to see.
-pub(super) fn narrow(view: &View, reader: &AgentId, header: &mut Header) -> Narrowed {
+pub(super) fn narrow(view: &View, (reader, inbox): (&AgentId, &InboxLog), header: &mut Header) -> Narrowed {
     let sent = header.sender == Some(*reader);
     let got = header.puts().iter().any(|put| put.agent == *reader && put.notice.is_none());
     let (logs, puts) = (header.logs.len(), header.puts().len());
     let is_among_parties = Audience::of(header) == Audience::Parties;
     if !sent {
-        header.logs.retain(|log| is_shown_to(log, reader));
+        header.logs.retain(|log| inbox.is_shown(log));
     }
     let shown = |put: &Put| put.agent == *reader || (sent && put.notice.is_none());
     let mut hides_body = false;

@@ -3,18 +3,22 @@
 use super::glance::{Glance, MessageBytes};
 use super::render::step;
 use super::{Accepted, Header, Outcome, Put};
-use openmesh_message::{AgentId, Digest};
+use openmesh_message::{AgentId, Digest, Position};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 /// What a record's text takes besides attributes and payload, about.
 const TEXT_BYTES_ABOUT: usize = 1_024;
+/// Digits of a number, at most.
+const NUMBER_DIGITS: usize = 20;
 
 /// The texts of ids that repeat from record to record.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     agents: BTreeMap<AgentId, String>,
+    /// The agent asked for last: who sends mostly signs.
+    agent: Option<(AgentId, String)>,
     policy: Option<(Digest, String)>,
 }
 
@@ -26,7 +30,11 @@ struct Json<'a> {
 
 impl Texts {
     fn agent(&mut self, id: &AgentId) -> &str {
-        self.agents.entry(*id).or_insert_with(|| id.to_string())
+        if self.agent.as_ref().is_none_or(|(last, _)| last != id) {
+            let text = self.agents.entry(*id).or_insert_with(|| id.to_string()).clone();
+            self.agent = Some((*id, text));
+        }
+        self.agent.as_ref().map_or("", |(_, text)| text)
     }
 
     fn policy(&mut self, version: &Digest) -> &str {
@@ -56,7 +64,7 @@ impl Json<'_> {
         self.raw("{\"at\":\"");
         self.shown(header.at);
         self.raw("\",\"epoch\":");
-        self.shown(header.position.epoch);
+        self.number(header.position.epoch.into());
         self.raw(",\"kind\":");
         self.text(header.outcome.kind());
         self.raw(",\"logs\":[");
@@ -64,7 +72,7 @@ impl Json<'_> {
             self.raw(if place == 0 { "\"" } else { ",\"" });
             self.inner(&log.log.0);
             self.raw(":");
-            self.shown(log.seq);
+            self.number(log.seq);
             self.raw("\"");
         }
         self.raw("]");
@@ -79,14 +87,19 @@ impl Json<'_> {
         self.raw(",\"policy_version\":\"");
         self.out.push_str(self.texts.policy(&header.policy_version));
         self.raw("\",\"position\":\"");
-        self.shown(header.position);
+        let Position { partition, epoch, seq } = header.position;
+        self.number(partition.0.into());
+        self.raw(".");
+        self.number(epoch.into());
+        self.raw(".");
+        self.number(seq);
         self.raw("\",\"sender\":");
         match &header.sender {
             Some(sender) => self.agent(sender),
             None => self.raw("null"),
         }
         self.raw(",\"seq\":");
-        self.shown(header.position.seq);
+        self.number(header.position.seq);
         self.raw("}");
     }
 
@@ -158,6 +171,20 @@ impl Json<'_> {
     fn shown(&mut self, value: impl Display) {
         // Writing to memory cannot fail.
         let _ = write!(self.out, "{value}");
+    }
+
+    fn number(&mut self, mut number: u64) {
+        let mut digits = [b'0'; NUMBER_DIGITS];
+        let mut begin = NUMBER_DIGITS - 1;
+        for (place, digit) in digits.iter_mut().enumerate().rev() {
+            (*digit, begin) = (b'0' + (number % 10) as u8, place);
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        let digits = digits.get(begin..).unwrap_or_default();
+        self.out.push_str(std::str::from_utf8(digits).unwrap_or_default());
     }
 
     fn agent(&mut self, id: &AgentId) {

@@ -15,7 +15,7 @@ use super::Kept;
 use openmesh_adapter::{MeshHandle, Outbox, Outgoing};
 use openmesh_core::{Question, Ticket};
 use openmesh_message::Problem;
-use openmesh_message::frame::{LogPage, Reply};
+use openmesh_message::frame::{LogFilter, LogPage, Reply};
 use page::Filling;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,10 +90,25 @@ impl Querying {
         });
     }
 
-    /// Answers a question that does not wait, from a thread of its own.
+    /// Answers a question that does not wait: here and now if little is asked for and little is to be looked at, else from a
+    /// thread of its own.
     fn answer_at_once(&self, ticket: Ticket, question: Question, outbox: &Outbox) {
-        let (querying, answer) = (self.clone(), answers(ticket, outbox));
+        let answer = answers(ticket, outbox);
+        if let Some(looked) = self.look_briefly(&question) {
+            return answer(Ok(looked));
+        }
+        let querying = self.clone();
         spawn_blocking(move || answer(querying.look(&question)));
+    }
+
+    /// What is found in a brief look, if it is all there is. To wake another thread would take longer.
+    fn look_briefly(&self, question: &Question) -> Option<Looked> {
+        let LogFilter { id, conversation, .. } = &question.filter;
+        if id.is_none() && conversation.is_none() {
+            return None;
+        }
+        let looked = Filling::new(&self.mesh.view(), question).briefly().fill(&self.kept).ok()?;
+        looked.page.next_after_seq.is_none().then_some(looked)
     }
 
     /// Looks until there is something to show or the time is over.

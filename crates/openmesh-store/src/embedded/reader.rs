@@ -135,6 +135,13 @@ impl LogReader {
         self.scan_to(from_seq, self.head_seq(), limit)
     }
 
+    /// The same for who was told at which byte of its segment the first record begins: it is read there, unless it lies
+    /// somewhere else by now. Errors: `Io`.
+    pub fn scan_at_byte(&self, from_seq: u64, at: Option<u64>, limit: PageLimit) -> Result<Page, Fault> {
+        let filling = Filling::new(&self.published, (from_seq, self.head_seq()), limit);
+        self.fill(filling.reading(about_bytes(limit)).told(at))
+    }
+
     /// Every record from `from_seq` to the head of this moment, page by page.
     pub fn records(&self, from_seq: u64) -> Records {
         let (sequence, head_seq) = (self.sequence(from_seq), self.head_seq());
@@ -147,9 +154,7 @@ impl LogReader {
     }
 
     fn scan_to(&self, from_seq: u64, last_seq: u64, limit: PageLimit) -> Result<Page, Fault> {
-        let about = limit.records.saturating_mul(RECORD_BYTES_ABOUT);
-        let read_bytes = about.clamp(POINT_READ_BYTES, READ_AHEAD_BYTES);
-        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit).reading(read_bytes))
+        self.fill(Filling::new(&self.published, (from_seq, last_seq), limit).reading(about_bytes(limit)))
     }
 
     fn fill(&self, mut filling: Filling) -> Result<Page, Fault> {
@@ -177,7 +182,16 @@ impl LogReader {
         filling: &mut Filling,
     ) -> std::io::Result<()> {
         let from_seq = filling.next_seq();
-        let mut walker = segment.walk(segment.seek(from_seq)?, filling.read_bytes());
+        let walk = |at| segment.walk(at, filling.read_bytes());
+        let is_there = |item: &Item| matches!(item, Item::Record { head, .. } if head.seq == from_seq);
+        let told = match filling.told_at_byte().map(walk) {
+            Some(mut walker) => walker.here()?.filter(is_there).map(|_| walker),
+            None => None,
+        };
+        let mut walker = match told {
+            Some(walker) => walker,
+            None => walk(segment.seek(from_seq)?),
+        };
         let mut latest = Latest::after(segment, walker.pass_over(from_seq)?);
         filling.take_from(&mut walker, &mut latest, segment_last, |_, _| ())
     }
@@ -185,6 +199,11 @@ impl LogReader {
     fn file_of(&self, seq: u64) -> String {
         self.published.file_of(seq)
     }
+}
+
+/// What is read at once for so many records.
+fn about_bytes(limit: PageLimit) -> usize {
+    limit.records.saturating_mul(RECORD_BYTES_ABOUT).clamp(POINT_READ_BYTES, READ_AHEAD_BYTES)
 }
 
 /// Walks the log page by page. A record that corruption took is an error item; the walk goes on after it.

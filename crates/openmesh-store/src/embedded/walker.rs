@@ -43,10 +43,8 @@ pub(crate) struct Walker {
 impl Walker {
     /// `at` must be where an item begins, `end` is the segment's length, `chunk_bytes` the read-ahead.
     pub(crate) fn new(file: Arc<File>, seal: Seal, at: u64, end: u64, chunk_bytes: usize) -> Self {
-        // Past the end of the file all is zero, however far the header says that it goes on.
-        let written_end = file.metadata().map_or(end, |about| about.len().min(end));
         let (chunk, chunk_at, asked_to) = (Bytes::new(), 0, None);
-        let window = Window { file, end, written_end, chunk, chunk_at, chunk_bytes, asked_to };
+        let window = Window { file, end, written_end: None, chunk, chunk_at, chunk_bytes, asked_to };
         Self { window, seal, at }
     }
 
@@ -137,7 +135,7 @@ impl Walker {
     fn next_valid(&mut self, from: u64) -> io::Result<u64> {
         let mut block_at = from;
         let mut used_end = from;
-        while block_at < self.window.written_end {
+        while block_at < self.window.written_end() {
             let block = self.window.get(block_at, BLOCK_BYTES)?;
             if block.is_empty() {
                 break;
@@ -173,8 +171,8 @@ impl Walker {
 struct Window {
     file: Arc<File>,
     end: u64,
-    /// From here on there is nothing but zeros.
-    written_end: u64,
+    /// From here on there is nothing but zeros, once that was asked for.
+    written_end: Option<u64>,
     chunk: Bytes,
     chunk_at: u64,
     chunk_bytes: usize,
@@ -198,11 +196,19 @@ impl Window {
 
     /// Where the kernel does not take advice, reading is slower and nothing else.
     fn ask_ahead(&mut self, at: u64) {
-        let Some(asked_to) = &mut self.asked_to else { return };
-        while *asked_to < self.written_end && *asked_to < at.saturating_add(ASKED_AHEAD_BYTES) {
-            let _ = fadvise(&self.file, *asked_to, NonZeroU64::new(ASKED_BYTES), Advice::WillNeed);
-            *asked_to += ASKED_BYTES;
+        let Some(mut asked_to) = self.asked_to else { return };
+        let to = at.saturating_add(ASKED_AHEAD_BYTES).min(self.written_end());
+        while asked_to < to {
+            let _ = fadvise(&self.file, asked_to, NonZeroU64::new(ASKED_BYTES), Advice::WillNeed);
+            asked_to += ASKED_BYTES;
         }
+        self.asked_to = Some(asked_to);
+    }
+
+    /// Past the end of the file all is zero, however far the header says that it goes on.
+    fn written_end(&mut self) -> u64 {
+        let (file, end) = (&self.file, self.end);
+        *self.written_end.get_or_insert_with(|| file.metadata().map_or(end, |about| about.len().min(end)))
     }
 
     fn cut(&self, at: u64, len: usize) -> Option<Bytes> {
@@ -213,7 +219,7 @@ impl Window {
 
     fn is_zero_from(&mut self, from: u64) -> io::Result<bool> {
         let mut at = from;
-        while at < self.written_end {
+        while at < self.written_end() {
             let block = self.get(at, BLOCK_BYTES)?;
             if block.is_empty() {
                 break;

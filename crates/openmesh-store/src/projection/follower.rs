@@ -20,12 +20,14 @@ const PAGE: PageLimit = PageLimit { records: 1_024, bytes: 2 * 1024 * 1024 };
 const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks at whether to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two looks at whether the log still grows.
+const GROWTH_INTERVAL: Duration = Duration::from_millis(50);
 /// How much the thread gives way to those that keep and deliver (`nice`).
 const NICE: i32 = 19;
 /// While the log grows, the thread works one part in so many of the time: what comes in needs the cores, and the log
 /// answers what the index lacks.
 const LOADED_PARTS: u32 = 8;
-/// And one in so many while it grows faster than the index can follow.
+/// And one in so many while it grows fast, and needs all there is.
 const FLOODED_PARTS: u32 = 32;
 /// After a fault that may pass.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
@@ -96,9 +98,10 @@ impl Follower {
             index.settle(false, &self.shared.stopping)?;
             self.shared.publish(&index.runs);
             let took = began.elapsed();
-            let due = took * (parts(self.log.head_seq() - head, took) - 1);
-            let gathering = if is_full { Duration::ZERO } else { BATCH_INTERVAL.saturating_sub(took) };
-            self.rest(due.max(gathering));
+            self.give_way(took * (parts(self.log.head_seq() - head, took) - 1));
+            if !is_full {
+                self.rest(BATCH_INTERVAL.saturating_sub(began.elapsed()));
+            }
         }
         index.close()
     }
@@ -227,6 +230,19 @@ impl Follower {
                 tracing::error!(%fault, "the index cannot be removed");
                 self.rest(RETRY_WAIT);
             }
+        }
+    }
+
+    /// Rests for so long, or until the log grows no more.
+    fn give_way(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut head_seq = 0;
+        while !self.is_stopping() && std::mem::replace(&mut head_seq, self.log.head_seq()) != head_seq {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(GROWTH_INTERVAL));
         }
     }
 

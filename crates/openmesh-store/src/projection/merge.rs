@@ -84,17 +84,15 @@ pub(super) fn replace(
 /// What of a posting is of none of these records.
 fn pieces(posting: &Posting, without: &BTreeSet<u64>) -> Vec<Posting> {
     let (mut pieces, mut from) = (Vec::new(), posting.first);
+    let at_byte = |from| posting.at_byte.filter(|_| from == posting.first);
     for seq in without.range(posting.first..=posting.last) {
         if *seq > from {
-            pieces.push(Posting { first: from, last: seq - 1, at_byte: None });
+            pieces.push(Posting { first: from, last: seq - 1, at_byte: at_byte(from) });
         }
         from = seq + 1;
     }
-    if from == posting.first {
-        return vec![*posting];
-    }
     if from <= posting.last {
-        pieces.push(Posting { first: from, last: posting.last, at_byte: None });
+        pieces.push(Posting { first: from, last: posting.last, at_byte: at_byte(from) });
     }
     pieces
 }

@@ -13,6 +13,8 @@ use openmesh_store::{Candidate, Fault, Found, LogReader, PageLimit, ProjectionFa
 
 /// Records one question looks at before it answers with what it found so far.
 const LOOKED_AT_MAX: u64 = 1_000;
+/// Records that a question looks at for which no other thread is woken.
+const LOOKED_AT_BRIEFLY_MAX: u64 = 8;
 /// Bytes of one answer.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// Records read at once on the way back through the log.
@@ -40,6 +42,7 @@ pub(super) struct Filling<'a> {
     /// The last record looked at.
     through_seq: u64,
     looked_at: u64,
+    looked_at_max: u64,
     is_full: bool,
 }
 
@@ -53,8 +56,14 @@ impl<'a> Filling<'a> {
             bytes: 0,
             through_seq: question.after_seq,
             looked_at: 0,
+            looked_at_max: LOOKED_AT_MAX,
             is_full: false,
         }
+    }
+
+    /// Looks at few records, whatever comes of it.
+    pub(super) fn briefly(self) -> Self {
+        Self { looked_at_max: LOOKED_AT_BRIEFLY_MAX, ..self }
     }
 
     /// Looks until the page is full, the log ends, or enough was looked at: through the index as far as it goes, through
@@ -109,9 +118,12 @@ impl<'a> Filling<'a> {
             FromIndex::AllThrough(seq) => self.through_seq = self.through_seq.max(seq),
             FromIndex::Failed => {}
         }
-        let last = head_seq.min(self.through_seq.saturating_add(LOOKED_AT_MAX));
+        let last = head_seq.min(self.through_seq.saturating_add(self.looked_at_max));
         while !self.is_full && self.through_seq < last {
-            let read = kept.log.scan(self.through_seq + 1, PageLimit::default())?;
+            let records = usize::try_from(last - self.through_seq).unwrap_or(usize::MAX);
+            let limit = PageLimit::default();
+            let limit = PageLimit { records: records.min(limit.records), ..limit };
+            let read = kept.log.scan(self.through_seq + 1, limit)?;
             for stored in &read.records {
                 self.take(stored);
                 if self.is_full {
@@ -146,8 +158,8 @@ impl<'a> Filling<'a> {
 
     /// Looks through the log backwards to a record, or as far as one page looks.
     fn scan_down(&mut self, log: &LogReader, first: u64) -> Result<(), Fault> {
-        let last = first.max(self.through_seq.saturating_sub(LOOKED_AT_MAX));
-        let mut block = BLOCK_RECORDS;
+        let last = first.max(self.through_seq.saturating_sub(self.looked_at_max));
+        let mut block = BLOCK_RECORDS.min(self.looked_at_max);
         while !self.is_full && self.through_seq > last {
             let from = self.through_seq.saturating_sub(block).max(last);
             let read = read_to(log, from, self.through_seq - 1)?;
@@ -170,7 +182,7 @@ impl<'a> Filling<'a> {
         if !self.is_covered(candidates.covered_seq()) {
             return Ok(FromIndex::Failed);
         }
-        let (budget, mut ahead) = (self.looked_at + LOOKED_AT_MAX, Ahead::new(&kept.log));
+        let (budget, mut ahead) = (self.looked_at + self.looked_at_max, Ahead::new(&kept.log));
         let ended = loop {
             if self.is_full || self.looked_at >= budget {
                 break FromIndex::PageEnds;
@@ -200,7 +212,8 @@ impl<'a> Filling<'a> {
     }
 
     fn take_candidate(&mut self, ahead: &mut Ahead<'_>, candidate: Candidate) -> Result<(), Fault> {
-        match ahead.get_at(candidate.seq, candidate.at_byte) {
+        let wanted = (self.question.records_max as usize).saturating_sub(self.page.records.len());
+        match ahead.get_at(candidate.seq, candidate.at_byte, wanted) {
             Ok(Some(stored)) => self.take(&stored),
             // Lost: as if it had never been.
             Ok(None) | Err(Fault::Damaged { .. }) => self.through_seq = candidate.seq,

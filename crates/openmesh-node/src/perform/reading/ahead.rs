@@ -9,6 +9,8 @@ const AHEAD_MAX: usize = 512;
 const AHEAD_BYTES: usize = 512 * 1024;
 /// Records that lie no further on are read over rather than looked for.
 const NEAR: u64 = 16;
+/// The same where it is known at which byte a record begins: there it costs little to read it alone.
+const NEAR_KNOWN: u64 = 3;
 
 /// Reads records in rising order, or any other.
 pub(in crate::perform) struct Ahead<'a> {
@@ -25,21 +27,24 @@ impl<'a> Ahead<'a> {
 
     /// A record; none where it is lost, or not kept.
     pub(in crate::perform) fn get(&mut self, seq: u64) -> Result<Option<StoredRecord>, Fault> {
-        self.get_at(seq, None)
+        self.get_at(seq, None, AHEAD_MAX)
     }
 
-    /// The same for who may know at which byte of its segment the record begins.
+    /// The same for who may know at which byte of its segment the record begins, and wants no more than so many.
     pub(in crate::perform) fn get_at(
         &mut self,
         seq: u64,
         at_byte: Option<u64>,
+        wanted: usize,
     ) -> Result<Option<StoredRecord>, Fault> {
-        let is_near = seq >= self.next_seq && seq - self.next_seq < NEAR;
+        let near = if at_byte.is_some() { NEAR_KNOWN } else { NEAR };
+        let is_near = seq >= self.next_seq && seq - self.next_seq < near;
         if self.page.is_empty()
             || seq >= self.next_seq
             || self.page.first().is_some_and(|first| seq < first.position.seq)
         {
-            self.records = if is_near { (self.records * 4).min(AHEAD_MAX) } else { 1 };
+            let more = (self.records * 4).min(AHEAD_MAX).min(wanted.max(1));
+            self.records = if is_near { more } else { 1 };
             if self.records == 1 {
                 self.next_seq = seq + 1;
                 let found = match at_byte {
@@ -49,7 +54,8 @@ impl<'a> Ahead<'a> {
                 self.page.clear();
                 self.page.extend(found?);
             } else {
-                let page = self.log.scan(seq, PageLimit { records: self.records, bytes: AHEAD_BYTES })?;
+                let limit = PageLimit { records: self.records, bytes: AHEAD_BYTES };
+                let page = self.log.scan_at_byte(seq, at_byte, limit)?;
                 self.next_seq = page.next_seq.max(seq + 1);
                 self.page = page.records;
             }
@@ -93,9 +99,19 @@ mod tests {
             (1..=2_100).map(|n| n * 769 % 2_101).collect(),
         ];
         for order in orders {
-            let mut ahead = Ahead::new(&reader);
+            let (mut ahead, mut told) = (Ahead::new(&reader), Ahead::new(&reader));
             for seq in order {
-                assert_eq!(ahead.get(seq).unwrap(), reader.get(seq).unwrap(), "{seq}");
+                let expected = reader.get(seq).unwrap();
+                assert_eq!(ahead.get(seq).unwrap(), expected, "{seq}");
+                // Some are told a place where nothing begins, or another record, or nothing.
+                let at = expected.as_ref().map_or(4_608, |record| record.at);
+                let at = [Some(at), Some(at), Some(at + 8), Some(at + 712), None][seq as usize % 5];
+                let wanted = seq as usize % 40;
+                assert_eq!(
+                    told.get_at(seq, at, wanted).unwrap(),
+                    expected,
+                    "{seq} at {at:?}, {wanted} wanted"
+                );
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Filling {
     bytes: usize,
     /// Read from the disk at a time.
     read_bytes: usize,
+    /// Where the first record may begin.
+    first_at_byte: Option<(u64, u64)>,
 }
 
 impl Filling {
@@ -23,11 +25,30 @@ impl Filling {
         let next_seq = from_seq.max(published.first_seq().min(last_seq + 1));
         let limit = PageLimit { records: limit.records.max(1), ..limit };
         let page = Page { next_seq, ..Page::default() };
-        Self { page, partition: published.partition, last_seq, limit, bytes: 0, read_bytes: 0 }
+        Self {
+            page,
+            partition: published.partition,
+            last_seq,
+            limit,
+            bytes: 0,
+            read_bytes: 0,
+            first_at_byte: None,
+        }
     }
 
     pub(super) fn reading(self, read_bytes: usize) -> Self {
         Self { read_bytes, ..self }
+    }
+
+    /// The first record may begin at this byte of its segment.
+    pub(super) fn told(self, at: Option<u64>) -> Self {
+        let first_at_byte = at.map(|at| (self.page.next_seq, at));
+        Self { first_at_byte, ..self }
+    }
+
+    /// Where the next record may begin.
+    pub(super) fn told_at_byte(&self) -> Option<u64> {
+        self.first_at_byte.filter(|(seq, _)| *seq == self.page.next_seq).map(|(_, at)| at)
     }
 
     pub(super) const fn read_bytes(&self) -> usize {

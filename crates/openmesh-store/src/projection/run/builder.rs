@@ -11,8 +11,8 @@ use std::path::PathBuf;
 const BLOCK_BYTES: usize = 2 * 1024;
 /// Written to a file at once.
 const WRITE_BYTES: usize = 256 * 1024;
-/// So many records that follow one another are written as one posting, without the places where they lie.
-const TOGETHER_MIN: usize = 8;
+/// So many records that follow one another are written as one posting, with the place of the first alone.
+const TOGETHER_MIN: u64 = 8;
 
 /// Where a run is to stand.
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ struct Group {
 struct Streak {
     first: u64,
     last: u64,
-    /// Where each lies; empty where there are too many to say.
-    at_bytes: Vec<u64>,
+    /// Where each lies, or the first alone, if there are too many to say.
+    at_bytes: Vec<Option<u64>>,
     is_any: bool,
 }
 
@@ -62,17 +62,21 @@ impl Streak {
     fn begin(&mut self, posting: &Posting) {
         (self.first, self.last, self.is_any) = (posting.first, posting.last, true);
         self.at_bytes.clear();
-        self.at_bytes.extend(posting.at_byte);
+        self.at_bytes.push(posting.at_byte);
     }
 
     fn extend(&mut self, posting: &Posting) {
+        let says_each = self.says_each() && posting.first == posting.last;
         self.last = posting.last;
-        match posting.at_byte {
-            Some(at_byte) if !self.at_bytes.is_empty() && self.at_bytes.len() < TOGETHER_MIN - 1 => {
-                self.at_bytes.push(at_byte);
-            }
-            _ => self.at_bytes.clear(),
+        if says_each && self.last - self.first + 1 < TOGETHER_MIN {
+            self.at_bytes.push(posting.at_byte);
+        } else {
+            self.at_bytes.truncate(1);
         }
+    }
+
+    fn says_each(&self) -> bool {
+        self.at_bytes.len() as u64 == self.last - self.first + 1
     }
 }
 
@@ -158,12 +162,13 @@ impl Builder {
             return Ok(());
         }
         let Streak { first, last, .. } = self.streak;
-        if self.streak.at_bytes.is_empty() {
-            return self.write_posting(&Posting { first, last, at_byte: None });
+        if !self.streak.says_each() {
+            let at_byte = self.streak.at_bytes.first().copied().flatten();
+            return self.write_posting(&Posting { first, last, at_byte });
         }
         let at_bytes = std::mem::take(&mut self.streak.at_bytes);
         for (seq, at_byte) in (first..).zip(&at_bytes) {
-            self.write_posting(&Posting::one(seq, *at_byte))?;
+            self.write_posting(&Posting { first: seq, last: seq, at_byte: *at_byte })?;
         }
         self.streak.at_bytes = at_bytes;
         Ok(())

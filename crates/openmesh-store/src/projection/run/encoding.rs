@@ -1,13 +1,13 @@
 //! How postings are written: numbers of seven bits a byte, each record as its distance from the one before.
 //!
 //! A block is a list of groups, one a term: the term (8 bytes), the group's length (2), its postings. A posting is the
-//! distance from where the one before ends, doubled, and one more if many records follow one another; then how many
-//! follow, or else where the record lies, in units of eight bytes.
+//! distance from where the one before ends, doubled, and one more if many records follow one another; then, if so, how
+//! many follow; then where the first lies: one more than its place in units of eight bytes, or 0.
 
 use std::borrow::Cow;
 
-/// Records of a term: one, and perhaps where it lies; or some that follow one another, which whoever reads them reads
-/// together.
+/// Records of a term: one, or some that follow one another, which whoever reads them reads together; and where the first
+/// lies, if that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Posting {
     pub(crate) first: u64,
@@ -29,17 +29,12 @@ const AT_UNIT: u64 = 8;
 
 /// Writes a posting that follows what ends before `next`.
 pub(super) fn put_posting(out: &mut Vec<u8>, next: u64, posting: &Posting) {
-    let distance = posting.first.saturating_sub(next) << 1;
-    match posting.at_byte {
-        Some(at_byte) => {
-            put_number(out, distance);
-            put_number(out, at_byte / AT_UNIT);
-        }
-        None => {
-            put_number(out, distance | 1);
-            put_number(out, posting.last - posting.first);
-        }
+    let (distance, following) = (posting.first.saturating_sub(next) << 1, posting.last - posting.first);
+    put_number(out, distance | u64::from(following > 0));
+    if following > 0 {
+        put_number(out, following);
     }
+    put_number(out, posting.at_byte.map_or(0, |at_byte| at_byte / AT_UNIT + 1));
 }
 
 /// Reads the postings of a group in a run that begins with `first_seq`; `None` where they are none.
@@ -48,12 +43,12 @@ pub(super) fn postings_of(mut group: &[u8], first_seq: u64, found: &mut Vec<Post
     while !group.is_empty() {
         let distance = number(&mut group)?;
         let first = next.checked_add(distance >> 1)?;
-        let value = number(&mut group)?;
-        let posting = if distance & 1 == 0 {
-            Posting::one(first, value.checked_mul(AT_UNIT)?)
-        } else {
-            Posting { first, last: first.checked_add(value)?, at_byte: None }
+        let following = if distance & 1 == 0 { 0 } else { number(&mut group)? };
+        let at_byte = match number(&mut group)?.checked_sub(1) {
+            Some(units) => Some(units.checked_mul(AT_UNIT)?),
+            None => None,
         };
+        let posting = Posting { first, last: first.checked_add(following)?, at_byte };
         next = posting.last.checked_add(1)?;
         found.push(posting);
     }

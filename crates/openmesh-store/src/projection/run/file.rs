@@ -19,7 +19,7 @@ pub(crate) const UNFINISHED_NAME: &str = "run.tmp";
 const ENDING: &str = ".run";
 const MAGIC: [u8; 8] = *b"OMINXRUN";
 /// The version of runs; the caller's version of terms stands beside it.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const TRAILER_BYTES: usize = 152;
 const TRAILER_CHECKSUM_AT: usize = 148;
 const ROW_BYTES: usize = 24;

@@ -103,12 +103,17 @@ impl TermCursor {
         if newest_first {
             let after = self.read.partition_point(|posting| posting.first <= at);
             let found = self.read.get(after.checked_sub(1)?)?;
-            Some(Candidate { seq: at.min(found.last), at_byte: found.at_byte })
+            Some(candidate(found, at.min(found.last)))
         } else {
             let found = self.read.get(self.read.partition_point(|posting| posting.last < at))?;
-            Some(Candidate { seq: at.max(found.first), at_byte: found.at_byte })
+            Some(candidate(found, at.max(found.first)))
         }
     }
+}
+
+/// One of a posting's records.
+fn candidate(posting: &Posting, seq: u64) -> Candidate {
+    Candidate { seq, at_byte: posting.at_byte.filter(|_| seq == posting.first) }
 }
 
 impl Union {
