@@ -237,8 +237,8 @@ def canonical_bytes(vectors):
         yield
 
 
-def leaf(context, digest):
-    return sha256(b"\0", context.encode(), digest)
+def leaf(context, value):
+    return sha256(b"\0", context.encode(), value)
 
 
 def root(digest, index, path):
@@ -278,8 +278,7 @@ LEVELS = {0: "received", 2: "durable"}
 def check_receipt(signed, node):
     receipt, (signer, signature, index, path) = signed
     need(signer == node and len(path) <= 20)
-    digest = in_context("openmesh receipt v1", cbor2.dumps(receipt))
-    signed_root = root(leaf("openmesh receipt leaf v1", digest), index, path)
+    signed_root = root(leaf("openmesh receipt leaf v1", cbor2.dumps(receipt)), index, path)
     verify(node, "openmesh receipt root v1", signed_root, signature)
 
 
@@ -287,8 +286,8 @@ def opened(run):
     """The receipts of a run, each with the path of its own."""
     node, signature, first, height, edges, tagged = run
     need(height <= 20 and tagged)
-    digests = [in_context("openmesh receipt v1", cbor2.dumps(receipt)) for _, receipt in tagged]
-    known = {first + at: leaf("openmesh receipt leaf v1", digest) for at, digest in enumerate(digests)}
+    encoded = [cbor2.dumps(receipt) for _, receipt in tagged]
+    known = {first + at: leaf("openmesh receipt leaf v1", one) for at, one in enumerate(encoded)}
     paths, edges = [[] for _ in tagged], list(edges)
     for level in range(height):
         if min(known) & 1:

@@ -75,7 +75,7 @@ class Peer:
         """A signed receipt, alone in its commit."""
         receipt: Writable = [digest.raw, 2, [0, 1, 7], [["topic/a", 1]], False, bytes(32), now_ms()]
         node = node or self.node
-        root = merkle.leaf("openmesh receipt leaf v1", hash_in("openmesh receipt v1", encode(receipt)))
+        root = merkle.leaf("openmesh receipt leaf v1", encode(receipt))
         signature = signed(node, "openmesh receipt root v1", root)
         return [receipt, [node.id.public_key, signature, 0, []]]
 

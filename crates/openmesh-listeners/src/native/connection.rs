@@ -4,7 +4,7 @@ use super::greeting::GreetingFault;
 use super::writer;
 use crate::admission::Admission;
 use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
-use openmesh_adapter::{Asked, Entrance, Event, MeshHandle, Outbox, Outgoing};
+use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, body_length};
@@ -20,6 +20,10 @@ pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
 /// Messages of a batch that are admitted and handed in before other connections have their turn.
 const ADMITTED_AT_ONCE: usize = 16;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of a message in a frame, about.
+const MESSAGE_BYTES_ABOUT: usize = 1024;
+/// So long a frame that has begun to come is counted on.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(1);
 /// A connection without a frame for so long holds no room for one.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -144,11 +148,10 @@ impl Connection {
 
     async fn read_frame<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) -> Result<(), Ended> {
         self.rest(half).await;
-        let mut header = [0; 4];
-        half.read_exact(&mut header).await?;
-        self.frame.resize(body_length(header)?, 0);
-        half.read_exact(&mut self.frame).await?;
-        match self.decoder.decode_client(&self.frame)? {
+        let arriving = self.read_body(half).await?;
+        let frame = self.decoder.decode_client(&self.frame)?;
+        drop(arriving);
+        match frame {
             ClientFrame::Send(messages) => self.send(messages).await,
             ClientFrame::Command(tag, command) => {
                 self.hold(1).await?;
@@ -165,6 +168,26 @@ impl Connection {
                 Ok(())
             }
         }
+    }
+
+    /// Reads the body of a frame; until it is read and taken apart, the owner knows about how many messages come. A body that
+    /// comes slowly is waited for by nobody.
+    async fn read_body<R: AsyncRead + Unpin>(
+        &mut self,
+        half: &mut BufReader<R>,
+    ) -> Result<Option<Expected>, Ended> {
+        let mut header = [0; 4];
+        half.read_exact(&mut header).await?;
+        self.frame.resize(body_length(header)?, 0);
+        let arriving = self.entrance.expect(self.frame.len() / MESSAGE_BYTES_ABOUT);
+        let mut body = std::pin::pin!(half.read_exact(&mut self.frame));
+        if let Ok(read) = timeout(ARRIVES_WITHIN, &mut body).await {
+            read?;
+            return Ok(Some(arriving));
+        }
+        drop(arriving);
+        body.await?;
+        Ok(None)
     }
 
     /// Lets go of the room for frames when none comes for a while: there may be many idle connections.

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 const LEAF: u8 = 0;
 const NODE: u8 = 1;
+/// Most values that are leaves as CBOR take less.
+const ENCODED_BYTES_ABOUT: usize = 384;
 
 /// A tree of at least one leaf.
 pub(crate) struct Tree {
@@ -20,6 +22,16 @@ pub(crate) struct Glimpse {
 /// The leaf for a digest under a context: H(0x00 ‖ context ‖ digest).
 pub(crate) fn leaf(context: &str, digest: &Digest) -> Digest {
     Digest::of_all(&[&[LEAF], context.as_bytes(), digest.as_bytes()])
+}
+
+/// The leaf for a value under a context: H(0x00 ‖ context ‖ its CBOR).
+pub(crate) fn leaf_of_encoded(context: &str, value: &impl minicbor::Encode<()>) -> Digest {
+    // In one piece: a hash takes many small ones slowly. Writing to memory cannot fail.
+    let mut bytes = Vec::with_capacity(ENCODED_BYTES_ABOUT);
+    bytes.push(LEAF);
+    bytes.extend_from_slice(context.as_bytes());
+    let _ = minicbor::encode(value, &mut bytes);
+    Digest::of(&bytes)
 }
 
 /// The root that a leaf at `index` with this path of siblings leads to; `None` if the index lies outside the tree.

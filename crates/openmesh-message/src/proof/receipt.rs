@@ -1,11 +1,10 @@
 //! Receipts: the node's signed answer to a send. Those of one commit share one signature.
 
-use super::merkle::{Tree, leaf, root_of};
+use super::merkle::{Tree, leaf_of_encoded, root_of};
 use crate::{AgentId, Digest, KeyPair, LogSeq, Position, Signature, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-const RECEIPT_CONTEXT: &str = "openmesh receipt v1";
 const LEAF_CONTEXT: &str = "openmesh receipt leaf v1";
 pub(super) const ROOT_CONTEXT: &str = "openmesh receipt root v1";
 pub(super) const PATH_MAX: usize = 20;
@@ -115,7 +114,7 @@ impl SignedReceipt {
 }
 
 pub(super) fn leaf_of(receipt: &Receipt) -> Digest {
-    leaf(LEAF_CONTEXT, &Digest::of_encoded(RECEIPT_CONTEXT, receipt))
+    leaf_of_encoded(LEAF_CONTEXT, receipt)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) fn receipts() -> Value {
     cases.push(case("of another node", &foreign[0], false));
     json!({
         "what": "signed receipts (CBOR), the node that should have signed, and whether it did",
-        "contexts": {"receipt": "openmesh receipt v1", "leaf": "openmesh receipt leaf v1", "root": "openmesh receipt root v1"},
+        "contexts": {"leaf": "openmesh receipt leaf v1", "root": "openmesh receipt root v1"},
         "node": key(3).id(),
         "cases": cases,
     })

@@ -8,9 +8,9 @@ from openmesh_sdk.wire.digest import DIGEST_BYTES, sha256
 _PADDING = bytes(DIGEST_BYTES)
 
 
-def leaf(context: str, digest: bytes) -> bytes:
-    """Hash a digest as a leaf; no zero byte follows the context here."""
-    return sha256(b"\0", context.encode(), digest)
+def leaf(context: str, value: bytes) -> bytes:
+    """Hash a digest, or a receipt's bytes, as a leaf; no zero byte follows the context here."""
+    return sha256(b"\0", context.encode(), value)
 
 
 def root_of(start: bytes, index: int, path: Sequence[bytes]) -> bytes:

@@ -6,14 +6,13 @@ from typing import Literal
 from openmesh_sdk.errors import Malformed
 from openmesh_sdk.wire import ed25519, merkle
 from openmesh_sdk.wire.cbor import Item, encode
-from openmesh_sdk.wire.digest import DIGEST_BYTES, Digest, hash_in
+from openmesh_sdk.wire.digest import DIGEST_BYTES, Digest
 from openmesh_sdk.wire.fields import Fields
 from openmesh_sdk.wire.limits import FRAME_MESSAGES_MAX, RECEIPT_PATH_MAX
 from openmesh_sdk.wire.proof import read_path
 from openmesh_sdk.words.ids import AgentId
 
 _LEVELS: dict[int, Literal["received", "edge", "durable"]] = {0: "received", 1: "edge", 2: "durable"}
-_RECEIPT_CONTEXT = "openmesh receipt v1"
 _LEAF_CONTEXT = "openmesh receipt leaf v1"
 _ROOT_CONTEXT = "openmesh receipt root v1"
 
@@ -115,7 +114,7 @@ class _Signed:
 
 
 def _leaf(receipt: Item) -> bytes:
-    return merkle.leaf(_LEAF_CONTEXT, hash_in(_RECEIPT_CONTEXT, encode(receipt)))
+    return merkle.leaf(_LEAF_CONTEXT, encode(receipt))
 
 
 def read_position(item: Item) -> Position | None:
