@@ -3,7 +3,6 @@
 //! Of an id eight bytes of its SHA-256 are kept, and of a message eight bytes of its digest: whoever makes two of its own
 //! agree harms nobody else.
 
-mod column;
 mod index;
 mod pages;
 mod stored;

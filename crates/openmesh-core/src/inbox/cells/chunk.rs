@@ -1,14 +1,12 @@
-//! Up to 128 neighbours of an inbox: some five bytes a message, since what many of them share is kept once.
+//! Up to 128 neighbours of an inbox: five bytes a message and less, since what many of them share is kept once.
 
 use super::Cell;
+use crate::column::Column;
 
 /// Numbers of one chunk, as a power of two.
 pub(super) const CHUNK_BITS: u32 = 7;
 const CHUNK_NUMBERS: u64 = 1 << CHUNK_BITS;
-/// Room that a chunk may have beyond what it holds.
-const SPARE_MAX: usize = 16;
-/// Kinds that a chunk may have beyond its messages, before those are looked for that no message is of any more. With
-/// them a number of eight bits names each.
+/// Kinds that a chunk may have beyond its messages, before those are looked for that no message is of any more.
 const SPARE_KINDS_MAX: usize = 32;
 
 /// Neighbours: all of them in the order of numbers.
@@ -16,10 +14,11 @@ const SPARE_KINDS_MAX: usize = 32;
 pub(super) struct Chunk {
     /// Which numbers are there.
     present: [u64; 2],
+    count: usize,
     /// The low half of each message's record.
-    lows: Vec<u32>,
+    lows: Column<1>,
     /// Which of `kinds` each message is of.
-    kind_of: Vec<u8>,
+    kind_of: Column<0>,
     /// No two alike; some may be of no message.
     kinds: Vec<Kind>,
     leased: Option<Box<Leased>>,
@@ -62,9 +61,8 @@ impl Chunk {
     pub(super) fn replace(&mut self, number: u64, cell: Cell) {
         let Some(place) = self.place(number) else { return };
         let kind = self.kind(Kind::of(cell));
-        if let Some((low, of)) = self.lows.get_mut(place).zip(self.kind_of.get_mut(place)) {
-            (*low, *of) = (cell.seq as u32, kind);
-        }
+        self.lows.set(place, cell.seq as u32);
+        self.kind_of.set(place, kind);
     }
 
     pub(super) fn token(&self, number: u64) -> u64 {
@@ -77,7 +75,7 @@ impl Chunk {
         if self.leased.is_none() && token == 0 {
             return;
         }
-        let messages = self.lows.len();
+        let messages = self.count;
         let leased =
             self.leased.get_or_insert_with(|| Box::new(Leased { tokens: vec![0; messages], count: 0 }));
         if let Some(held) = leased.tokens.get_mut(place) {
@@ -99,6 +97,7 @@ impl Chunk {
         let kind = self.kind(Kind::of(cell));
         self.lows.insert(place, cell.seq as u32);
         self.kind_of.insert(place, kind);
+        self.count += 1;
         if let Some(leased) = &mut self.leased {
             leased.tokens.insert(place, 0);
         }
@@ -118,11 +117,7 @@ impl Chunk {
         if let Some(leased) = &mut self.leased {
             leased.tokens.remove(place);
         }
-        let left = self.lows.len();
-        if self.lows.capacity() > left * 2 + SPARE_MAX {
-            self.lows.shrink_to(left + SPARE_MAX / 2);
-            self.kind_of.shrink_to(left + SPARE_MAX / 2);
-        }
+        self.count -= 1;
         true
     }
 
@@ -133,12 +128,11 @@ impl Chunk {
             self.present.get(word).is_some_and(|held| held & bit != 0)
         };
         let numbers = (0..CHUNK_NUMBERS).filter(has).map(move |number| from + number);
-        numbers.zip((0..self.lows.len()).filter_map(|place| self.at(place)))
+        numbers.zip((0..self.count).filter_map(|place| self.at(place)))
     }
 
     fn at(&self, place: usize) -> Option<Cell> {
-        let kind = *self.kind_of.get(place)?;
-        Some(self.kinds.get(usize::from(kind))?.cell(*self.lows.get(place)?))
+        Some(self.kinds.get(self.kind_of.get(place) as usize)?.cell(self.lows.get(place)))
     }
 
     /// Where a number that is there stands among them.
@@ -160,28 +154,28 @@ impl Chunk {
     }
 
     /// Which of the kinds one is; it is added, if there is none like it.
-    fn kind(&mut self, kind: Kind) -> u8 {
+    fn kind(&mut self, kind: Kind) -> u32 {
         // What came last is what comes next.
         if let Some(found) = self.kinds.iter().rposition(|held| *held == kind) {
-            return found as u8;
+            return found as u32;
         }
-        if self.kinds.len() >= self.lows.len() + SPARE_KINDS_MAX {
+        if self.kinds.len() >= self.count + SPARE_KINDS_MAX {
             self.forget_kinds();
         }
         self.kinds.push(kind);
-        (self.kinds.len() - 1) as u8
+        (self.kinds.len() - 1) as u32
     }
 
     /// Lets go of the kinds that no message is of.
     fn forget_kinds(&mut self) {
         let kinds = std::mem::take(&mut self.kinds);
-        for of in &mut self.kind_of {
-            let Some(kind) = kinds.get(usize::from(*of)) else { continue };
-            let kept = self.kinds.iter().position(|held| held == kind);
-            *of = kept.unwrap_or(self.kinds.len()) as u8;
-            if kept.is_none() {
+        for place in 0..self.count {
+            let Some(kind) = kinds.get(self.kind_of.get(place) as usize) else { continue };
+            let kept = self.kinds.iter().position(|held| held == kind).unwrap_or(self.kinds.len());
+            if kept == self.kinds.len() {
                 self.kinds.push(*kind);
             }
+            self.kind_of.set(place, kept as u32);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Numbers by place, as a page of ids has them: where they go on evenly, as those of messages that come one after
-//! another do, a run of them is kept as one.
+//! Numbers by place, few thousand at most: where they go on evenly, as those of messages that come one after another
+//! do, a run of them is kept as one.
 
 /// More runs than these, and each number is kept by itself.
 const RUNS_MAX: usize = 64;
 
 /// Numbers by place; `STEP` is how far apart neighbours of a run are.
 #[derive(Clone, Debug)]
-pub(super) struct Column<const STEP: u32> {
+pub(crate) struct Column<const STEP: u32> {
     count: u16,
     kept: Kept,
 }
@@ -32,7 +32,7 @@ impl<const STEP: u32> Default for Column<STEP> {
 
 impl<const STEP: u32> Column<STEP> {
     /// The number at a place; 0 where there is none.
-    pub(super) fn get(&self, place: usize) -> u32 {
+    pub(crate) fn get(&self, place: usize) -> u32 {
         match &self.kept {
             Kept::List(list) => list.get(place).copied().unwrap_or_default(),
             Kept::Runs(runs) => match u16::try_from(place).ok().filter(|place| *place < self.count) {
@@ -43,7 +43,7 @@ impl<const STEP: u32> Column<STEP> {
     }
 
     /// Puts a number behind the others; there are never more than 65,535.
-    pub(super) fn push(&mut self, number: u32) {
+    pub(crate) fn push(&mut self, number: u32) {
         let at = self.count;
         self.count = self.count.saturating_add(1);
         match &mut self.kept {
@@ -58,7 +58,7 @@ impl<const STEP: u32> Column<STEP> {
     }
 
     /// Puts a number in the place of another.
-    pub(super) fn set(&mut self, place: usize, number: u32) {
+    pub(crate) fn set(&mut self, place: usize, number: u32) {
         match &mut self.kept {
             Kept::List(list) => {
                 if let Some(held) = list.get_mut(place) {
@@ -74,12 +74,40 @@ impl<const STEP: u32> Column<STEP> {
         self.list_if_uneven();
     }
 
+    /// Puts a number before that at a place; those from there on move up.
+    pub(crate) fn insert(&mut self, place: usize, number: u32) {
+        if place >= usize::from(self.count) {
+            return self.push(number);
+        }
+        self.be_list();
+        if let Kept::List(list) = &mut self.kept {
+            list.insert(place, number);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Takes the number at a place out; those behind it move down.
+    pub(crate) fn remove(&mut self, place: usize) {
+        let Some(at) = u16::try_from(place).ok().filter(|place| *place < self.count) else { return };
+        match &mut self.kept {
+            Kept::List(list) => _ = list.remove(place),
+            Kept::Runs(runs) => remove::<STEP>(runs, at, self.count),
+        }
+        self.count -= 1;
+        self.list_if_uneven();
+    }
+
     fn list_if_uneven(&mut self) {
         if let Kept::Runs(runs) = &self.kept
             && runs.len() > RUNS_MAX
         {
-            let list = (0..usize::from(self.count)).map(|place| self.get(place)).collect();
-            self.kept = Kept::List(list);
+            self.be_list();
+        }
+    }
+
+    fn be_list(&mut self) {
+        if let Kept::Runs(_) = &self.kept {
+            self.kept = Kept::List((0..usize::from(self.count)).map(|place| self.get(place)).collect());
         }
     }
 }
@@ -102,6 +130,19 @@ fn set<const STEP: u32>(runs: &mut Vec<Run>, at: u16, number: u32, count: u16) {
     let next = behind.filter(|behind| *behind != number.wrapping_add(STEP));
     let next = next.map(|number| Run { at: at + 1, number });
     runs.splice(first..last, here.into_iter().chain(next));
+}
+
+/// Takes one place of `count` out.
+fn remove<const STEP: u32>(runs: &mut Vec<Run>, at: u16, count: u16) {
+    let behind = number_at::<STEP>(runs, at + 1).filter(|_| at + 1 < count);
+    let first = runs.partition_point(|run| run.at < at);
+    let last = runs.partition_point(|run| run.at <= at + 1);
+    for run in runs.get_mut(last..).unwrap_or_default() {
+        run.at -= 1;
+    }
+    let before = number_at::<STEP>(runs.get(..first).unwrap_or_default(), at);
+    let next = behind.filter(|behind| before != Some(*behind)).map(|number| Run { at, number });
+    runs.splice(first..last, next);
 }
 
 #[cfg(test)]
@@ -135,6 +176,40 @@ mod tests {
         }
         assert!(!is_list(&column), "{column:?}");
         assert_eq!((column.get(512), column.get(70_000)), (0, 0));
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_the_others_as_they_were() {
+        let (mut column, mut naive) = (Column::<1>::default(), Vec::new());
+        let mut random: u64 = 3;
+        for round in 0..40_000_u32 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let place = (random >> 40) as usize % (naive.len() + 1);
+            match (random >> 33) % 64 {
+                0..30 if place < naive.len() => {
+                    column.remove(place);
+                    naive.remove(place);
+                }
+                // Not before it must: what is taken out of runs leaves runs.
+                30 if round > 30_000 => {
+                    column.insert(place, round);
+                    naive.insert(place, round);
+                }
+                _ if naive.len() < 120 => {
+                    column.push(round);
+                    naive.push(round);
+                }
+                _ => {}
+            }
+            assert!((0..naive.len()).map(|place| column.get(place)).eq(naive.iter().copied()), "{round}");
+            column = if is_list(&column) && naive.is_empty() { Column::default() } else { column };
+        }
+        assert!(naive.len() > 20);
+        let mut even = Column::<1>::default();
+        (0..100).for_each(|number| even.push(number));
+        (0..60).for_each(|_| even.remove(0));
+        assert!((0..40).all(|place| even.get(place) == place as u32 + 60));
+        assert!(matches!(&even.kept, Kept::Runs(runs) if runs.len() == 1));
     }
 
     #[test]
