@@ -31,7 +31,7 @@ const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "kills",
-        what: "1,000 kills of a node under load",
+        what: "1,000 kills under load, of nodes that are killed 50 times each",
         cargo: "test -p openmesh-node --test whole crash::a_hundred -- --nocapture",
         environment: &[("OPENMESH_CRASH_KILLS", "1000")],
         tool: None,

@@ -11,11 +11,19 @@ use model::Model;
 use openmesh_core::{Config, Partition};
 use openmesh_message::{Custodian, Digest};
 use openmesh_policy::Policy;
+use openmesh_simulator::history::Figures;
 use openmesh_store::{LoadedSnapshot, LogReader, ReadOnlyReport, RecoveryReport, open_read_only};
 use progress::Progress;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Kills, unless `OPENMESH_CRASH_KILLS` says otherwise.
 const KILLS: usize = 100;
+/// Kills of one node: each start has all that it accepted to remember.
+const KILLS_PER_NODE: usize = 50;
+/// Nodes that are killed at the same time, each in a folder of its own.
+const NODES_AT_ONCE: usize = 4;
 /// Kills between two lines that say how far it is.
 const SHOWN_EVERY: usize = 50;
 /// Messages accepted before each kill.
@@ -65,40 +73,72 @@ fn recovered(node: &Node, log: &LogReader, snapshot: Option<&LoadedSnapshot>) ->
     partition
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_kills_under_load_lose_nothing_that_was_accepted() {
-    let kills =
-        std::env::var("OPENMESH_CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+/// Kills one node again and again; panics where a promise is broken.
+async fn kill_one_node(kills: usize, name: &str, progress: &Mutex<Progress>) -> Came {
     let mut node = Node::start(&["--pin", "market/**", "--snapshot-records", "4000"]);
-    let load = Load::prepare(&node, "kills").await;
+    let load = Load::prepare(&node, name).await;
     let mut model = Model::default();
     let mut resent = 0;
-    let mut progress = Progress::of(kills);
-    for kill in 1..=kills {
+    for _ in 0..kills {
         load.work_until(&mut node, ACCEPTED_PER_KILL, Node::kill).await;
         check(&node, &mut model, &load);
         node.restart();
-        resent += load.resend_unknown(&node).await;
+        resent += load.resend_unknown(&node).await as u64;
         load.count_inbox(&node).await;
-        progress.add();
-        if kill % SHOWN_EVERY == 0 {
-            println!("{progress} {} accepted", load.witness.figures().accepted);
-        }
+        progress.lock().unwrap().add_and_show_each(SHOWN_EVERY);
     }
     load.read_to_the_end(&node).await;
     node.stop();
     check(&node, &mut model, &load);
-    println!(
-        "{kills} kills: {resent} unknown resent; {}; {:.0} s",
-        load.witness.figures(),
-        progress.seconds()
-    );
-    assert!(load.witness.figures().accepted >= kills as u64 * 1_000);
-    println!("records by kind: {:?}", model.kinds);
     for kind in ["message", "fired", "leased", "settled", "epoch"] {
         assert!(model.kinds[kind] >= kills as u64, "hardly any record of kind {kind}: nothing was tested");
     }
-    let figures = load.witness.figures();
-    assert!(figures.answers >= kills as u64, "hardly any reply: nothing was tested");
+    Came { figures: load.witness.figures(), resent }
+}
+
+/// What came of the kills of one node.
+struct Came {
+    figures: Figures,
+    resent: u64,
+}
+
+#[test]
+fn a_hundred_kills_under_load_lose_nothing_that_was_accepted() {
+    let kills =
+        std::env::var("OPENMESH_CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let progress = Mutex::new(Progress::of(kills));
+    let nodes: Vec<usize> =
+        (0..kills).step_by(KILLS_PER_NODE).map(|first| KILLS_PER_NODE.min(kills - first)).collect();
+    let next = AtomicUsize::new(0);
+    let one_after_another = || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let mut came = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(kills) = nodes.get(number) else { return came };
+            came.push(runtime.block_on(kill_one_node(*kills, &format!("kills-{number}"), &progress)));
+        }
+    };
+    let came: Vec<Came> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..NODES_AT_ONCE).map(|_| scope.spawn(one_after_another)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why)))
+            .collect()
+    });
+    let sum = |of: fn(&Came) -> u64| came.iter().map(of).sum::<u64>();
+    let (accepted, resent) = (sum(|came| came.figures.accepted), sum(|came| came.resent));
+    println!(
+        "{kills} kills of {} nodes: {accepted} accepted, {} missing; {} events, {resent} unknown resent, {} replies, \
+         {} violations; {:.0} s",
+        nodes.len(),
+        sum(|came| came.figures.missing),
+        sum(|came| came.figures.events),
+        sum(|came| came.figures.answers),
+        sum(|came| came.figures.violations),
+        progress.lock().unwrap().seconds()
+    );
+    assert!(accepted >= kills as u64 * 1_000);
+    assert!(sum(|came| came.figures.answers) >= kills as u64, "hardly any reply: nothing was tested");
     assert!(resent > 0, "the kills must have struck in the middle of sends, or nothing was tested");
 }

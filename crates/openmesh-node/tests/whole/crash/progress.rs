@@ -21,6 +21,14 @@ impl Progress {
         self.done += 1;
     }
 
+    /// The same; says how far it is after each `rounds`.
+    pub(crate) fn add_and_show_each(&mut self, rounds: usize) {
+        self.add();
+        if self.done.is_multiple_of(rounds) {
+            println!("{self}");
+        }
+    }
+
     /// How long it has taken.
     pub(crate) fn seconds(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
