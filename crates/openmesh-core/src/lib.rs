@@ -3,7 +3,6 @@
 //! Read `admit.rs` (before the queue), then `pipeline.rs` (the path of a message), `plan.rs` and `partition.rs`.
 
 pub mod admit;
-mod column;
 mod command;
 mod conversation;
 mod deadlines;

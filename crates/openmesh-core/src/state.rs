@@ -1,5 +1,6 @@
 //! All of a partition that outlives a restart. Changed only by `apply`, which reads a record and never decides.
 
+pub(crate) mod column;
 pub(crate) mod compact;
 mod gist;
 mod logical;

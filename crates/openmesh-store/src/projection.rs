@@ -2,7 +2,7 @@
 //!
 //! It is a projection: built from the log by a thread that follows it, thrown away and built anew whenever it does not
 //! fit. What a record means is its caller's: it says which terms a record has. What is added together becomes a run, sorted
-//! once and written once; runs that follow one another are merged now and then (docs/decisions/0047).
+//! once and written once; runs that follow one another are merged now and then (docs/decisions/0046).
 
 mod follower;
 mod marker;

@@ -1,6 +1,6 @@
 //! Cells by slot, in pages that stay where they are: a table grows without being copied.
 
-use crate::column::Column;
+use crate::state::column::Column;
 
 /// Cells of one page, as a power of two: as many numbers of eight bytes as fit 4 KiB, of which allocators waste nothing.
 const PAGE_BITS: u32 = 9;

@@ -1,7 +1,7 @@
 //! Up to 128 neighbours of an inbox: five bytes a message and less, since what many of them share is kept once.
 
 use super::Cell;
-use crate::column::Column;
+use crate::state::column::Column;
 
 /// Numbers of one chunk, as a power of two.
 pub(super) const CHUNK_BITS: u32 = 7;
