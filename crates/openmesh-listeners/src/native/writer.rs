@@ -2,9 +2,9 @@
 
 use openmesh_adapter::{Event, MeshHandle, OutboxReader, Outgoing, delivery_bytes};
 use openmesh_core::ConnectionId;
-use openmesh_message::Problem;
 use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
 use openmesh_message::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
+use openmesh_message::{Problem, ReceiptRun};
 use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
@@ -106,7 +106,7 @@ impl Frames {
             Outgoing::Receipts(run) => {
                 self.finish()?;
                 self.answers += run.len();
-                self.encoder.encode_server(&ServerFrame::Receipts(run), &mut self.buffer)
+                self.receipts(run)
             }
             Outgoing::Deliver(_, delivery) => self.add_delivery(delivery),
             Outgoing::Reply(tag, reply) => {
@@ -122,6 +122,20 @@ impl Frames {
                 self.finish()?;
                 self.encoder.encode_server(&ServerFrame::Goodbye(problem), &mut self.buffer)
             }
+        }
+    }
+
+    /// Receipts in one frame; one by one if they are too large for it, as those of messages to many are.
+    fn receipts(&mut self, run: ReceiptRun) -> Result<(), FrameError> {
+        let frame = ServerFrame::Receipts(run);
+        match (self.encoder.encode_server(&frame, &mut self.buffer), frame) {
+            (Err(FrameError::TooLarge(_)), ServerFrame::Receipts(run)) => {
+                let receipts = run.open().map(|run| run.receipts).unwrap_or_default();
+                let mut accepted =
+                    receipts.into_iter().map(|(tag, receipt)| (tag, SendOutcome::Accepted(receipt)));
+                accepted.try_for_each(|(tag, outcome)| self.outcome_alone(tag, outcome))
+            }
+            (encoded, _) => encoded,
         }
     }
 
@@ -190,5 +204,44 @@ impl Frames {
         self.delivery_bytes = 0;
         let frame = ServerFrame::Deliver(std::mem::take(&mut self.deliveries));
         self.encoder.encode_server(&frame, &mut self.buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Frames;
+    use openmesh_adapter::Outgoing;
+    use openmesh_message::frame::{FrameDecoder, SendOutcome, ServerFrame, body_length};
+    use openmesh_message::{Digest, KeyPair, Level, LogName, LogSeq, Receipt, ReceiptRun, Timestamp};
+
+    #[test]
+    fn receipts_too_large_for_a_frame_go_out_one_by_one() {
+        let node = KeyPair::from_seed(&[3; 32]).unwrap();
+        let log = |seq| LogSeq { log: LogName("l".repeat(64).into()), seq };
+        let receipt = |tag: u64| Receipt {
+            digest: Digest::of(&tag.to_be_bytes()),
+            level: Level::Durable,
+            position: None,
+            logs: (0..100).map(log).collect(),
+            duplicate: false,
+            policy_version: Digest::ZERO,
+            at: Timestamp::from_millis(0),
+        };
+        let run = ReceiptRun::sign_all(&node, vec![(0..256).map(|tag| (tag, receipt(tag))).collect()]);
+        let mut frames = Frames::default();
+        frames.add(Outgoing::Receipts(run.into_iter().next().unwrap())).unwrap();
+        assert_eq!(frames.answers, 256);
+        let (mut decoder, mut rest, mut tags) =
+            (FrameDecoder::default(), frames.buffer.as_slice(), Vec::new());
+        while let Some((header, behind)) = rest.split_first_chunk() {
+            let (body, behind) = behind.split_at(body_length(*header).unwrap());
+            let ServerFrame::Outcomes(outcomes) = decoder.decode_server(body).unwrap() else { panic!() };
+            for (tag, outcome) in outcomes {
+                assert!(matches!(outcome, SendOutcome::Accepted(signed) if signed.verifies(&node.id())));
+                tags.push(tag);
+            }
+            rest = behind;
+        }
+        assert_eq!(tags, (0..256).collect::<Vec<_>>());
     }
 }
