@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Most values that are digested as CBOR take less.
-const ENCODED_BYTES_ABOUT: usize = 384;
+pub(crate) const ENCODED_BYTES_ABOUT: usize = 384;
 
 /// A SHA-256 digest; its text form is base64url without padding (43 characters).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,12 +1,11 @@
 //! A Merkle tree over digests, padded with zero digests to a power of two: one signature covers many leaves.
 
 use crate::Digest;
+use crate::digest::ENCODED_BYTES_ABOUT;
 use std::ops::Range;
 
 const LEAF: u8 = 0;
 const NODE: u8 = 1;
-/// Most values that are leaves as CBOR take less.
-const ENCODED_BYTES_ABOUT: usize = 384;
 
 /// A tree of at least one leaf.
 pub(crate) struct Tree {

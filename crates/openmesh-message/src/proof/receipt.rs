@@ -118,14 +118,12 @@ pub(super) fn leaf_of(receipt: &Receipt) -> Digest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{Level, Receipt, SignedReceipt};
     use crate::{Digest, KeyPair, Timestamp};
 
-    #[test]
-    fn receipts_of_a_commit_verify_one_by_one_and_no_changed_one_does() {
-        let node = KeyPair::from_seed(&[3; 32]).unwrap();
-        let receipt = |n: u8| Receipt {
+    pub(in crate::proof) fn receipt(n: u8) -> Receipt {
+        Receipt {
             digest: Digest::of(&[n]),
             level: Level::Durable,
             position: None,
@@ -133,7 +131,12 @@ mod tests {
             duplicate: false,
             policy_version: Digest::ZERO,
             at: Timestamp::from_millis(0),
-        };
+        }
+    }
+
+    #[test]
+    fn receipts_of_a_commit_verify_one_by_one_and_no_changed_one_does() {
+        let node = KeyPair::from_seed(&[3; 32]).unwrap();
         let signed = SignedReceipt::sign_all(&node, (0..5).map(receipt).collect());
         for one in &signed {
             assert!(one.verifies(&node.id()));

@@ -83,19 +83,8 @@ impl ReceiptRun {
 #[cfg(test)]
 mod tests {
     use super::ReceiptRun;
-    use crate::{Digest, KeyPair, Level, Receipt, Timestamp};
-
-    fn receipt(n: u8) -> Receipt {
-        Receipt {
-            digest: Digest::of(&[n]),
-            level: Level::Durable,
-            position: None,
-            logs: vec![],
-            duplicate: false,
-            policy_version: Digest::ZERO,
-            at: Timestamp::from_millis(0),
-        }
-    }
+    use crate::proof::receipt::tests::receipt;
+    use crate::{Digest, KeyPair};
 
     fn runs(node: &KeyPair) -> Vec<ReceiptRun> {
         let tagged = |numbers: std::ops::Range<u8>| numbers.map(|n| (u64::from(n), receipt(n))).collect();

@@ -213,9 +213,9 @@ impl Follower {
         let Entry { topic, topic_term, .. } = &self.entry;
         let is_known = topic.is_empty()
             || self.shared.topics.read().contains_key(topic)
-            || batch.topics.iter().any(|(known, _)| known == topic);
+            || batch.topics.contains_key(topic);
         if !is_known {
-            batch.topics.push((topic.clone(), *topic_term));
+            batch.topics.insert(topic.clone(), *topic_term);
         }
     }
 

@@ -5,7 +5,7 @@ use super::run::{Builder, Extent, Place, Posting, Run, RunName, SPAN_RECORDS, Sp
 use super::topics::{self, TopicsFile};
 use super::{Indexed, ProjectionFault, marker};
 use crate::failpoint;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,8 +35,8 @@ pub(super) struct Batch {
     /// A term, a record that has it, and where that lies.
     pub(super) postings: Vec<(u64, u64, u64)>,
     pub(super) spans: Vec<Span>,
-    /// Topics that the index does not know.
-    pub(super) topics: Vec<(String, u64)>,
+    /// Topics that the index does not know, and their terms.
+    pub(super) topics: BTreeMap<String, u64>,
 }
 
 /// The index's folder.

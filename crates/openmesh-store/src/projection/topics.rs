@@ -64,7 +64,7 @@ impl TopicsFile {
 
     pub(super) fn add<'a>(
         &mut self,
-        topics: impl IntoIterator<Item = &'a (String, u64)>,
+        topics: impl IntoIterator<Item = (&'a String, &'a u64)>,
     ) -> Result<(), ProjectionFault> {
         let mut out = Vec::new();
         for (path, term) in topics {
@@ -114,7 +114,7 @@ mod tests {
         let (mut list, none) = TopicsFile::open(folder.path(), 0).unwrap();
         assert!(none.is_empty());
         let topics = [("a/b".to_owned(), 7), ("c".to_owned(), u64::MAX)];
-        list.add(&topics).unwrap();
+        list.add(topics.iter().map(|(path, term)| (path, term))).unwrap();
         let whole = list.bytes();
         drop(list);
         let path = folder.path().join(FILE_NAME);
