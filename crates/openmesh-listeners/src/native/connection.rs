@@ -10,15 +10,19 @@ use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, body_length};
 use openmesh_message::{AgentId, Envelope, Problem};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// Sends and commands of one connection that may be unanswered at a time.
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
-/// Messages of a batch that are admitted and handed in before other connections have their turn.
+/// Messages of a batch that are admitted and handed in together.
 const ADMITTED_AT_ONCE: usize = 16;
+/// After so many of them at first, others have their turn: the owner, which this task has woken, then begins.
+const SHORT_TURNS: usize = 2;
+/// And after so long from then on: a turn costs as much as admitting some messages, and a message may take long.
+const TURN_MAX: Duration = Duration::from_micros(200);
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of a message in a frame, about.
 const MESSAGE_BYTES_ABOUT: usize = 1024;
@@ -203,6 +207,7 @@ impl Connection {
         let admission = Admission::of(self.agent, &self.mesh);
         let mut expected = self.entrance.expect(messages.len());
         let mut messages = messages.into_iter();
+        let mut turns = Turns::begin();
         while messages.len() > 0 {
             let some = messages.by_ref().take(ADMITTED_AT_ONCE);
             let inputs: Vec<_> = some
@@ -212,9 +217,7 @@ impl Connection {
             self.submit(inputs).await?;
             expected.came(admitted);
             if messages.len() > 0 {
-                // The owner decides these while the rest is admitted, and others are served in between: a batch takes
-                // many signatures to check.
-                tokio::task::yield_now().await;
+                turns.give_way().await;
             }
         }
         Ok(())
@@ -248,6 +251,29 @@ impl Connection {
 
     const fn ticket(&self, tag: u64) -> Ticket {
         Ticket { connection: self.id, tag }
+    }
+}
+
+/// The turns in which one batch is admitted: the owner decides its first messages while the rest is admitted, and other
+/// connections are served in between.
+struct Turns {
+    short: usize,
+    begun: Instant,
+}
+
+impl Turns {
+    fn begin() -> Self {
+        Self { short: SHORT_TURNS, begun: Instant::now() }
+    }
+
+    /// Lets others have their turn if this one is over.
+    async fn give_way(&mut self) {
+        if self.short == 0 && self.begun.elapsed() < TURN_MAX {
+            return;
+        }
+        self.short = self.short.saturating_sub(1);
+        tokio::task::yield_now().await;
+        self.begun = Instant::now();
     }
 }
 
