@@ -22,6 +22,7 @@ mod server;
 mod settings;
 mod socket;
 mod statistics;
+mod steps;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Ask(ask::Options),
     /// Works an inbox of one server and prints one JSON line; `run` starts it.
     Mail(mail::Options),
+    /// Does one step of a message's path, for `cargo xtask counts`, which runs it under callgrind.
+    Step(steps::Options),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Mail(options) => mail::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Fill(options) => fill::run(&options),
+        Command::Step(options) => steps::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 pub(crate) mod history;
 mod idle;
 mod mail;
+mod pipeline;
 mod publish;
 mod query;
 mod restart;
@@ -28,6 +29,7 @@ pub(crate) const PLAYS: &[Play] = &[
     Play { id: "P6", play: idle::play },
     Play { id: "P8", play: restart::play },
     Play { id: "P9", play: query::play },
+    Play { id: "P11", play: pipeline::play },
 ];
 
 /// Between two looks at how far an index is.

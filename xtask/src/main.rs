@@ -5,6 +5,7 @@ mod api;
 mod bench;
 mod campaign;
 mod command;
+mod counts;
 mod fuzz;
 mod generate;
 mod suites;
@@ -71,6 +72,8 @@ enum Command {
     },
     /// Measures OpenMesh beside its peers, on this machine.
     Bench(bench::Options),
+    /// Counts the instructions of the steps of a message's path, and holds them against a kept table.
+    Counts(counts::Options),
     /// Writes the files that are derived from others.
     Generate {
         /// Write nothing; fail when a file is stale.
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Api { seconds } => api::run(seconds),
         Command::Bench(options) => bench::run(&options),
+        Command::Counts(options) => counts::run(&options),
         Command::Generate { check } => generate::run(check),
     }
 }

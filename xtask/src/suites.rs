@@ -31,6 +31,8 @@ pub(crate) enum Work {
     HttpPython(&'static [&'static str]),
     /// pytest over the tests of HTTP that are Python's, against the program that cargo built.
     HttpPytest(&'static [&'static str]),
+    /// This program with these arguments, where valgrind is there or can be had.
+    Valgrind(&'static [&'static str]),
     /// Cargo with these arguments, its tests counted by libtest's lines.
     Libtest(&'static [&'static str]),
     /// Every test of the workspace: by nextest where it is installed.
@@ -54,8 +56,9 @@ pub(crate) const SUITES: &[Suite] = &[
     quick("tidy", 30, Work::Xtask(&["tidy"])),
     slow("dependencies", 90, Work::Deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])),
     slow("wire", 30, Work::WirePython(&["-B", "spec/vectors/check.py"])),
-    quick("lints", 480, Work::Cargo(LINTS)),
+    quick("lints", 300, Work::Cargo(LINTS)),
     slow("tests", 1_350, Work::Tests),
+    slow("counts", 180, Work::Valgrind(&["counts"])),
     slow("python-lints", 90, Work::SdkPython(&["-B", "sdk/python/check.py"])),
     slow(
         "python",

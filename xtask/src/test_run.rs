@@ -3,6 +3,7 @@
 use crate::command::Step;
 use crate::suites::{SUITES, Suite, Work};
 use crate::tally::{Counting, NOT_RUN, Tally};
+use crate::tools::valgrind::Valgrind;
 use crate::tools::{DENY, HTTP_PYTHON, SDK_PYTHON, Tool, WIRE_PYTHON, on_path};
 use crate::workspace::{cargo, metadata, output, root};
 use anyhow::{Result, bail};
@@ -139,6 +140,7 @@ impl Run {
         Ok(match work {
             Work::Cargo(arguments) | Work::Libtest(arguments) => Ready::Run(Step::new(cargo(), arguments)),
             Work::Xtask(arguments) => Ready::Run(Step::new(std::env::current_exe()?, arguments)),
+            Work::Valgrind(arguments) => self.with_valgrind(arguments)?,
             Work::Tests => Ready::Run(Step::new(cargo(), test_arguments())),
             Work::Deny(arguments) => self.with_tool(&DENY, arguments)?,
             Work::WirePython(arguments) => self.with_tool(&WIRE_PYTHON, arguments)?,
@@ -155,6 +157,19 @@ impl Run {
             Ok(program) => Ready::Run(Step::new(program, arguments)),
             Err(reason) => Ready::NotRun(reason),
         })
+    }
+
+    /// Valgrind is a package of the system, so its absence never fails a run.
+    fn with_valgrind(&self, arguments: &[&str]) -> Result<Ready> {
+        if Valgrind::find().is_none() {
+            if !self.install {
+                return Ok(Ready::NotRun("valgrind is not installed".to_owned()));
+            }
+            if let Err(error) = Valgrind::install() {
+                return Ok(Ready::NotRun(format!("valgrind cannot be installed: {error:#}")));
+            }
+        }
+        Ok(Ready::Run(Step::new(std::env::current_exe()?, arguments)))
     }
 
     /// Names the program that its tests start, built here if no suite has.
@@ -198,7 +213,7 @@ fn tool_of(work: Work) -> Option<Tool> {
         Work::WirePython(_) => Some(WIRE_PYTHON),
         Work::SdkPython(_) | Work::SdkPytest(_) => Some(SDK_PYTHON),
         Work::HttpPython(_) | Work::HttpPytest(_) => Some(HTTP_PYTHON),
-        Work::Cargo(_) | Work::Xtask(_) | Work::Libtest(_) | Work::Tests => None,
+        Work::Cargo(_) | Work::Xtask(_) | Work::Valgrind(_) | Work::Libtest(_) | Work::Tests => None,
     }
 }
 
@@ -223,7 +238,7 @@ fn settle(tally: &mut Tally, counting: Counting, outcome: Outcome, late: bool) {
 fn describe(work: Work) -> String {
     match work {
         Work::Cargo(arguments) | Work::Libtest(arguments) => format!("cargo {}", arguments.join(" ")),
-        Work::Xtask(arguments) => format!("cargo xtask {}", arguments.join(" ")),
+        Work::Xtask(arguments) | Work::Valgrind(arguments) => format!("cargo xtask {}", arguments.join(" ")),
         Work::Deny(arguments) => format!("cargo deny {}", arguments.join(" ")),
         Work::WirePython(arguments)
         | Work::SdkPython(arguments)
@@ -243,6 +258,7 @@ fn counting_of(work: Work) -> Counting {
         Work::SdkPytest(_) | Work::HttpPytest(_) => Counting::Pytest,
         Work::Cargo(_)
         | Work::Xtask(_)
+        | Work::Valgrind(_)
         | Work::Deny(_)
         | Work::WirePython(_)
         | Work::SdkPython(_)

@@ -1,5 +1,7 @@
 //! Tools the suites need beside cargo, installed into a cache folder of our own.
 
+pub(crate) mod valgrind;
+
 use crate::workspace::output;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};

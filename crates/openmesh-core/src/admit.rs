@@ -120,6 +120,19 @@ struct Offered {
     digest: Digest,
 }
 
+#[cfg(feature = "steps")]
+impl Familiar {
+    /// What the rules say of a message.
+    pub(crate) fn rule(
+        &mut self,
+        control: &ControlAttributes,
+        authenticity: Authenticity,
+        view: &View,
+    ) -> StaticDecision {
+        rule(control, authenticity, view, &mut self.ruled).decision
+    }
+}
+
 /// Admits a message that `agent` offers on its connection, or says why not.
 pub fn admit(
     mut envelope: Envelope,

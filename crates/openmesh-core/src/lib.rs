@@ -30,6 +30,8 @@ pub use inbox::{Entry, EntryState, Inbox};
 pub use input::{ConnectionId, Input, Ticket};
 pub use openmesh_schema::RowFilter;
 pub use openmesh_schema::limits::EXPRESSION_BYTES_MAX;
+#[cfg(feature = "steps")]
+pub use partition::steps;
 pub use partition::upkeep::{LogUpkeep, Wanted};
 pub use partition::{Config, Partition, RestoreError, planted};
 pub use partition::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};

@@ -8,6 +8,8 @@
 //!    `recover(record)` for each record after it. Recovery applies outcomes and never decides.
 
 pub mod planted;
+#[cfg(feature = "steps")]
+pub mod steps;
 pub(crate) mod upkeep;
 
 use self::planted::Planted;

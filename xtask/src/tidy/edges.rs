@@ -33,7 +33,10 @@ const EDGES: &[(&str, &[&str])] = &[
         "openmesh-fuzz",
         &["openmesh-message", "openmesh-schema", "openmesh-policy", "openmesh-core", "openmesh-store"],
     ),
-    ("openmesh-bench", &["openmesh-message", "openmesh-policy", "openmesh-core", "openmesh-store"]),
+    (
+        "openmesh-bench",
+        &["openmesh-message", "openmesh-schema", "openmesh-policy", "openmesh-core", "openmesh-store"],
+    ),
     ("xtask", &[]),
 ];
 

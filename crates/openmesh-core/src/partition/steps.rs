@@ -1,0 +1,46 @@
+//! Names for steps of a message's path that have no public one (feature `steps`): benchmarks and counts of instructions
+//! take each alone. Nothing here does anything of its own.
+
+use crate::admit::{Admitted, Familiar};
+use crate::dedup::{Lookup, Remembered, short, short_id};
+use crate::partition::Partition;
+use crate::record::SealedBody;
+use crate::view::View;
+use openmesh_message::{Timestamp, TopicPath};
+use openmesh_policy::StaticDecision;
+
+/// What the rules say of a message that was admitted; what `familiar` knows of the ones before spares it the rules.
+pub fn rule(admitted: &Admitted, view: &View, familiar: &mut Familiar) -> StaticDecision {
+    familiar.rule(&admitted.control, admitted.authenticity, view)
+}
+
+/// The body of the record that will keep a message.
+pub fn seal(admitted: &Admitted, view: &View) -> SealedBody {
+    view.sealing.seal_message(&admitted.envelope, &admitted.digest)
+}
+
+/// Whether a message was not taken in before.
+pub fn is_fresh(partition: &Partition, admitted: &Admitted) -> bool {
+    let Admitted { control, digest, .. } = admitted;
+    let found = partition.state.dedup.look_up(&control.source, &control.id, digest, control.time);
+    found == Lookup::Fresh
+}
+
+/// Remembers that a message was taken in as record `seq`.
+pub fn remember(partition: &mut Partition, admitted: &Admitted, seq: u64, now: Timestamp) {
+    let control = &admitted.control;
+    let (id, check) = (short_id(&control.id), short(&admitted.digest));
+    let remembered = Remembered { sender: &control.source, id, check, seq, time: control.time };
+    partition.state.dedup.remember(remembered, partition.config.dedup_ids_max, now);
+}
+
+/// Whether the protocol of a message's conversation allows it; the state it leads to is made and dropped.
+pub fn converse(partition: &Partition, admitted: &Admitted, now: Timestamp) -> bool {
+    let check = |id| partition.state.conversations.check(id, admitted, &partition.view, now);
+    admitted.control.conversation.as_ref().is_some_and(|id| check(id).is_ok())
+}
+
+/// How many subscriptions take in a topic.
+pub fn matching(partition: &Partition, topic: &TopicPath) -> usize {
+    partition.routes.matching(topic).len()
+}
