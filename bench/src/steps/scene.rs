@@ -4,7 +4,7 @@ use super::MESSAGES;
 use anyhow::{Context, Result, bail, ensure};
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::{Admitted, Config, ConnectionId, Effect, Input, Partition, Plan, Ticket, View};
-use openmesh_message::frame::{Command, Start};
+use openmesh_message::frame::{ClientFrame, Command, FrameDecoder, FrameEncoder, Start};
 use openmesh_message::{
     Address, AgentId, AgentRef, Authority, ConversationId, Custodian, Digest, DomainId, Draft, Envelope,
     KeyPair, Performative, PinnedName, Proof, Target, Timestamp, TopicPath,
@@ -23,6 +23,9 @@ const LIVE_BYTES: usize = 128;
 const RFP: &str = include_str!("rfp.json");
 /// A bid as market/proposal has it, of about 512 bytes.
 const BID: &str = include_str!("bid.json");
+
+/// What a frame begins with: its length.
+pub(super) const LENGTH_BYTES: usize = 4;
 
 /// The sender's connection, and that of the other, which listens.
 pub(super) const SENDING: ConnectionId = ConnectionId(1);
@@ -47,6 +50,8 @@ pub(super) struct Scene {
     domain: DomainId,
     sender: KeyPair,
     other: KeyPair,
+    /// A connection's way in: messages share what they were decoded with.
+    wire: (FrameEncoder, FrameDecoder),
     familiar: Familiar,
     made: usize,
 }
@@ -70,7 +75,15 @@ impl Scene {
         };
         let (sender, other) = (KeyPair::from_seed(&[3; 32])?, KeyPair::from_seed(&[4; 32])?);
         let partition = Partition::new(config, policy);
-        let mut scene = Self { partition, domain, sender, other, familiar: Familiar::default(), made: 0 };
+        let mut scene = Self {
+            partition,
+            domain,
+            sender,
+            other,
+            wire: Default::default(),
+            familiar: Familiar::default(),
+            made: 0,
+        };
         for (connection, agent, name) in
             [(SENDING, scene.sender.id(), "writer"), (LISTENING, scene.other.id(), "reader")]
         {
@@ -111,7 +124,18 @@ impl Scene {
         let drafts = (first..first + MESSAGES)
             .map(|number| Ok(self.draft(kind, number)?.unsigned(&self.sender.id())?));
         let envelopes = drafts.collect::<Result<Vec<_>>>()?;
-        Ok(if kind == Kind::Ephemeral { envelopes } else { signed(&self.sender, envelopes) })
+        self.arrive(if kind == Kind::Ephemeral { envelopes } else { signed(&self.sender, envelopes) })
+    }
+
+    /// Messages as they come out of a frame.
+    fn arrive(&mut self, envelopes: Vec<Envelope>) -> Result<Vec<Envelope>> {
+        let (encoder, decoder) = &mut self.wire;
+        let mut frame = Vec::new();
+        encoder.encode_client(&ClientFrame::Send((0..).zip(envelopes).collect()), &mut frame)?;
+        match decoder.decode_client(frame.get(LENGTH_BYTES..).unwrap_or_default())? {
+            ClientFrame::Send(messages) => Ok(messages.into_iter().map(|(_, envelope)| envelope).collect()),
+            other => bail!("messages became {other:?}"),
+        }
     }
 
     /// Further messages, admitted on one connection.

@@ -1,6 +1,6 @@
 //! Frames: what comes in is decoded, what goes out is encoded.
 
-use super::scene::{Kind, Scene};
+use super::scene::{Kind, LENGTH_BYTES, Scene};
 use super::{MESSAGES, Step, work};
 use anyhow::{Context, Result, ensure};
 use openmesh_core::Effect;
@@ -15,9 +15,6 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "encode/kept", open: |_| encode(Kind::Kept) },
     Step { name: "encode/ephemeral", open: |_| encode(Kind::Ephemeral) },
 ];
-
-/// What a frame begins with: its length.
-const LENGTH_BYTES: usize = 4;
 
 /// The two ends of a connection's way in.
 struct Incoming {
