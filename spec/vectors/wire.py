@@ -482,8 +482,35 @@ def client_frame(connection, body):
     if (kind, len(rest)) == (1, 2):
         tag, (number, _) = rest
         return {"command": {"tag": tag, "number": number}}
+    if (kind, len(rest)) == (3, 1):
+        return {"stream": [of_stream(ACTS, *one) for one in list_of(rest[0])]}
     need((kind, len(rest)) == (2, 1), "no such frame")
     return {"ping": rest[0]}
+
+
+# Acts and events of streams, by number: name and fields.
+ACTS = [line.split() for line in '''write stream id from
+read stream sender id from window
+item stream run offset item
+credit stream consumed
+fin stream run offset
+done stream
+reset stream reason'''.splitlines()]
+EVENTS = [line.split() for line in '''go stream run from consumed window
+refused stream problem
+item stream offset item
+credit stream consumed
+fin stream offset
+done stream
+reset stream problem'''.splitlines()]
+
+
+def of_stream(kinds, kind, fields):
+    need(kind < len(kinds), "nothing of that number is said of a stream")
+    name, *names = kinds[kind]
+    need(len(fields) == len(names), "it has other fields")
+    shown = {"problem": problem, "item": bytes.hex, "sender": bytes.hex}
+    return {name: {field: shown.get(field, lambda one: one)(one) for field, one in zip(names, fields)}}
 
 
 def problem(fields):
@@ -530,6 +557,8 @@ def server_frame(connection, body):
         return {"pong": rest[0]}
     if (kind, len(rest)) == (5, 1):
         return {"receipts": [outcome(tag, (0, [signed])) for tag, signed in opened(rest[0])]}
+    if (kind, len(rest)) == (6, 1):
+        return {"stream": [of_stream(EVENTS, *one) for one in list_of(rest[0])]}
     need((kind, len(rest)) == (4, 1), "no such frame")
     return {"goodbye": rest[0][0]}
 

@@ -314,7 +314,7 @@ REQUIRED = ["specversion", "id", "source", "type", "time", "to", "performative"]
 NOT_BUILT = {"route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"}
 UNDERSTOOD = set(REQUIRED) | set(
     """datacontenttype dataschema subject protocol conversationid inreplyto replyto replyby parents expirytime notbefore
-    acklevel priority more invite critical""".split()
+    acklevel priority more invite critical stream""".split()
 )
 
 
@@ -398,6 +398,8 @@ def steering_code(attributes):
         name = schema.split("?")[0].split("/", 1)[1]
         if attributes["type"] != f"{name.split('@')[0]}.v{numbers(name.split('@')[1])[0]}":
             return "attribute.malformed"
+    if "stream" in attributes and attributes["to"].split("/")[3] not in ("agent", "inbox"):
+        return "attribute.malformed"
     return waiting_code(attributes)
 
 

@@ -1,4 +1,5 @@
-//! The bounded way out to one connection, in lanes: answers first, then deliveries by their priority.
+//! The bounded way out to one connection, in lanes: answers first, then deliveries by their priority, streams before
+//! what is `normal`.
 //!
 //! Answers always fit; each lane of deliveries has room of its own, so that a full one takes none from the others. A lane
 //! that waits is passed over at most [`PATIENCE`] times in a row by more urgent things.
@@ -6,7 +7,7 @@
 mod lanes;
 
 use lanes::{Lanes, Taken};
-use openmesh_message::frame::{Delivery, Reply, SendOutcome};
+use openmesh_message::frame::{Delivery, Reply, SendOutcome, StreamEvent};
 use openmesh_message::{Priority, Problem, ReceiptRun};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ use tokio::sync::Notify;
 const PATIENCE: u32 = 64;
 /// Answers that wait for a connection; more than its agent's unanswered sends and commands can make.
 const ANSWERS_MAX: usize = 16_384;
+/// Words and items of streams that wait for a connection; more than the windows of its agent hold of the smallest items.
+const STREAM_EVENTS_MAX: usize = 65_536;
 /// Things taken out at once, so that what is more urgent and comes later does not wait for long.
 const TAKEN_MAX: usize = 256;
 /// Bytes of deliveries taken out at once, but always one.
@@ -32,6 +35,8 @@ pub enum Outgoing {
     Reply(u64, Result<Reply, Problem>),
     /// A message, or a gap, and the lane it takes.
     Deliver(Priority, Delivery),
+    /// A word about a stream, or an item of it.
+    Stream(StreamEvent),
     /// The answer to a ping.
     Pong(u64),
     /// The end of the connection.
@@ -71,6 +76,8 @@ struct Shared {
     filled: Notify,
     reader_left: AtomicBool,
     owners_left: AtomicBool,
+    /// A connection that missed something of a stream is worth nothing to it: it ends, and the stream goes on with another.
+    is_cut: AtomicBool,
 }
 
 /// Tells the reader when the last outbox is dropped.
@@ -168,10 +175,15 @@ impl Outbox {
         if self.is_closed() {
             return Err(Refusal::Closed);
         }
-        let refused = {
+        let (refused, lost) = {
             let mut lanes = self.shared.lanes();
-            batch.into_iter().map(|outgoing| lanes.push(outgoing)).filter(|taken| !taken).count()
+            let refused =
+                batch.into_iter().map(|outgoing| lanes.push(outgoing)).filter(|taken| !taken).count();
+            (refused, lanes.lost_of_a_stream())
         };
+        if lost {
+            self.shared.is_cut.store(true, Ordering::SeqCst);
+        }
         self.shared.filled.notify_one();
         if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
     }
@@ -200,6 +212,9 @@ impl OutboxReader {
     pub async fn next(&mut self) -> Option<Batch> {
         loop {
             let owners_left = self.shared.owners_left.load(Ordering::SeqCst);
+            if self.shared.is_cut.load(Ordering::SeqCst) {
+                return None;
+            }
             if let Some(batch) = self.waiting() {
                 return Some(batch);
             }

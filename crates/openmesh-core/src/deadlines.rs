@@ -11,6 +11,8 @@ pub(crate) enum Owner {
     Conversation(ConversationId),
     Inbox(AgentId),
     Waiter(AgentId),
+    /// All streams together, which keep their own.
+    Streams,
 }
 
 /// Deadlines, the earliest first.

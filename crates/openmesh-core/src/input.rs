@@ -2,7 +2,7 @@
 
 use crate::admit::{Admitted, Refused};
 use crate::record::Checkpoint;
-use openmesh_message::frame::Command;
+use openmesh_message::frame::{Command, StreamAct};
 use openmesh_message::{AgentId, Position, Signature};
 use openmesh_policy::Policy;
 
@@ -56,6 +56,13 @@ pub enum Input {
         ticket: Ticket,
         /// The command.
         command: Box<Command>,
+    },
+    /// An agent said something of a stream.
+    Stream {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it said.
+        act: StreamAct,
     },
     /// A policy was read from its file.
     PolicyLoaded {

@@ -10,6 +10,7 @@
 pub mod planted;
 #[cfg(feature = "steps")]
 pub mod steps;
+mod streaming;
 pub(crate) mod upkeep;
 
 use self::planted::Planted;
@@ -22,6 +23,7 @@ use crate::record::{
 };
 use crate::request::Requests;
 use crate::route::Routes;
+use crate::route::stream::Streams;
 use crate::state::{Bounds, Gist, Logical, STATE_VERSION, State};
 use crate::view::{Identity, View};
 use openmesh_message::frame::Retention;
@@ -80,6 +82,7 @@ pub struct Partition {
     pub(crate) view: View,
     pub(crate) routes: Routes,
     pub(crate) requests: Requests,
+    pub(crate) streams: Streams,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: BTreeMap<AgentId, VecDeque<Waiting>>,
     epoch: u32,
@@ -177,6 +180,7 @@ impl Partition {
             view,
             routes: Routes::default(),
             requests: Requests::default(),
+            streams: Streams::default(),
             deadlines: Deadlines::default(),
             waiting: BTreeMap::new(),
         };
@@ -242,10 +246,11 @@ impl Partition {
             Input::Connected { connection, agent, receives } => {
                 self.routes.connect(connection, agent, receives);
             }
-            Input::Disconnected { connection } => self.disconnect(connection),
+            Input::Disconnected { connection } => self.disconnect(connection, now),
             Input::Message { ticket, admitted } => self.take_message(ticket, admitted, &mut plan),
             Input::Refused { ticket, refused } => self.refuse(ticket, *refused, &mut plan),
             Input::Command { ticket, command } => self.take_command(ticket, *command, &mut plan),
+            Input::Stream { connection, act } => self.take_stream_act(connection, act, &mut plan),
             Input::PolicyLoaded { policy, text } => self.change_policy(policy, text, &mut plan),
             Input::Checkpoint { checkpoint, claim } => self.note_checkpoint(checkpoint, claim, &mut plan),
             Input::Erase { ticket, agent, positions, reason } => {
@@ -266,6 +271,11 @@ impl Partition {
     pub fn view(&self) -> View {
         let (shelves, identity) = (Arc::clone(&self.state.shelves), Identity::default());
         View { shelves, identity, ..self.view.clone() }
+    }
+
+    /// Streams that are open.
+    pub fn streams(&self) -> usize {
+        self.streams.open()
     }
 
     /// All that outlives a restart.
@@ -292,8 +302,10 @@ impl Partition {
         self.requests.late_replies
     }
 
-    fn disconnect(&mut self, connection: ConnectionId) {
+    fn disconnect(&mut self, connection: ConnectionId, now: Timestamp) {
         let agent = self.routes.agent(connection);
+        self.streams.disconnect(connection, now);
+        self.set_stream_deadline();
         self.routes.disconnect(connection);
         if let Some(waiting) = agent.and_then(|agent| self.waiting.get_mut(&agent)) {
             waiting.retain(|waiting| waiting.ticket.connection != connection);
@@ -311,6 +323,7 @@ impl Partition {
                     self.serve_waiting(&agent, plan);
                 }
                 Some(Owner::Waiter(agent)) => self.end_waiting(&agent, plan),
+                Some(Owner::Streams) => self.end_deserted_streams(plan),
             }
         }
     }
@@ -323,6 +336,7 @@ impl Partition {
             let outcome = Outcome::PolicyChanged { version };
             let draft = self.draft_in(Logical::domain(), None, outcome, Body::Text(text));
             self.commit(draft, None, plan);
+            self.end_denied_streams(plan);
         }
         plan.effects.push(Effect::PublishView);
     }

@@ -45,6 +45,9 @@ impl Partition {
         match self.state.dedup.look_up(&control.source, &control.id, &admitted.digest, control.time) {
             Lookup::Fresh => {}
             Lookup::Again(seq) => {
+                if let Err(rejection) = self.offer_again(&admitted, plan.at) {
+                    return self.refuse_admitted(ticket, &admitted, rejection, plan);
+                }
                 let taken = Taken { seq, digest: admitted.digest };
                 return plan.effects.push(Effect::AcceptAgain(ticket, taken));
             }
@@ -70,6 +73,7 @@ impl Partition {
         let route = self.route(admitted)?;
         self.check_reply(admitted, &route, now)?;
         let decision = self.decide_policy(admitted)?;
+        self.check_offer(admitted)?;
         let step = self.converse(admitted, now)?;
         let recipients = self.recipients(admitted, &route, step.as_ref())?;
         Ok(Decided { route, step, recipients, decision })
@@ -101,7 +105,7 @@ impl Partition {
             return Err(Rejection::SignatureRequired);
         }
         let away = route.agent.is_some_and(|agent| self.routes.receiving(&agent).next().is_none());
-        if !route.kept && away {
+        if !route.kept && away && !self.streams.is_offered(&admitted.control, &admitted.digest) {
             return Err(Rejection::AgentAway);
         }
         Ok(route)
@@ -119,7 +123,7 @@ impl Partition {
     }
 
     /// The static decision of admission holds if the policy is still the same and reads no state.
-    fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
+    pub(crate) fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
         let control = &admitted.control;
         let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
         let role = conversation.and_then(|state| state.role_of(&control.source));
@@ -130,19 +134,22 @@ impl Partition {
             {
                 decision.clone()
             }
-            _ => {
-                let states = self.machine_states(control.conversation, &control.source);
-                let states: Vec<_> =
-                    states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
-                let request = send_context(control, admitted.authenticity, &self.view);
-                self.view.policy.decide_stateful(&StatefulContext { request, role, states: &states })
-            }
+            _ => self.rule_anew(control, send_context(control, admitted.authenticity, &self.view)),
         };
         let joins = conversation.is_some() && role.is_none();
         if decision.allows() && joins {
             self.decide_join(admitted)?;
         }
         if decision.allows() { Ok(decision) } else { Err(Rejection::Denied(decision)) }
+    }
+
+    /// What the rules in force say of a message, with the state of its conversation.
+    pub(crate) fn rule_anew(&self, control: &ControlAttributes, request: StaticContext<'_>) -> Decision {
+        let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
+        let role = conversation.and_then(|state| state.role_of(&control.source));
+        let states = self.machine_states(control.conversation, &control.source);
+        let states: Vec<_> = states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
+        self.view.policy.decide_stateful(&StatefulContext { request, role, states: &states })
     }
 
     /// An agent that would take a role of a conversation by its act needs the right to join.
@@ -261,6 +268,7 @@ impl Partition {
         };
         let header = self.commit(draft, Some(&Gist::of_admitted(admitted)), plan);
         self.note_request(admitted, &route, plan.at);
+        self.note_offer(admitted, route.agent, plan.at);
         plan.effects.push(Effect::Accept(ticket, receipt_of(&header, admitted)));
         if let Some(topic) = &route.topic {
             self.deliver_to_topic(topic, admitted, Some(&header), plan);
@@ -306,7 +314,8 @@ impl Partition {
         if let Some(topic) = &decided.route.topic {
             self.deliver_to_topic(topic, admitted, None, plan);
         }
-        if let Some(agent) = decided.route.agent {
+        let is_repeated = self.note_offer(admitted, decided.route.agent, plan.at);
+        if let Some(agent) = decided.route.agent.filter(|_| !is_repeated) {
             for connection in self.routes.receiving(&agent) {
                 let envelope = Arc::clone(&admitted.envelope);
                 let deliver = Deliver {

@@ -3,7 +3,7 @@
 use crate::input::{ConnectionId, Ticket};
 use crate::record::Put;
 use crate::rejection::Rejection;
-use openmesh_message::frame::{HeldState, LogFilter, Reply};
+use openmesh_message::frame::{HeldState, LogFilter, Reply, StreamEvent};
 use openmesh_message::{AgentId, Digest, Envelope, Position, Priority, Receipt, Timestamp, TopicPattern};
 use std::sync::Arc;
 
@@ -86,6 +86,8 @@ pub enum Effect {
         /// Where it begins.
         begin: Begin,
     },
+    /// A word about a stream, or an item of it.
+    Stream(ConnectionId, StreamEvent),
     /// A subscription ended: nothing more is handed over for it.
     Unsubscribe(ConnectionId, u64),
     /// A question about the log: read, decide each record, answer.

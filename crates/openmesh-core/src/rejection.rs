@@ -128,6 +128,24 @@ rejections! {
     BadArgument(&'static str, String) = "argument.malformed",
     /// The connection has as many subscriptions as it may.
     TooManySubscriptions = "subscription.too_many",
+    /// The agent, or the node, has as many streams as it may.
+    TooManyStreams = "stream.too_many",
+    /// No such stream is open, or it is not the agent's to use so.
+    UnknownStream = "stream.unknown",
+    /// The window is outside its bounds, or there is no room for it.
+    StreamWindow = "stream.window",
+    /// Another connection of the agent has taken this end over.
+    StreamTakenOver = "stream.taken_over",
+    /// The other end was away for too long.
+    StreamPeerGone = "stream.peer_gone",
+    /// An item, an end or an acknowledgement does not fit what came before it.
+    StreamDisorder = "stream.disorder",
+    /// More came than the reader gave credit for.
+    StreamOverCredit = "stream.over_credit",
+    /// The reader would go on with items that the writer no longer has.
+    StreamItemsGone = "stream.items_gone",
+    /// The other end broke the stream off, for this reason.
+    StreamReset(String) = "stream.reset",
     /// The queue to the partition is full.
     Busy = "node.busy",
     /// There is no room on disk.
@@ -158,7 +176,7 @@ impl Rejection {
             | Self::RelativeAddress(error) => problem.pointer = Some(attribute_of(error)),
             Self::BadArgument(name, _) => problem.pointer = Some((*name).to_owned()),
             Self::BadDefinition(path, _) => problem.pointer = Some(path.clone()),
-            Self::Busy => problem.retry_after_ms = Some(100),
+            Self::Busy | Self::UnknownStream => problem.retry_after_ms = Some(100),
             Self::InboxFull | Self::InboxQuota => problem.retry_after_ms = Some(1_000),
             Self::StoreFull => problem.retry_after_ms = Some(5_000),
             _ => {}
@@ -190,6 +208,17 @@ impl Rejection {
             Self::NameTaken(why) | Self::DefinitionConflict(why) => return why.clone(),
             Self::BadDefinition(_, why) | Self::BadArgument(_, why) => return why.clone(),
             Self::Illegal(illegal) => return illegal.detail.clone(),
+            Self::StreamReset(reason) => return reason.clone(),
+            Self::TooManyStreams => "as many streams are open as may be; finish one",
+            Self::UnknownStream => "no such stream is open; it may be offered again",
+            Self::StreamWindow => {
+                "the window is smaller or larger than it may be, or there is no room for it"
+            }
+            Self::StreamTakenOver => "another connection of the agent goes on with the stream",
+            Self::StreamPeerGone => "the other end was away for too long",
+            Self::StreamDisorder => "what came does not follow what came before it",
+            Self::StreamOverCredit => "more came than the reader gave credit for",
+            Self::StreamItemsGone => "the reader would go on with items that the writer no longer has",
             Self::TooLarge => "the message is larger than one frame can carry",
             Self::ForeignDomain => "the address belongs to a domain this node does not serve",
             Self::UnknownAgent => "no agent of that name or id is registered here",

@@ -1,5 +1,7 @@
 //! Who is connected and who listens to what. Lives as long as the connections do.
 
+pub(crate) mod stream;
+
 use crate::input::ConnectionId;
 use crate::planted::{self, Planted};
 use openmesh_message::{AgentId, TopicPath, TopicPattern};

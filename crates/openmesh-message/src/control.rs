@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Attributes of the vocabulary that this version cannot honour: their presence refuses the message.
 const NOT_BUILT: [&str; 7] = ["route", "budget", "hopsmax", "delegation", "taint", "dataref", "sealed"];
 /// Attributes that every node of this version understands, and may so be named in `critical`.
-const UNDERSTOOD: [&str; 23] = [
+const UNDERSTOOD: [&str; 24] = [
     "specversion",
     "id",
     "source",
@@ -39,6 +39,7 @@ const UNDERSTOOD: [&str; 23] = [
     "more",
     "invite",
     "critical",
+    "stream",
 ];
 const SPECVERSION: &str = "1.0";
 /// The attributes that each message has for itself.
@@ -94,6 +95,8 @@ pub struct Steering {
     pub priority: Priority,
     /// Roles and agents that the first act of a conversation invites.
     pub invites: Vec<(String, AgentId)>,
+    /// The media type of the items of the stream that the message offers.
+    pub stream: Option<String>,
 }
 
 /// The least level of keeping that a sender asks for.
@@ -226,6 +229,7 @@ impl Steering {
             ack_level: read.optional("acklevel")?,
             priority: read.optional("priority")?.unwrap_or_default(),
             invites: read.list("invite", INVITES_MAX, parse_invite)?,
+            stream: read.text("stream"),
         };
         control.check_agreement()?;
         Ok(control)
@@ -247,6 +251,10 @@ impl Steering {
             let why =
                 format!("does not agree with the schema, whose type is `{}`", schema.versioned.type_name());
             return Err(ControlError::Malformed { name: "type", why });
+        }
+        if self.stream.is_some() && !matches!(self.to.target, Target::Agent(_) | Target::Inbox(_)) {
+            let why = "a stream goes to one agent".to_owned();
+            return Err(ControlError::Malformed { name: "stream", why });
         }
         self.check_not_before()
     }

@@ -101,6 +101,11 @@ impl Draft {
         self.with("invite", join(invites.iter().map(|(role, agent)| format!("{role}={agent}"))))
     }
 
+    /// Offers a stream whose items are of this media type.
+    pub fn stream(self, content_type: &str) -> Self {
+        self.with("stream", content_type)
+    }
+
     /// Any other attribute.
     pub fn extension(mut self, name: &str, value: &str) -> Self {
         self.extensions.push((name.to_owned(), value.to_owned()));

@@ -8,6 +8,7 @@ mod held;
 mod interned;
 mod query;
 mod retention;
+mod stream;
 
 pub use command::{Command, Leased, Reply, Start};
 pub use held::{HeldState, InboxCounts, PeekPage, Peeked};
@@ -15,6 +16,7 @@ pub(crate) use interned::known_name;
 pub use interned::{DecodeTable, EncodeTable};
 pub use query::{LogFilter, LogPage, Verdict};
 pub use retention::Retention;
+pub use stream::{StreamAct, StreamEvent, item_cost};
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, ReceiptRun, SignedReceipt};
@@ -33,6 +35,8 @@ pub enum ClientFrame {
     Command(u64, Command),
     /// Asks for a `Pong` with the same number.
     Ping(u64),
+    /// What it says of streams.
+    Stream(Vec<StreamAct>),
 }
 
 /// What a node says.
@@ -50,6 +54,8 @@ pub enum ServerFrame {
     Goodbye(Problem),
     /// Sends that were accepted in one commit.
     Receipts(ReceiptRun),
+    /// What it says of streams.
+    Stream(Vec<StreamEvent>),
 }
 
 /// How a send ended, as far as the node can say.
@@ -199,6 +205,9 @@ fn encode_client<W: Write>(e: &mut Encoder<W>, frame: &ClientFrame, table: &mut 
         ClientFrame::Ping(number) => {
             e.array(2)?.u8(2)?.u64(*number)?;
         }
+        ClientFrame::Stream(acts) => {
+            e.array(2)?.u8(3)?.encode(acts)?;
+        }
     }
     Ok(())
 }
@@ -215,6 +224,7 @@ fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientF
         }
         (1, 3) => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
         (2, 2) => Ok(ClientFrame::Ping(d.u64()?)),
+        (3, 2) => Ok(ClientFrame::Stream(decode_list(d, Decoder::decode)?)),
         (kind, items) => {
             Err(DecodeError::message(format!("no client frame has kind {kind} and {items} items")))
         }
@@ -244,6 +254,9 @@ fn encode_server<W: Write>(e: &mut Encoder<W>, frame: &ServerFrame, table: &mut 
         ServerFrame::Receipts(run) => {
             e.array(2)?.u8(5)?.encode(run)?;
         }
+        ServerFrame::Stream(events) => {
+            e.array(2)?.u8(6)?.encode(events)?;
+        }
     }
     Ok(())
 }
@@ -257,6 +270,7 @@ fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerF
         (3, 2) => Ok(ServerFrame::Pong(d.u64()?)),
         (4, 2) => Ok(ServerFrame::Goodbye(d.decode()?)),
         (5, 2) => decode_receipts(d).map(ServerFrame::Receipts),
+        (6, 2) => Ok(ServerFrame::Stream(decode_list(d, Decoder::decode)?)),
         (kind, items) => {
             Err(DecodeError::message(format!("no server frame has kind {kind} and {items} items")))
         }

@@ -54,6 +54,18 @@ pub const TIME_AHEAD_MS_MAX: i64 = 60_000;
 pub const TIME_WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
 /// How far ahead a message can wait in an inbox: `notbefore` (30 days).
 pub const NOT_BEFORE_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1000;
+/// What an item of a stream takes up of its window besides its bytes.
+pub const STREAM_ITEM_OVERHEAD_BYTES: usize = 512;
+/// Largest item of a stream.
+pub const STREAM_ITEM_BYTES_MAX: usize = 64 * 1024 - STREAM_ITEM_OVERHEAD_BYTES;
+/// Smallest window of a stream: every item fits it.
+pub const STREAM_WINDOW_BYTES_MIN: u64 = 64 * 1024;
+/// Largest window of a stream.
+pub const STREAM_WINDOW_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest reason for breaking a stream off.
+pub const STREAM_REASON_BYTES_MAX: usize = 256;
+/// How long either end of a stream may be away before the stream is broken off.
+pub const STREAM_AWAY_MS_MAX: i64 = 60_000;
 
 const _: () = assert!(1 << PROOF_PATH_MAX == PROOF_BATCH_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX > FRAME_BYTES_MAX / 2);

@@ -266,7 +266,7 @@ fn refuse_unkept(input: &Input) -> Option<Effect> {
 /// Effects that say nothing of what is kept need not wait for a sync; a question reads what is synced already.
 const fn is_live(effect: &Effect) -> bool {
     match effect {
-        Effect::Pass(_) | Effect::PublishView | Effect::Query { .. } => true,
+        Effect::Pass(_) | Effect::PublishView | Effect::Query { .. } | Effect::Stream(..) => true,
         Effect::Accept(_, receipt) => receipt.position.is_none(),
         Effect::Deliver(deliver) => deliver.seq.is_none(),
         _ => false,

@@ -118,6 +118,9 @@ impl Performer {
                         channel.deliver(deliver, batch);
                     }
                 }
+                Effect::Stream(connection, event) => {
+                    gathered.entry(connection).or_default().push(Outgoing::Stream(event));
+                }
                 later => self.perform_later(later),
             }
         }

@@ -1,5 +1,6 @@
 """Every file of `spec/vectors`, checked with this package."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from openmesh_sdk import Digest, DomainId, Identity, Malformed, canonical_json
 from openmesh_sdk.errors import HandshakeFailed
 from openmesh_sdk.problem import Problem
 from openmesh_sdk.strict_json import JsonRefused, parse_strict
-from openmesh_sdk.wire import ed25519, frames, handshake
+from openmesh_sdk.wire import ed25519, frames, handshake, streams
 from openmesh_sdk.wire.attributes import canonical_bytes, encode_attributes, message_digest, read_attributes
 from openmesh_sdk.wire.cbor import decode, encode
 from openmesh_sdk.wire.certificate import Certificate, commitment_to
@@ -188,6 +189,50 @@ def shown_server(frame: frames.ServerFrame, expected: dict[str, Any]) -> dict[st
     raise AssertionError(frame)
 
 
+def shown_of_streams(frame: frames.ServerFrame, expected: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(frame, frames.StreamEvents):
+        return {"stream": [shown_event(one) for one in frame.events]}
+    return shown_server(frame, expected)
+
+
+EVENTS = {
+    "go": "stream run from consumed window",
+    "refused": "stream problem",
+    "item": "stream offset item",
+    "credit": "stream consumed",
+    "fin": "stream offset",
+    "done": "stream",
+    "reset": "stream problem",
+}
+ACTS = {
+    "write": "stream id from",
+    "read": "stream sender id from window",
+    "item": "stream run offset item",
+    "credit": "stream consumed",
+    "fin": "stream run offset",
+    "done": "stream",
+    "reset": "stream reason",
+}
+
+
+def shown_value(value: Any) -> Any:
+    if isinstance(value, Problem):
+        return shown_problem(value)
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def shown_event(event: streams.StreamEvent) -> dict[str, Any]:
+    kinds = (streams.Go, streams.NoEnd, streams.Item, streams.Credit, streams.Fin, streams.Done, streams.Reset)
+    name, fields = list(EVENTS.items())[kinds.index(type(event))]
+    values = (shown_value(getattr(event, field.name)) for field in dataclasses.fields(event))
+    return {name: dict(zip(fields.split(), values, strict=True))}
+
+
+def shown_act(act: streams.StreamAct) -> dict[str, Any]:
+    name, fields = list(ACTS.items())[act.number]
+    return {name: dict(zip(fields.split(), map(shown_value, act.fields), strict=True))}
+
+
 def shown_client(frame: frames.ClientFrame) -> dict[str, Any]:
     match frame:
         case frames.Send(messages):
@@ -196,6 +241,8 @@ def shown_client(frame: frames.ClientFrame) -> dict[str, Any]:
             return {"command": {"tag": tag, "number": command.number}}
         case frames.Ping(number):
             return {"ping": number}
+        case frames.StreamActs(acts):
+            return {"stream": [shown_act(one) for one in acts]}
 
 
 @check
@@ -205,7 +252,7 @@ def frames_(vectors: Vectors) -> Iterator[None]:
         encoded = bytes.fromhex(case["bytes"])
         frame = decoder.decode_client(encoded[frames.HEADER_BYTES :])
         assert shown_client(frame) == case["frame"]
-        if isinstance(frame, frames.Send):
+        if isinstance(frame, frames.Send | frames.StreamActs):
             assert encoder.encode(frame) == encoded, "interning has one form here"
         yield
     decoder = frames.FrameDecoder()
@@ -213,7 +260,7 @@ def frames_(vectors: Vectors) -> Iterator[None]:
         encoded = bytes.fromhex(case["bytes"])
         assert frames.body_length(encoded[: frames.HEADER_BYTES]) == len(encoded) - frames.HEADER_BYTES
         read = decoder.decode(encoded[frames.HEADER_BYTES :])
-        assert shown_server(read, case["frame"]) == case["frame"]
+        assert shown_of_streams(read, case["frame"]) == case["frame"]
         yield
     for case in vectors["bad client"]:
         assert not holds(frames.FrameDecoder().decode_client, bytes.fromhex(case["body"])), case["what"]

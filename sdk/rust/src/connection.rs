@@ -5,14 +5,16 @@
 mod awaited;
 mod reader;
 mod routes;
+mod streams;
 mod writer;
 
 pub(crate) use routes::{ArrivalQueue, Arrived};
+pub(crate) use streams::StreamEvents;
 
 use crate::connect::{Reading, Writing};
 use crate::{ConnectOptions, Pending, SdkError};
 use awaited::Awaited;
-use openmesh_message::frame::{Command, FrameDecoder, Reply};
+use openmesh_message::frame::{Command, FrameDecoder, Reply, StreamAct};
 use openmesh_message::limits::FRAME_BYTES_MAX;
 use openmesh_message::{AgentId, Envelope};
 use reader::Reader;
@@ -21,6 +23,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use streams::StreamEnds;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use writer::{Outgoing, Writer, envelope_bytes_max};
@@ -50,6 +53,7 @@ pub(crate) struct Connection {
     room: Arc<Semaphore>,
     awaited: Mutex<Awaited>,
     routes: Mutex<Routes>,
+    streams: Mutex<StreamEnds>,
     incoming_taken: AtomicBool,
     closing: AtomicBool,
     tags: AtomicU64,
@@ -70,6 +74,7 @@ impl Connection {
             room: Arc::new(Semaphore::new(in_flight_max as usize)),
             awaited: Mutex::default(),
             routes: Mutex::new(Routes::new(options.subscription_messages_max)),
+            streams: Mutex::default(),
             incoming_taken: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             tags: AtomicU64::new(1),
@@ -145,6 +150,20 @@ impl Connection {
     pub(crate) fn tell(&self, command: Command) {
         // An unread reply is dropped by the reader.
         let _ = self.outgoing.try_send(Outgoing::Command(self.next_tag(), command));
+    }
+
+    /// Says something of a stream, once the writer keeps up.
+    pub(crate) async fn say(&self, act: StreamAct) -> Result<(), SdkError> {
+        self.outgoing.send(Outgoing::Stream(act)).await.map_err(|_| self.closed())
+    }
+
+    /// What is said of an end of a stream goes there; `None` when the connection has ended.
+    pub(crate) fn open_stream(&self, stream: u64) -> Option<Arc<StreamEvents>> {
+        self.streams().open(stream)
+    }
+
+    pub(crate) fn close_stream(&self, stream: u64) {
+        self.streams().close(stream);
     }
 
     /// A queue for the deliveries of a subscription; `None` when the connection has ended.
@@ -223,6 +242,11 @@ impl Connection {
         self.room.close();
         self.awaited().end();
         self.routes().end();
+        self.streams().end();
+    }
+
+    fn streams(&self) -> MutexGuard<'_, StreamEnds> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn awaited(&self) -> MutexGuard<'_, Awaited> {

@@ -111,6 +111,12 @@ pub enum SdkError {
     /// The agent's own messages are already being read.
     #[error("`incoming` was already called on this connection: share that subscription")]
     IncomingTaken,
+    /// A stream was broken off: by the other end, by the node, or by policy.
+    #[error("the stream was broken off: {0}")]
+    StreamReset(Box<Problem>),
+    /// A stream is being read by this handle already.
+    #[error("the stream is being read already: its offer came again since the node restarted")]
+    StreamTaken,
     /// A message is not its sender's, or whether it is could not be learned.
     #[error("the message is not its sender's: {0}")]
     NotTheSenders(String),

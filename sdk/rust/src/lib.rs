@@ -37,6 +37,7 @@ mod mesh;
 mod proofs;
 mod request;
 mod send;
+mod stream;
 mod subscription;
 mod tls;
 mod tokens;
@@ -59,6 +60,7 @@ pub use openmesh_message::{
 pub use proofs::SignedBy;
 pub use request::{Exchange, Reply};
 pub use send::{Pending, Sent};
+pub use stream::{StreamOptions, StreamReader, StreamWriter};
 pub use subscription::{Item, Subscription};
 pub use tls::Tls;
 pub use tokens::{IssuedToken, TokenTerms};

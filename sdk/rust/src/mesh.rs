@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::proofs::KeptKeys;
+use crate::stream::KnownStreams;
 use crate::{ConnectOptions, SdkError, connect};
 use openmesh_message::{AgentId, DomainId, KeyPair};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,7 @@ struct Shared {
     current: RwLock<Arc<Connection>>,
     reconnecting: Mutex<()>,
     kept_keys: KeptKeys,
+    known_streams: KnownStreams,
 }
 
 impl Mesh {
@@ -32,6 +34,7 @@ impl Mesh {
             current: RwLock::new(connection),
             reconnecting: Mutex::new(()),
             kept_keys: KeptKeys::default(),
+            known_streams: KnownStreams::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -87,6 +90,11 @@ impl Mesh {
     /// The keys that the node said it keeps.
     pub(crate) fn kept_keys(&self) -> &KeptKeys {
         &self.shared.kept_keys
+    }
+
+    /// The streams that this handle has read.
+    pub(crate) fn known_streams(&self) -> &KnownStreams {
+        &self.shared.known_streams
     }
 
     /// The connection of the moment.

@@ -1,6 +1,6 @@
 //! What waits for one connection, and which of it goes next.
 
-use super::{ANSWERS_MAX, Outgoing, PATIENCE, TAKEN_BYTES_MAX, TAKEN_MAX, delivery_bytes};
+use super::{ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, delivery_bytes};
 use openmesh_message::Priority;
 use openmesh_message::frame::Delivery;
 use std::collections::VecDeque;
@@ -11,9 +11,15 @@ const RECEIPT_BYTES_ABOUT: usize = 192;
 /// Deliveries and their bytes, by lane.
 pub(super) type Taken = [(usize, usize); Priority::ALL.len()];
 
-/// A lane for answers, and one for the deliveries of each priority.
+/// The place of streams among the lanes: after what is urgent, before what is normal.
+const STREAMS: usize = 1 + Priority::Normal as usize;
+
+/// A lane for answers, one for the deliveries of each priority, and one for streams.
 #[derive(Debug, Default)]
-pub(super) struct Lanes([Lane; 1 + Priority::ALL.len()]);
+pub(super) struct Lanes {
+    lanes: [Lane; 2 + Priority::ALL.len()],
+    lost_of_a_stream: bool,
+}
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -26,15 +32,26 @@ impl Lanes {
     /// `false` if there is no room: then there are more answers than can be owed, or pings.
     pub(super) fn push(&mut self, outgoing: Outgoing) -> bool {
         let place = match &outgoing {
-            Outgoing::Deliver(lane, _) => 1 + *lane as usize,
+            Outgoing::Deliver(lane, _) => place_of(*lane),
+            Outgoing::Stream(_) => STREAMS,
             _ => 0,
         };
-        let Some(lane) = self.0.get_mut(place) else { return false };
-        let fits = place > 0 || lane.waiting.len() < ANSWERS_MAX;
+        let Some(lane) = self.lanes.get_mut(place) else { return false };
+        let fits = match place {
+            0 => lane.waiting.len() < ANSWERS_MAX,
+            STREAMS => lane.waiting.len() < STREAM_EVENTS_MAX,
+            _ => true,
+        };
         if fits {
             lane.waiting.push_back(outgoing);
         }
+        self.lost_of_a_stream |= !fits && place == STREAMS;
         fits
+    }
+
+    /// Whether there was no room for something of a stream.
+    pub(super) const fn lost_of_a_stream(&self) -> bool {
+        self.lost_of_a_stream
     }
 
     /// What goes next, up to a bound; adds the deliveries among it to `taken`.
@@ -54,7 +71,7 @@ impl Lanes {
     /// Drops the deliveries of a subscription; how many they were.
     pub(super) fn forget(&mut self, ended: u64) -> Taken {
         let mut gone = Taken::default();
-        for lane in &mut self.0 {
+        for lane in &mut self.lanes {
             lane.waiting.retain(|outgoing| {
                 let drops = matches!(outgoing, Outgoing::Deliver(_, delivery) if is_of(delivery, ended));
                 if drops {
@@ -68,9 +85,9 @@ impl Lanes {
 
     fn next(&mut self) -> Option<Outgoing> {
         let is_impatient = |lane: &Lane| !lane.waiting.is_empty() && lane.passed >= PATIENCE;
-        let impatient = self.0.iter().rposition(is_impatient);
-        let place = impatient.or_else(|| self.0.iter().position(|lane| !lane.waiting.is_empty()))?;
-        let (lane, later) = self.0.get_mut(place..)?.split_first_mut()?;
+        let impatient = self.lanes.iter().rposition(is_impatient);
+        let place = impatient.or_else(|| self.lanes.iter().position(|lane| !lane.waiting.is_empty()))?;
+        let (lane, later) = self.lanes.get_mut(place..)?.split_first_mut()?;
         lane.passed = 0;
         for waiting in later.iter_mut().filter(|lane| !lane.waiting.is_empty()) {
             waiting.passed += 1;
@@ -79,10 +96,16 @@ impl Lanes {
     }
 }
 
+const fn place_of(lane: Priority) -> usize {
+    let place = 1 + lane as usize;
+    if place < STREAMS { place } else { place + 1 }
+}
+
 /// Adds a delivery to those counted; the bytes of what there may be much of.
 fn note(outgoing: &Outgoing, counted: &mut Taken) -> usize {
     let (lane, delivery) = match outgoing {
         Outgoing::Deliver(lane, delivery) => (lane, delivery),
+        Outgoing::Stream(event) => return event.bytes(),
         Outgoing::Receipts(run) => return run.len() * RECEIPT_BYTES_ABOUT,
         _ => return 0,
     };

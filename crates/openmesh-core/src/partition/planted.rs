@@ -38,6 +38,10 @@ pub enum Planted {
     IgnoreQuota,
     /// Calls back mail that its recipient holds.
     RecallLeased,
+    /// Begins a stream's run anew with what the reader has not taken, though it was passed on.
+    RepeatARun,
+    /// Loses items of streams that went on over another connection.
+    LoseAnItem,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -7,7 +7,9 @@ use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
 use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
-use openmesh_message::frame::{ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, body_length};
+use openmesh_message::frame::{
+    ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, StreamAct, body_length,
+};
 use openmesh_message::{AgentId, Envelope, Problem};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +45,9 @@ enum Ended {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+    /// There was no room for what was said of a stream.
+    #[error("no room for what was said of a stream")]
+    StreamLost,
 }
 
 struct Connection {
@@ -171,6 +176,19 @@ impl Connection {
                 let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
                 Ok(())
             }
+            ClientFrame::Stream(acts) => self.stream(acts).await,
+        }
+    }
+
+    /// Hands over what was said of streams. What found no room would be missing, so the connection ends: streams go on
+    /// with another.
+    async fn stream(&self, acts: Vec<StreamAct>) -> Result<(), Ended> {
+        let connection = self.id;
+        let inputs = acts.into_iter().map(|act| Input::Stream { connection, act }).collect();
+        match self.entrance.submit(inputs).await {
+            Ok(()) => Ok(()),
+            Err(None) => Err(Ended::Stopping),
+            Err(Some(_)) => Err(Ended::StreamLost),
         }
     }
 

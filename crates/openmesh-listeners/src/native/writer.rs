@@ -114,6 +114,10 @@ impl Frames {
                 self.answers += 1;
                 self.reply(tag, reply)
             }
+            Outgoing::Stream(event) => {
+                self.finish()?;
+                self.encoder.encode_server(&ServerFrame::Stream(vec![event]), &mut self.buffer)
+            }
             Outgoing::Pong(number) => {
                 self.finish()?;
                 self.encoder.encode_server(&ServerFrame::Pong(number), &mut self.buffer)

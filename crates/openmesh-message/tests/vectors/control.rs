@@ -1,6 +1,6 @@
 //! Steering attributes: sets that are read, and sets that are refused, with the problem's code.
 
-use crate::fixture::{home, key, topic};
+use crate::fixture::{self, home, key, topic};
 use openmesh_message::{Attributes, ControlAttributes, ControlError, Digest};
 use serde_json::{Map, Value, json};
 
@@ -98,11 +98,17 @@ fn lists() -> Vec<Case> {
         set("33 parents", "parents", many(33)),
         set("two invitations", "invite", format!("auditor={agent},auditor={other}")),
         set("an invitation without its role", "invite", agent.to_string()),
+        ("a stream to an agent", stream_to(fixture::agent("buyer").to_string())),
+        ("a stream to a topic", stream_to(topic("news").to_string())),
         set("critical names attributes that are there", "critical", "to,time"),
         set("critical names one that is not there", "critical", "replyby"),
         set("critical names one that nobody knows", "critical", "acmecolour"),
         set("critical names one that is not built", "critical", "budget"),
     ]
+}
+
+fn stream_to(to: String) -> Vec<(&'static str, Option<String>)> {
+    vec![("stream", Some("text/plain".to_owned())), ("to", Some(to))]
 }
 
 fn names() -> Vec<Case> {

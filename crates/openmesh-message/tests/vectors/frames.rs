@@ -3,7 +3,8 @@
 use crate::fixture::{TIME, agent, envelope, hex, key, message, topic};
 use openmesh_message::frame::{
     ClientFrame, Command, Delivery, FrameDecoder, FrameEncoder, HeldState, InboxCounts, Leased, LogFilter,
-    LogPage, PeekPage, Peeked, Reply, Retention, SendOutcome, ServerFrame, Start, Verdict, body_length,
+    LogPage, PeekPage, Peeked, Reply, Retention, SendOutcome, ServerFrame, Start, StreamAct, StreamEvent,
+    Verdict, body_length,
 };
 use openmesh_message::{
     AllowedNext, Digest, Draft, Envelope, Level, LogName, LogSeq, PartitionId, Performative, Position,
@@ -44,6 +45,7 @@ fn client() -> Vec<Value> {
         (ClientFrame::Command(9, command), said)
     };
     frames.extend(commands().into_iter().map(command));
+    frames.push((ClientFrame::Stream(acts()), json!({"stream": acts_said()})));
     let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
     let one = |(frame, said): (ClientFrame, Value)| {
         let mut bytes = Vec::new();
@@ -160,6 +162,7 @@ fn server() -> Vec<Value> {
     };
     frames.extend(replies().into_iter().map(reply));
     frames.push((ServerFrame::Reply(6, Err(problem())), json!({"reply": {"tag": 6, "problem": problem()}})));
+    frames.push((ServerFrame::Stream(events()), json!({"stream": events_said()})));
     let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
     let one = |(frame, said): (ServerFrame, Value)| {
         let mut bytes = Vec::new();
@@ -168,6 +171,57 @@ fn server() -> Vec<Value> {
         json!({"bytes": hex(bytes), "frame": said})
     };
     frames.into_iter().map(one).collect()
+}
+
+/// One of each act of a stream, in the order of their numbers.
+fn acts() -> Vec<StreamAct> {
+    let id = || "m-1".to_owned();
+    vec![
+        StreamAct::Write { stream: 4, id: id(), from: 1_024 },
+        StreamAct::Read { stream: 5, sender: key(4).id(), id: id(), from: 1_024, window: 262_144 },
+        StreamAct::Item { stream: 4, run: 2, offset: 1_024, item: b"token".to_vec().into() },
+        StreamAct::Credit { stream: 5, consumed: 1_541 },
+        StreamAct::Fin { stream: 4, run: 2, offset: 1_541 },
+        StreamAct::Done { stream: 5 },
+        StreamAct::Reset { stream: 4, reason: "enough".to_owned() },
+    ]
+}
+
+fn acts_said() -> Value {
+    json!([
+        {"write": {"stream": 4, "id": "m-1", "from": 1_024}},
+        {"read": {"stream": 5, "sender": hex(key(4).id().as_bytes()), "id": "m-1", "from": 1_024, "window": 262_144}},
+        {"item": {"stream": 4, "run": 2, "offset": 1_024, "item": hex("token")}},
+        {"credit": {"stream": 5, "consumed": 1_541}},
+        {"fin": {"stream": 4, "run": 2, "offset": 1_541}},
+        {"done": {"stream": 5}},
+        {"reset": {"stream": 4, "reason": "enough"}},
+    ])
+}
+
+/// One of each event of a stream, in the order of their numbers.
+fn events() -> Vec<StreamEvent> {
+    vec![
+        StreamEvent::Go { stream: 4, run: 2, from: 1_024, consumed: 512, window: 262_144 },
+        StreamEvent::Refused { stream: 5, problem: Box::new(problem()) },
+        StreamEvent::Item { stream: 5, offset: 1_024, item: b"token".to_vec().into() },
+        StreamEvent::Credit { stream: 4, consumed: 1_541 },
+        StreamEvent::Fin { stream: 5, offset: 1_541 },
+        StreamEvent::Done { stream: 4 },
+        StreamEvent::Reset { stream: 5, problem: Box::new(problem()) },
+    ]
+}
+
+fn events_said() -> Value {
+    json!([
+        {"go": {"stream": 4, "run": 2, "from": 1_024, "consumed": 512, "window": 262_144}},
+        {"refused": {"stream": 5, "problem": problem()}},
+        {"item": {"stream": 5, "offset": 1_024, "item": hex("token")}},
+        {"credit": {"stream": 4, "consumed": 1_541}},
+        {"fin": {"stream": 5, "offset": 1_541}},
+        {"done": {"stream": 4}},
+        {"reset": {"stream": 5, "problem": problem()}},
+    ])
 }
 
 /// One of each reply, in the order of their numbers.
@@ -257,7 +311,9 @@ fn bad_client() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("nothing", vec![]),
         ("no list", vec![0x02]),
-        ("a kind that does not exist", vec![0x82, 0x03, 0x00]),
+        ("a kind that does not exist", vec![0x82, 0x17, 0x00]),
+        ("an act of a stream that does not exist", vec![0x82, 0x03, 0x81, 0x82, 0x07, 0x81, 0x01]),
+        ("1,025 acts of streams", vec![0x82, 0x03, 0x99, 0x04, 0x01]),
         ("a ping with two numbers", vec![0x83, 0x02, 0x00, 0x00]),
         ("bytes after the frame", vec![0x82, 0x02, 0x00, 0x00]),
         ("a list of indefinite length", vec![0x9f, 0x02, 0x00, 0xff]),
@@ -279,7 +335,8 @@ fn bad_client() -> Vec<(&'static str, Vec<u8>)> {
 
 fn bad_server() -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        ("a kind that does not exist", vec![0x82, 0x06, 0x00]),
+        ("a kind that does not exist", vec![0x82, 0x17, 0x00]),
+        ("an event of a stream that does not exist", vec![0x82, 0x06, 0x81, 0x82, 0x07, 0x81, 0x01]),
         ("a delivery of a kind that does not exist", vec![0x82, 0x02, 0x81, 0x84, 0x02, 0x01, 0x01, 0x01]),
         ("bytes after the frame", vec![0x82, 0x03, 0x00, 0x00]),
     ]

@@ -3,7 +3,7 @@
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use openmesh_adapter::metrics::{
     AGENTS, COMMANDS, CONSUMED, CONVERSATIONS_OPEN, INBOX_MESSAGES, LOG_FULL, LOG_HEAD, MISSED,
-    PROCESS_DURATION, QUEUE_DEPTH, QUEUE_WAIT, SENT, SYSTEM,
+    PROCESS_DURATION, QUEUE_DEPTH, QUEUE_WAIT, SENT, STREAMS_OPEN, SYSTEM,
 };
 use openmesh_core::{Effect, Partition, Plan, Ticket};
 use openmesh_message::Target;
@@ -114,6 +114,7 @@ impl Counts {
             gauge!(INBOX_MESSAGES, "state" => name).set(count as f64);
         }
         gauge!(CONVERSATIONS_OPEN).set(state.open_conversations() as f64);
+        gauge!(STREAMS_OPEN).set(partition.streams() as f64);
         gauge!(AGENTS).set(partition.view().directory.count() as f64);
         gauge!(LOG_FULL).set(u32::from(is_full));
         self.depth.set(batches_waiting as f64);

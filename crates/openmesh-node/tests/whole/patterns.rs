@@ -1,5 +1,7 @@
 //! Publish–subscribe, request–reply and inboxes, end to end.
 
+mod streams;
+
 use crate::node::Node;
 use openmesh_sdk::{Item, Performative, Reply, Sent, Start};
 use std::time::Duration;

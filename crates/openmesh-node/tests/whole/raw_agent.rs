@@ -119,7 +119,8 @@ impl RawAgent {
         self.decoder.decode_server(&body).unwrap()
     }
 
-    async fn write(&mut self, frame: &ClientFrame) {
+    /// Says one thing.
+    pub(crate) async fn write(&mut self, frame: &ClientFrame) {
         let mut bytes = Vec::new();
         self.encoder.encode_client(frame, &mut bytes).unwrap();
         self.stream.write_all(&bytes).await.unwrap();

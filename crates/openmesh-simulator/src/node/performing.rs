@@ -92,7 +92,7 @@ impl Node {
             }
             Effect::PublishView => self.view = self.partition.view(),
             // Whether anything still comes is checked where deliveries are.
-            Effect::Unsubscribe(..) => {}
+            Effect::Unsubscribe(..) | Effect::Stream(..) => {}
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ from openmesh_sdk.errors import (
     OutcomeUnknown,
     ProtocolError,
     Rejected,
+    StreamReset,
+    StreamTaken,
     TimedOut,
     TooLarge,
     Unanswerable,
@@ -33,6 +35,8 @@ from openmesh_sdk.strict_json import canonical_json
 from openmesh_sdk.talking.conversation import Conversation, Notice
 from openmesh_sdk.talking.request import Exchange, Gathered
 from openmesh_sdk.talking.sending import Sent
+from openmesh_sdk.talking.stream_reader import StreamReader
+from openmesh_sdk.talking.stream_writer import StreamWriter
 from openmesh_sdk.talking.subscription import Invalid, Subscription
 from openmesh_sdk.wire.digest import Digest
 from openmesh_sdk.wire.receipt import Position, Receipt
@@ -78,6 +82,10 @@ __all__ = [
     "Rejected",
     "Retention",
     "Sent",
+    "StreamReader",
+    "StreamReset",
+    "StreamTaken",
+    "StreamWriter",
     "Subscription",
     "TimedOut",
     "TooLarge",

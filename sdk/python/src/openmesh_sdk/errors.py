@@ -101,6 +101,14 @@ class Rejected(MeshError):
         return None if after_ms is None else after_ms / 1000
 
 
+class StreamReset(Rejected):
+    """A stream was broken off: by its other end, by the node, or by policy."""
+
+
+class StreamTaken(MeshError):
+    """The stream is being read already: its offer came again since the node restarted."""
+
+
 class ProtocolError(Rejected):
     """The protocol of the conversation does not allow this act: see `state` and `allowed_next`."""
 

@@ -11,12 +11,12 @@ from openmesh_sdk.identity import Identity
 from openmesh_sdk.inbox import Inbox
 from openmesh_sdk.message import Message
 from openmesh_sdk.talking.conversation import Conversation, protocol_of
-from openmesh_sdk.talking.messaging import Messaging
+from openmesh_sdk.talking.streaming import Streaming
 from openmesh_sdk.words.ids import DomainId
 from openmesh_sdk.words.names import PinnedName
 
 
-class Mesh(Messaging, LogReading, Tokens):
+class Mesh(Streaming, LogReading, Tokens):
     """An agent's handle to the mesh. For one event loop."""
 
     @classmethod

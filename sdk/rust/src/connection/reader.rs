@@ -114,6 +114,10 @@ impl Reader {
                 self.connection.awaited().answer_command(tag, reply);
             }
             ServerFrame::Deliver(deliveries) => self.deliver(deliveries),
+            ServerFrame::Stream(events) => {
+                let streams = self.connection.streams();
+                events.into_iter().for_each(|event| streams.take_in(event));
+            }
             ServerFrame::Pong(number) => self.connection.awaited().answer_ping(number),
             ServerFrame::Goodbye(problem) => return Err(SdkError::Goodbye(Box::new(problem))),
         }

@@ -6,7 +6,7 @@ use super::Connection;
 use crate::SdkError;
 use crate::connect::Writing;
 use openmesh_message::Envelope;
-use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError};
+use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError, StreamAct};
 use openmesh_message::limits::FRAME_MESSAGES_MAX;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -24,6 +24,7 @@ pub(super) enum Outgoing {
     Send(u64, Box<Envelope>),
     Command(u64, Command),
     Ping(u64),
+    Stream(StreamAct),
     /// Nothing follows.
     End,
 }
@@ -113,6 +114,10 @@ impl Writer {
             Outgoing::Ping(number) => {
                 self.pack_batch()?;
                 self.encode(&ClientFrame::Ping(number))
+            }
+            Outgoing::Stream(act) => {
+                self.pack_batch()?;
+                self.encode(&ClientFrame::Stream(vec![act]))
             }
             Outgoing::End => Ok(()),
         }

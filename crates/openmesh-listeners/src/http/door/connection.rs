@@ -238,7 +238,7 @@ async fn answer_all(
                         return;
                     }
                 }
-                Outgoing::Pong(_) | Outgoing::Goodbye(_) => {}
+                Outgoing::Stream(_) | Outgoing::Pong(_) | Outgoing::Goodbye(_) => {}
             }
         }
         if outbox.written() && mesh.tell(Event::Drained(id)).await.is_err() {

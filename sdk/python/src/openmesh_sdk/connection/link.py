@@ -15,6 +15,7 @@ from typing import Any
 from openmesh_sdk.connection.awaited import Awaited, AwaitedSend
 from openmesh_sdk.connection.opening import ConnectOptions, Opened
 from openmesh_sdk.connection.routes import Routes
+from openmesh_sdk.connection.stream_end import StreamEnd
 from openmesh_sdk.connection.writer import Outgoing, Writer, message_bytes_max
 from openmesh_sdk.errors import Closed, Goodbye, Malformed, MeshError, TimedOut, TooLarge, refusal
 from openmesh_sdk.message import Message
@@ -32,10 +33,13 @@ from openmesh_sdk.wire.frames import (
     Replied,
     Reply,
     ServerFrame,
+    StreamActs,
+    StreamEvents,
     Unknown,
 )
 from openmesh_sdk.wire.limits import FRAME_BYTES_MAX
 from openmesh_sdk.wire.receipt import Receipt
+from openmesh_sdk.wire.streams import StreamAct, StreamEvent
 
 _log = logging.getLogger("openmesh_sdk")
 
@@ -56,6 +60,7 @@ class Connection:
         self.incoming_taken = False
         self.routes = Routes(options.subscription_messages_max)
         self.awaited = Awaited()
+        self.streams: dict[int, StreamEnd] = {}
         self.outgoing: deque[Outgoing] = deque()
         self.to_write = asyncio.Event()
         self.taken = asyncio.Event()
@@ -137,6 +142,10 @@ class Connection:
         """Give a command whose reply nobody waits for; dropped if the writer is far behind."""
         self._put_if_room(Ask(self.next_tag(), command))
 
+    async def say(self, act: StreamAct) -> None:
+        """Say something of a stream, once the writer keeps up."""
+        await self._put(StreamActs([act]))
+
     async def close(self) -> None:
         """End the connection cleanly: waits for outcomes of sends in flight, then for the node."""
         self._closing = True
@@ -159,6 +168,9 @@ class Connection:
         self.taken.set()
         self.awaited.end(why)
         self.routes.end()
+        for stream_end in self.streams.values():
+            stream_end.end()
+        self.streams.clear()
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
@@ -226,10 +238,17 @@ class Connection:
             case Deliver(deliveries):
                 for delivery in deliveries:
                     self.routes.deliver(delivery)
+            case StreamEvents(events):
+                self._hear_of_streams(events)
             case Pong(number):
                 self.awaited.answer_ping(number)
             case Farewell(problem):
                 raise Goodbye(problem)
+
+    def _hear_of_streams(self, events: list[StreamEvent]) -> None:
+        for event in events:
+            if (stream_end := self.streams.get(event.stream)) is not None:
+                stream_end.push(event)
 
     def _settle(self, tag: int, outcome: Outcome) -> None:
         send = self.awaited.sends.get(tag)

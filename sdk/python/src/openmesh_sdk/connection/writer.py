@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from openmesh_sdk.errors import TooLarge
 from openmesh_sdk.message import Message
-from openmesh_sdk.wire.frames import Ask, ClientFrame, Ping, Send
+from openmesh_sdk.wire.frames import Ask, ClientFrame, Ping, Send, StreamActs
 from openmesh_sdk.wire.limits import FRAME_MESSAGES_MAX
 
 if TYPE_CHECKING:
     from openmesh_sdk.connection.framing import FrameStream
     from openmesh_sdk.connection.link import Connection
 
-Outgoing: TypeAlias = tuple[int, Message] | Ask | Ping | None
-"""A message with its tag, a command, a ping; None: nothing follows."""
+Outgoing: TypeAlias = tuple[int, Message] | Ask | Ping | StreamActs | None
+"""A message with its tag, a command, a ping, words about streams; None: nothing follows."""
 
 _WRITE_BYTES = 256 * 1024
 _MESSAGE_OVERHEAD_BYTES = 1024
@@ -70,7 +70,7 @@ class Writer:
         connection.taken.set()
         return taken
 
-    def _pack(self, outgoing: tuple[int, Message] | Ask | Ping) -> None:
+    def _pack(self, outgoing: tuple[int, Message] | Ask | Ping | StreamActs) -> None:
         if isinstance(outgoing, tuple):
             self._pack_message(*outgoing)
             return

@@ -6,16 +6,18 @@ from typing import TypeAlias
 
 from openmesh_sdk.errors import Malformed, TooLarge
 from openmesh_sdk.message import Message
-from openmesh_sdk.problem import AllowedNext, Problem
+from openmesh_sdk.problem import Problem
 from openmesh_sdk.wire.cbor import Encoded, Item, Writable, decode, encode
 from openmesh_sdk.wire.fields import Fields, variant
 from openmesh_sdk.wire.interning import DecodeTable, EncodeTable
 from openmesh_sdk.wire.limits import FRAME_BYTES_MAX, FRAME_MESSAGES_MAX
+from openmesh_sdk.wire.problems import read_problem
 from openmesh_sdk.wire.receipt import Receipt
+from openmesh_sdk.wire.streams import StreamAct, StreamEvent, read_act, read_event
 
 HEADER_BYTES = 4
-_SEND, _COMMAND, _PING = 0, 1, 2
-_OUTCOMES, _REPLY, _DELIVER, _PONG, _GOODBYE = 0, 1, 2, 3, 4
+_SEND, _COMMAND, _PING, _STREAM = 0, 1, 2, 3
+_OUTCOMES, _REPLY, _DELIVER, _PONG, _GOODBYE, _RECEIPTS = 0, 1, 2, 3, 4, 5
 _ACCEPTED, _REJECTED, _UNKNOWN, _PASSED = 0, 1, 2, 3
 _MESSAGE, _GAP = 0, 1
 _MESSAGE_ITEMS = 4
@@ -51,7 +53,14 @@ class Ping:
     number: int
 
 
-ClientFrame: TypeAlias = Send | Ask | Ping
+@dataclass(frozen=True, slots=True)
+class StreamActs:
+    """What an agent says of streams."""
+
+    acts: Sequence[StreamAct]
+
+
+ClientFrame: TypeAlias = Send | Ask | Ping | StreamActs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,14 @@ class Farewell:
     problem: Problem
 
 
-ServerFrame: TypeAlias = Outcomes | Replied | Deliver | Pong | Farewell
+@dataclass(frozen=True, slots=True)
+class StreamEvents:
+    """What a node says of streams."""
+
+    events: list[StreamEvent]
+
+
+ServerFrame: TypeAlias = Outcomes | Replied | Deliver | Pong | Farewell | StreamEvents
 
 
 class FrameEncoder:
@@ -163,6 +179,9 @@ class FrameEncoder:
                 body = encode([_COMMAND, frame.tag, [command.number, list(command.fields)]])
             case Ping():
                 body = encode([_PING, frame.number])
+            case StreamActs():
+                acts: list[Writable] = [[act.number, list(act.fields)] for act in frame.acts]
+                body = encode([_STREAM, acts])
         if len(body) > bytes_max:
             raise TooLarge(f"{len(body)} bytes do not fit into a frame of {bytes_max}")
         return len(body).to_bytes(HEADER_BYTES, "big") + body
@@ -188,8 +207,8 @@ class FrameDecoder:
                 return Pong(fields.uint(1))
             case (4, 2):
                 return Farewell(read_problem(fields.get(1)))
-            case (5, 2):
-                return Outcomes([(tag, Accepted(receipt)) for tag, receipt in Receipt.of_run(fields.get(1))])
+            case (5 | 6, 2):
+                return _receipts_or_events(kind, fields)
             case _:
                 raise Malformed(f"no frame of a node has kind {kind} and {count} items")
 
@@ -204,6 +223,9 @@ class FrameDecoder:
                 return Ask(fields.uint(1), Command(number, arguments.all()))
             case (2, 2):
                 return Ping(fields.uint(1))
+            case (3, 2):
+                read = [read_act(item) for item in _items(fields.items(1))]
+                return StreamActs([StreamAct(number, arguments.all()) for number, arguments in read])
             case _:
                 raise Malformed(f"no frame of an agent has kind {kind} and {count} items")
 
@@ -229,19 +251,6 @@ def body_length(header: bytes) -> int:
     if length > FRAME_BYTES_MAX:
         raise TooLarge(f"a frame of {length} bytes is larger than {FRAME_BYTES_MAX}")
     return length
-
-
-def read_problem(item: Item) -> Problem:
-    """Read a problem."""
-    fields = Fields(item, "a problem")
-    return Problem(
-        code=fields.text(0),
-        detail=fields.text(1),
-        pointer=fields.optional_text(2),
-        state=fields.optional_text(3),
-        allowed_next=tuple(_allowed_next(one) for one in fields.items(4)),
-        retry_after_ms=fields.optional_uint(5),
-    )
 
 
 def server_frame(kind: int, *items: Writable) -> bytes:
@@ -270,6 +279,12 @@ def _items(items: list[Item]) -> list[Item]:
     return items
 
 
+def _receipts_or_events(kind: int, fields: Fields) -> Outcomes | StreamEvents:
+    if kind == _RECEIPTS:
+        return Outcomes([(tag, Accepted(receipt)) for tag, receipt in Receipt.of_run(fields.get(1))])
+    return StreamEvents([read_event(item) for item in _items(fields.items(1))])
+
+
 def _outcome(item: Item) -> tuple[int, Outcome]:
     pair = Fields(item, "an outcome")
     number, fields = variant(pair.get(1), "an outcome")
@@ -292,8 +307,3 @@ def _answer(item: Item) -> Reply | Problem:
         return read_problem(answer.get(1))
     number, fields = variant(answer.get(1), "a reply")
     return Reply(number, fields)
-
-
-def _allowed_next(item: Item) -> AllowedNext:
-    fields = Fields(item, "an allowed act")
-    return AllowedNext(fields.text(0), fields.optional_text(1), fields.optional_text(2))

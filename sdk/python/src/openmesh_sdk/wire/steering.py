@@ -42,6 +42,8 @@ def check_steering(attributes: Mapping[str, str]) -> None:
     if ("protocol" in attributes) != ("conversationid" in attributes):
         why = "`protocol` and `conversationid` belong together"
         raise AttributeRefused("attribute.missing", "conversationid", why)
+    if "stream" in attributes and Address.parse(attributes["to"]).kind not in ("agent", "inbox"):
+        raise AttributeRefused("attribute.malformed", "stream", "a stream goes to one agent")
     _check_waiting(attributes)
     schema = attributes.get("dataschema")
     if schema and attributes["type"] != PinnedName.parse_schema_uri(schema).versioned.type:
@@ -129,5 +131,5 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "priority": _one_of(*PRIORITIES),
     "invite": _list_of(_check_invitation, INVITES_MAX),
 }
-UNDERSTOOD = frozenset({*_CHECKS, *REQUIRED, "datacontenttype", "subject", "inreplyto", "critical"})
+UNDERSTOOD = frozenset({*_CHECKS, *REQUIRED, "datacontenttype", "subject", "inreplyto", "critical", "stream"})
 """The attributes this version understands."""
