@@ -37,6 +37,13 @@ const CAMPAIGNS: &[Campaign] = &[
         tool: None,
     },
     Campaign {
+        name: "streams",
+        what: "a stream cut 1,000 times at random points, either end or both, and nodes that are killed: not an item missing or twice",
+        cargo: "test -p openmesh-node --test whole streams::cuts -- --nocapture",
+        environment: &[("OPENMESH_STREAM_CUTS", "1000")],
+        tool: None,
+    },
+    Campaign {
         name: "power-cut",
         what: "200 power cuts under load, root needed; beside it nats-server at its defaults",
         cargo: "test -p openmesh-node --test whole power_cut -- --nocapture --test-threads 1",

@@ -67,6 +67,9 @@ enum Command {
     Reply(talk::reply::Args),
     /// Send any message: an act of a conversation, mail to an agent.
     Send(talk::send::Args),
+    /// Stream to an agent, or read what is streamed to you.
+    #[command(subcommand)]
+    Stream(talk::stream::Command),
     /// Sign a message written as JSON, or check a signed one.
     Sign(sign::Args),
     /// Work with held mail.
@@ -124,6 +127,7 @@ fn run(command: Command, context: &Context) -> Result<()> {
         Command::Req(args) => talk::request::run(args, context),
         Command::Reply(args) => talk::reply::run(args, context),
         Command::Send(args) => talk::send::run(args, context),
+        Command::Stream(command) => talk::stream::run(command, context),
         Command::Inbox(command) => inbox::run(command, context),
         Command::Schema(command) => definition::schema::run(command, context),
         Command::Protocol(command) => definition::protocol::run(command, context),

@@ -71,6 +71,8 @@ pub enum Planted {
     OvertakeOwn,
     /// Hands over twice what is not kept.
     DeliverTwice,
+    /// Loses items of streams, now and then.
+    LoseStreamItem,
 }
 
 impl Planted {
@@ -107,6 +109,7 @@ impl Planted {
         Self::KeepEveryBatch,
         Self::OvertakeOwn,
         Self::DeliverTwice,
+        Self::LoseStreamItem,
     ];
 
     /// Its name in the environment: that of the variant.

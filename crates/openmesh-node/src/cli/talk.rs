@@ -1,4 +1,4 @@
-//! Talking: publish, subscribe, request, reply, send; and what they share: payloads, and messages as lines.
+//! Talking: publish, subscribe, request, reply, send, stream; and what they share: payloads, and messages as lines.
 
 mod payload;
 pub(crate) mod publish;
@@ -6,6 +6,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod send;
 mod shown;
+pub(crate) mod stream;
 pub(crate) mod subscribe;
 
 pub(crate) use payload::{Payload, read_bytes};

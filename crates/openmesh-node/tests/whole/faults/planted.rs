@@ -51,6 +51,7 @@ const TABLE: &[(&str, Planted, &str)] = &[
     ("memory limit", Planted::KeepEveryBatch, "surroundings::a_node_short"),
     ("kill -9, requests", Planted::DeliverTwice, "crash::a_hundred_kills"),
     ("questions in their order", Planted::OvertakeOwn, "reads::a_question_overtakes"),
+    ("streams", Planted::LoseStreamItem, "streams::cuts::a_stream_that_is_cut"),
 ];
 
 /// What came of a test.
