@@ -66,7 +66,7 @@ metrics! {
     CONVERSATIONS_OPEN = "openmesh.conversations.open", Gauge of Count by [];
     /// Agents in the directory.
     AGENTS = "openmesh.agents.registered", Gauge of Count by [];
-    /// Streams that are known: open, or ended while one of their ends was away.
+    /// Streams that have not ended.
     STREAMS_OPEN = "openmesh.streams.open", Gauge of Count by [];
     /// Batches that wait in the owner's queue.
     QUEUE_DEPTH = "openmesh.queue.depth", Gauge of Count by [];

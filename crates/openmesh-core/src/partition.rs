@@ -273,7 +273,7 @@ impl Partition {
         View { shelves, identity, ..self.view.clone() }
     }
 
-    /// Streams that are open.
+    /// Streams that have not ended.
     pub fn streams(&self) -> usize {
         self.streams.open()
     }

@@ -14,12 +14,14 @@ use openmesh_message::frame::StreamEvent;
 use openmesh_message::limits::STREAM_AWAY_MS_MAX;
 use openmesh_message::{AgentId, ControlAttributes, Digest, Timestamp};
 use openmesh_policy::Authenticity;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Streams at a time, those included that ended while an end was away.
+/// Streams open at a time.
 const STREAMS_MAX: usize = 65_536;
-/// Streams of one sender at a time.
+/// Streams remembered that have ended, for ends that did not hear of it.
+const ENDED_MAX: usize = 16_384;
+/// Streams of one sender open at a time.
 const STREAMS_PER_SENDER_MAX: usize = 256;
 /// Bytes of all windows of one reader together.
 const READER_WINDOWS_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -44,6 +46,9 @@ pub(crate) struct Streams {
     streams: BTreeMap<StreamKey, Stream>,
     ends: BTreeMap<End, (StreamKey, Side)>,
     by_time: BTreeSet<(Timestamp, StreamKey)>,
+    /// Streams that have ended, the first first; some of them forgotten since.
+    ended: VecDeque<StreamKey>,
+    open: usize,
     sent: BTreeMap<AgentId, usize>,
     windows: BTreeMap<AgentId, u64>,
     windows_bytes: u64,
@@ -123,9 +128,9 @@ impl Stream {
 }
 
 impl Streams {
-    /// Streams that are known.
-    pub(crate) fn open(&self) -> usize {
-        self.streams.len()
+    /// Streams that have not ended.
+    pub(crate) const fn open(&self) -> usize {
+        self.open
     }
 
     /// Whether this very message has offered a stream that is known.
@@ -140,7 +145,7 @@ impl Streams {
             Some(_) => Err(Rejection::IdConflict),
             None => {
                 let sent = self.sent.get(&control.source).copied().unwrap_or_default();
-                let has_room = sent < STREAMS_PER_SENDER_MAX && self.streams.len() < STREAMS_MAX;
+                let has_room = sent < STREAMS_PER_SENDER_MAX && self.open < STREAMS_MAX;
                 if has_room { Ok(()) } else { Err(Rejection::TooManyStreams) }
             }
         }
@@ -153,6 +158,7 @@ impl Streams {
             return;
         }
         *self.sent.entry(key.0).or_default() += 1;
+        self.open += 1;
         let stream = Stream {
             offer,
             writer: None,
@@ -193,23 +199,28 @@ impl Streams {
         }
     }
 
-    /// Ends a stream: tells both ends but the one that did it, and remembers it for those that are away.
+    /// Ends a stream: tells both ends but the one that did it, and remembers it for those that do not hear of it.
     pub(crate) fn end(&mut self, key: &StreamKey, how: &Ended, by: Option<Side>, told: &mut Told) {
-        let mut all_know = true;
         for side in [Side::Writer, Side::Reader] {
-            match self.detach(key, side) {
-                _ if by == Some(side) => {}
-                Some(end) => told.push(how.told(end)),
-                None => all_know = false,
+            if let Some(end) = self.detach(key, side).filter(|_| by != Some(side)) {
+                told.push(how.told(end));
             }
         }
-        if all_know {
-            return self.forget(key);
-        }
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.ended = Some(how.clone());
-        }
+        let Some(stream) = self.streams.get_mut(key).filter(|stream| stream.ended.is_none()) else { return };
+        stream.ended = Some(how.clone());
         self.set_deadline(key, Some(told.deadline()));
+        self.open -= 1;
+        match self.sent.get_mut(&key.0) {
+            Some(sent) if *sent > 1 => *sent -= 1,
+            _ => _ = self.sent.remove(&key.0),
+        }
+        self.ended.push_back(key.clone());
+        if self.ended.len() > ENDED_MAX
+            && let Some(first) = self.ended.pop_front()
+            && self.streams.get(&first).is_some_and(|stream| stream.ended.is_some())
+        {
+            self.forget(&first);
+        }
     }
 
     fn offered(&self, control: &ControlAttributes) -> Option<&Offer> {
@@ -219,16 +230,7 @@ impl Streams {
 
     fn forget(&mut self, key: &StreamKey) {
         self.set_deadline(key, None);
-        for side in [Side::Writer, Side::Reader] {
-            self.detach(key, side);
-        }
-        if self.streams.remove(key).is_none() {
-            return;
-        }
-        match self.sent.get_mut(&key.0) {
-            Some(sent) if *sent > 1 => *sent -= 1,
-            _ => _ = self.sent.remove(&key.0),
-        }
+        self.streams.remove(key);
     }
 
     fn set_deadline(&mut self, key: &StreamKey, deadline: Option<Timestamp>) {

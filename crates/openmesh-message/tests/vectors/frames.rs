@@ -190,7 +190,7 @@ fn acts() -> Vec<StreamAct> {
 fn acts_said() -> Value {
     json!([
         {"write": {"stream": 4, "id": "m-1", "from": 1_024}},
-        {"read": {"stream": 5, "sender": hex(key(4).id().as_bytes()), "id": "m-1", "from": 1_024, "window": 262_144}},
+        {"read": {"stream": 5, "sender": hex(key(4).id().public_key()), "id": "m-1", "from": 1_024, "window": 262_144}},
         {"item": {"stream": 4, "run": 2, "offset": 1_024, "item": hex("token")}},
         {"credit": {"stream": 5, "consumed": 1_541}},
         {"fin": {"stream": 4, "run": 2, "offset": 1_541}},

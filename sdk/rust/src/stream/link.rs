@@ -103,6 +103,11 @@ impl Patience {
         *self = Self::new();
     }
 
+    /// Whether it has tried for so long.
+    pub(super) fn is_tried_for(&self, span: Duration) -> bool {
+        self.since.is_some_and(|since| since.elapsed() > span)
+    }
+
     /// Waits for a while, then sees that there is a connection; an error when it was tried for long enough.
     pub(super) async fn reconnect(&mut self, mesh: &Mesh) -> Result<(), SdkError> {
         loop {

@@ -9,9 +9,13 @@ use bytes::Bytes;
 use openmesh_message::frame::{StreamAct, StreamEvent, item_cost};
 use openmesh_message::{AgentId, Envelope};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The node is told of credit when a part of the window of this size was taken, or all that is there.
 const CREDIT_PARTS: u64 = 4;
+
+/// How long the node is told that all was taken, where connections are lost meanwhile.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Reads a stream. Dropped before its end, it breaks the stream off.
 pub struct StreamReader {
@@ -26,6 +30,8 @@ struct Taking {
     window: u64,
     shelf: Arc<Shelf>,
     patience: Patience,
+    /// All was taken, and the node was told: nothing depends on whether it heard.
+    is_done: bool,
 }
 
 /// How far a link has come.
@@ -49,7 +55,7 @@ impl Mesh {
         let shelf = self.known_streams().shelf((sender, id.clone()), options.from);
         let shelf = shelf.ok_or(SdkError::StreamTaken)?;
         let (mesh, window, patience) = (self.clone(), options.window, Patience::new());
-        let taking = Taking { mesh, sender, id, window, shelf: Arc::clone(&shelf), patience };
+        let taking = Taking { mesh, sender, id, window, shelf: Arc::clone(&shelf), patience, is_done: false };
         tokio::spawn(taking.run());
         Ok(StreamReader { shelf })
     }
@@ -80,11 +86,14 @@ impl Taking {
                 Over::Ended(how) => break how,
                 Over::Lost => {}
             }
+            if self.is_done && self.patience.is_tried_for(LAST_WORD) {
+                break Ok(());
+            }
             if let Err(why) = self.patience.reconnect(&self.mesh).await {
                 break Err(why);
             }
         };
-        self.shelf.end(how);
+        self.shelf.end(if self.is_done { Ok(()) } else { how });
     }
 
     async fn attach_and_serve(&mut self) -> Over {
@@ -147,7 +156,7 @@ impl Taking {
     }
 
     /// Gives credit for what was taken, and says when that was all.
-    async fn answer(&self, link: &Link, run: &mut Run) -> Result<(), Over> {
+    async fn answer(&mut self, link: &Link, run: &mut Run) -> Result<(), Over> {
         let (progress, stream) = (self.shelf.progress(), link.number);
         let is_done = run.fin == Some(progress.place);
         if progress.abandoned && !is_done {
@@ -160,7 +169,7 @@ impl Taking {
             link.say(StreamAct::Credit { stream, consumed: progress.place }).await?;
         }
         if is_done && !run.said_done {
-            run.said_done = true;
+            (run.said_done, self.is_done) = (true, true);
             link.say(StreamAct::Done { stream }).await?;
         }
         Ok(())

@@ -34,7 +34,7 @@ impl Streams {
         if let Err(why) = self.check_attach(key, end, from) {
             return refuse(end, &why, told);
         }
-        if self.tell_if_ended(key, end, Side::Writer, told) {
+        if self.tell_if_ended(key, end, told) {
             return;
         }
         self.attach(key, end, Side::Writer, told);
@@ -61,7 +61,7 @@ impl Streams {
         if let Err(why) = checked {
             return refuse(end, &why, told);
         }
-        if self.tell_if_ended(key, end, Side::Reader, told) {
+        if self.tell_if_ended(key, end, told) {
             return;
         }
         if let Some(before) = self.detach(key, Side::Reader) {
@@ -122,15 +122,11 @@ impl Streams {
         if is_free && place <= PLACE_MAX { Ok(()) } else { Err(Rejection::StreamDisorder) }
     }
 
-    fn tell_if_ended(&mut self, key: &StreamKey, end: End, side: Side, told: &mut Told) -> bool {
-        let Some(ended) = self.streams.get(key).and_then(|stream| stream.ended.clone()) else {
+    fn tell_if_ended(&self, key: &StreamKey, end: End, told: &mut Told) -> bool {
+        let Some(ended) = self.streams.get(key).and_then(|stream| stream.ended.as_ref()) else {
             return false;
         };
         told.push(ended.told(end));
-        // The writer is the one who would otherwise offer it again.
-        if side == Side::Writer {
-            self.forget(key);
-        }
         true
     }
 

@@ -68,6 +68,10 @@ class Patience:
         """The stream goes on."""
         self._since, self._backoff = None, Backoff()
 
+    def is_tried_for(self, seconds: float) -> bool:
+        """Tell whether it has tried for so long."""
+        return self._since is not None and time.monotonic() - self._since > seconds
+
     async def reconnect(self, session: Session) -> Connection:
         """Wait for a while, then see that there is a connection; raises when it was tried for long enough."""
         self._since = time.monotonic() if self._since is None else self._since

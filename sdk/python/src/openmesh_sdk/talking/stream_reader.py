@@ -15,6 +15,8 @@ from openmesh_sdk.wire.streams import Done, Fin, Go, Item, NoEnd, Reset, StreamE
 
 WINDOW_BYTES = 256 * 1024
 _CREDIT_PARTS = 4
+_LAST_WORD_S = 2.0
+"""How long the node is told that all was taken, where connections are lost meanwhile."""
 
 
 class StreamReader:
@@ -33,6 +35,7 @@ class StreamReader:
         self._credited = place
         self._fin: int | None = None
         self._said_done = False
+        self._is_done = False
         self._abandoned = False
         self._patience = Patience()
         self._ending = Ending()
@@ -96,9 +99,14 @@ class StreamReader:
     async def _again(self) -> None:
         if self._abandoned:
             raise Closed("the stream is read no more")
+        if self._is_done and self._patience.is_tried_for(_LAST_WORD_S):
+            self._ending.end(None)
+            return
         await self._patience.reconnect(self._session)
 
     async def _serve(self) -> None:
+        if self._ending.is_over:
+            return
         link = Link(await self._session.connection())
         try:
             self._items.clear()
@@ -149,5 +157,5 @@ class StreamReader:
             self._credited = place
             await link.say(streams.credit(link.number, place))
         if is_done and not self._said_done:
-            self._said_done = True
+            self._said_done = self._is_done = True
             await link.say(streams.done(link.number))

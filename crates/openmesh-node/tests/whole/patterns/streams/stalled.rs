@@ -4,7 +4,7 @@ use super::SECOND;
 use crate::node::Node;
 use crate::raw_agent::RawAgent;
 use openmesh_message::frame::{ClientFrame, ServerFrame, StreamAct, StreamEvent, item_cost};
-use openmesh_sdk::{Mesh, Performative};
+use openmesh_sdk::{Mesh, Performative, StreamWriter};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -22,24 +22,28 @@ fn resident_bytes(node: &Node) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Offers streams to a reader on a bare socket, and writes items until each has to wait.
-async fn fill(writer: &Mesh, reader: &mut RawAgent, name: &str, item_bytes: usize) -> u64 {
-    let (mut items, mut kept) = (0, Vec::new());
+/// Offers streams to a reader on a bare socket, and writes items until each has to wait; writers that are dropped would break
+/// their streams off.
+async fn fill(
+    writer: &Mesh,
+    (reader, name): (&mut RawAgent, &str),
+    item_bytes: usize,
+    written: &mut Vec<StreamWriter>,
+) -> u64 {
+    let mut items = 0;
     for stream in 1..=STREAMS_PER_READER {
         let draft = writer.draft(&format!("agent:{name}"), &Performative::Inform).unwrap();
         let offer = writer.sign(draft.stream("application/octet-stream")).unwrap();
         let (sender, id) = (writer.id(), offer.attributes.get("id").unwrap().to_owned());
-        let written = writer.open_stream(offer).await.unwrap();
+        let stalled = writer.open_stream(offer).await.unwrap();
         let read = StreamAct::Read { stream, sender, id, from: 0, window: WINDOW };
         reader.write(&ClientFrame::Stream(vec![read])).await;
-        while let Ok(sent) = timeout(SECOND, written.send(vec![7; item_bytes])).await {
+        while let Ok(sent) = timeout(SECOND / 2, stalled.send(vec![7; item_bytes])).await {
             sent.unwrap();
             items += 1;
         }
-        kept.push(written);
+        written.push(stalled);
     }
-    // Dropped writers would break their streams off.
-    kept.into_iter().for_each(std::mem::forget);
     items
 }
 
@@ -53,9 +57,10 @@ async fn a_stalled_reader_costs_its_windows_and_little_more() {
             readers.push(RawAgent::connect(&node, &format!("reader-{number}")).await);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let (before, mut items) = (resident_bytes(&node), 0);
+        let (before, mut items, mut written) = (resident_bytes(&node), 0, Vec::new());
         for (number, reader) in readers.iter_mut().enumerate() {
-            items += fill(&writer, reader, &format!("reader-{number}"), item_bytes).await;
+            let reader = (reader, &*format!("reader-{number}"));
+            items += fill(&writer, reader, item_bytes, &mut written).await;
         }
         let grown = resident_bytes(&node).saturating_sub(before);
         let streams = STREAMS_PER_READER * READERS;
