@@ -208,17 +208,6 @@ impl Rejection {
             Self::NameTaken(why) | Self::DefinitionConflict(why) => return why.clone(),
             Self::BadDefinition(_, why) | Self::BadArgument(_, why) => return why.clone(),
             Self::Illegal(illegal) => return illegal.detail.clone(),
-            Self::StreamReset(reason) => return reason.clone(),
-            Self::TooManyStreams => "as many streams are open as may be; finish one",
-            Self::UnknownStream => "no such stream is open; it may be offered again",
-            Self::StreamWindow => {
-                "the window is smaller or larger than it may be, or there is no room for it"
-            }
-            Self::StreamTakenOver => "another connection of the agent goes on with the stream",
-            Self::StreamPeerGone => "the other end was away for too long",
-            Self::StreamDisorder => "what came does not follow what came before it",
-            Self::StreamOverCredit => "more came than the reader gave credit for",
-            Self::StreamItemsGone => "the reader would go on with items that the writer no longer has",
             Self::TooLarge => "the message is larger than one frame can carry",
             Self::ForeignDomain => "the address belongs to a domain this node does not serve",
             Self::UnknownAgent => "no agent of that name or id is registered here",
@@ -261,6 +250,25 @@ impl Rejection {
             Self::TooManySubscriptions => "the connection has as many subscriptions as it may",
             Self::Busy => "the node is busy",
             Self::StoreFull => "there is no room to keep the message",
+            _ => return self.stream_detail(),
+        };
+        fixed.to_owned()
+    }
+
+    fn stream_detail(&self) -> String {
+        let fixed = match self {
+            Self::StreamReset(reason) => return reason.clone(),
+            Self::TooManyStreams => "as many streams are open as may be; finish one",
+            Self::UnknownStream => "no such stream is open; it may be offered again",
+            Self::StreamWindow => {
+                "the window is smaller or larger than it may be, or there is no room for it"
+            }
+            Self::StreamTakenOver => "another connection of the agent goes on with the stream",
+            Self::StreamPeerGone => "the other end was away for too long",
+            Self::StreamDisorder => "what came does not follow what came before it",
+            Self::StreamOverCredit => "more came than the reader gave credit for",
+            Self::StreamItemsGone => "the reader would go on with items that the writer no longer has",
+            _ => "",
         };
         fixed.to_owned()
     }
