@@ -105,6 +105,10 @@ impl Stage {
             }
             Ok(ClientFrame::Command(_, command)) => self.command(index, command),
             Ok(ClientFrame::Ping(_)) => {}
+            Ok(ClientFrame::Stream(acts)) => {
+                let connection = connection.id;
+                acts.into_iter().for_each(|act| self.handle(Input::Stream { connection, act }));
+            }
             Err(_) => {
                 self.disconnect(index);
                 return false;

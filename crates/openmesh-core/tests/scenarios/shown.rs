@@ -115,7 +115,7 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         }
         Effect::Erase { message, .. } => format!("find {message} to erase"),
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
-        Effect::PublishView | Effect::Unsubscribe(..) => return None,
+        Effect::PublishView | Effect::Unsubscribe(..) | Effect::Stream(..) => return None,
     })
 }
 

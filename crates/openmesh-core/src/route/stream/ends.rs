@@ -74,7 +74,8 @@ impl Streams {
         self.attach(key, end, Side::Reader, told);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.window = from.window;
-            (stream.passed, stream.consumed, stream.fin) = (from.place, from.place, None);
+            (stream.passed, stream.consumed, stream.credited) = (from.place, from.place, from.place);
+            stream.fin = None;
         }
         self.start(key, told);
     }
