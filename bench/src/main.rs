@@ -27,6 +27,10 @@ mod steps;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// The node's allocator: steps cost here what they cost there, whatever was allocated before.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures OpenMesh beside its peers.
 #[derive(Parser)]
 #[command(name = "openmesh-bench")]

@@ -41,7 +41,7 @@ fn describe(row: &mut Row) {
     row.how = vec![
         format!(
             "each step alone, on {MESSAGES} messages in a row and further ones each time, in the program that measures, with the \
-             system's allocator: caches and tables are warm, no other thread runs, nothing is sent or synced"
+             node's allocator: caches and tables are warm, no other thread runs, nothing is sent or synced"
         ),
         "kept: 512 B to a pinned topic; typed: JSON of 520 B with a schema; act: a bid with a schema in a contract net of its own; these \
          are signed in batches of 256; ephemeral: 128 B, unsigned; 10 rules where none are named, 100 for handle"
