@@ -26,6 +26,8 @@ use window::Driven;
 
 /// Messages made before the clock starts, a second of load; a run that uses them up ends early.
 const PREPARED_PER_SECOND: usize = 200_000;
+/// The same for messages each of which is signed for itself.
+const PREPARED_SIGNED_PER_SECOND: usize = 60_000;
 /// The same for load with one message in flight.
 const PREPARED_ALONE_PER_SECOND: usize = 30_000;
 
@@ -65,6 +67,12 @@ pub(crate) struct Options {
     /// Messages go to the inbox that is drained.
     #[arg(long)]
     mail: bool,
+    /// Messages have a schema and are steps of a protocol.
+    #[arg(long, conflicts_with = "mail")]
+    checked: bool,
+    /// Each of them has a signature of its own.
+    #[arg(long, requires = "checked")]
+    sign_each: bool,
 }
 
 /// What can be put under load.
@@ -100,7 +108,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let domain = options.domain.context("--domain says which domain it is")?;
             let line = Line::connect(address()?, &domain)?;
             let to = if options.mail { native::inbox(domain)? } else { native::topic(domain)? };
-            Box::new(native::Publisher::new(line, &to, count, options.payload_bytes)?)
+            let publisher = if options.checked {
+                native::Publisher::checked(line, &to, count, options)
+            } else {
+                native::Publisher::new(line, &to, count, options.payload_bytes)
+            };
+            Box::new(publisher?)
         }
         System::Nats => Box::new(nats::Publisher::connect(address()?, options.payload_bytes)?),
         System::Raw => {
@@ -117,7 +130,11 @@ impl Options {
     /// How many messages are made for load that lasts so long.
     fn prepared(&self) -> usize {
         let milliseconds = (self.warm_up_ms + self.load_ms) as usize;
-        let per_second = if self.in_flight == 1 { PREPARED_ALONE_PER_SECOND } else { PREPARED_PER_SECOND };
+        let per_second = match (self.in_flight, self.sign_each) {
+            (1, _) => PREPARED_ALONE_PER_SECOND,
+            (_, true) => PREPARED_SIGNED_PER_SECOND,
+            _ => PREPARED_PER_SECOND,
+        };
         (per_second * milliseconds / 1_000).max(self.in_flight * 2)
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod exchange;
 mod fill;
 mod generate;
 mod idle;
@@ -15,6 +16,7 @@ mod machine;
 mod mail;
 mod process;
 mod progress;
+mod pubsub;
 mod report;
 mod row;
 mod run;
@@ -23,9 +25,11 @@ mod settings;
 mod socket;
 mod statistics;
 mod steps;
+mod subscriptions;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use subscriptions::{churn, matching};
 
 /// The node's allocator: steps cost here what they cost there, whatever was allocated before.
 #[global_allocator]
@@ -45,6 +49,14 @@ enum Command {
     Run(run::Options),
     /// Puts load on one server and prints one JSON line; `run` starts it.
     Generate(generate::Options),
+    /// Publishes to subscribers of one server and prints one JSON line; `run` starts it.
+    Pubsub(pubsub::Options),
+    /// Asks through one server and answers, one request at a time, and prints one JSON line; `run` starts it.
+    Exchange(exchange::Options),
+    /// Holds many subscriptions at one server and changes them, and prints what messages take meanwhile; `run` starts it.
+    Churn(churn::Options),
+    /// Takes messages through a partition with many subscriptions, without a network; `run` starts it.
+    Matching(matching::Options),
     /// Opens connections to one server, leaves them idle, and prints what they cost it; `run` starts it.
     Idle(idle::Options),
     /// Writes a log of many records into the folder of a stopped node, without a network.
@@ -63,6 +75,10 @@ fn main() -> ExitCode {
         Command::Generate(options) => generate::run(&options),
         Command::Ask(options) => ask::run(&options),
         Command::Mail(options) => mail::run(&options),
+        Command::Pubsub(options) => pubsub::run(&options),
+        Command::Exchange(options) => exchange::run(&options),
+        Command::Churn(options) => churn::run(&options),
+        Command::Matching(options) => matching::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Fill(options) => fill::run(&options),
         Command::Step(options) => steps::run(&options),

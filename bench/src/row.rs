@@ -1,12 +1,17 @@
 //! The rows, one file each.
 
+mod checked;
+mod exchange;
 pub(crate) mod history;
 mod idle;
 mod mail;
+mod matching;
 mod pipeline;
 mod publish;
+mod pubsub;
 mod query;
 mod restart;
+mod start;
 
 use crate::generate::native::Line;
 use crate::report::Row;
@@ -24,12 +29,17 @@ pub(crate) struct Play {
 
 /// Every row there is, in the order they are played.
 pub(crate) const PLAYS: &[Play] = &[
+    Play { id: "P1", play: pubsub::play },
     Play { id: "P2", play: publish::play },
+    Play { id: "P3", play: checked::play },
+    Play { id: "P4", play: exchange::play },
     Play { id: "P5", play: mail::play },
     Play { id: "P6", play: idle::play },
+    Play { id: "P7", play: matching::play },
     Play { id: "P8", play: restart::play },
     Play { id: "P9", play: query::play },
     Play { id: "P11", play: pipeline::play },
+    Play { id: "P13", play: start::play },
 ];
 
 /// Between two looks at how far an index is.

@@ -9,6 +9,8 @@ use crate::process::raise_open_files;
 use crate::progress;
 use crate::report::{self, Report, Row};
 use crate::row::PLAYS;
+use crate::server::installed;
+use crate::settings::Size;
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -19,6 +21,9 @@ pub(crate) struct Options {
     /// Small sizes: over in a minute.
     #[arg(long)]
     quick: bool,
+    /// The sizes that the aims name: over in about an hour.
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
     /// Only these rows, such as P2; all when none is named.
     #[arg(long = "row", value_name = "ROW")]
     rows: Vec<String>,
@@ -46,12 +51,25 @@ pub(crate) struct Options {
     /// The peer; without it rows are compared with nothing.
     #[arg(long, value_name = "FILE")]
     nats_server: Option<PathBuf>,
+    /// A Python that has Zenoh's library; without it there is no Zenoh to compare with.
+    #[arg(long, value_name = "FILE")]
+    zenoh_python: Option<PathBuf>,
     /// Where servers keep things while the run lasts: on a real disk.
     #[arg(long, value_name = "FOLDER")]
     scratch: PathBuf,
     /// The command that the report names.
     #[arg(long, default_value = "openmesh-bench run")]
     command: String,
+}
+
+impl Options {
+    const fn size(&self) -> Size {
+        match (self.quick, self.full) {
+            (true, _) => Size::Quick,
+            (_, true) => Size::Full,
+            _ => Size::Usual,
+        }
+    }
 }
 
 /// Runs what is asked for.
@@ -107,6 +125,15 @@ fn versions(options: &Options) -> Result<Vec<(String, String)>> {
     let mut versions = vec![("openmesh".to_owned(), version(&options.openmesh, "--version")?)];
     if let Some(program) = &options.nats_server {
         versions.push(("nats-server".to_owned(), version(program, "--version")?));
+    }
+    if let Some(python) = &options.zenoh_python {
+        let asks = "-cimport importlib.metadata as m; print(m.version('eclipse-zenoh'))";
+        versions.push(("eclipse-zenoh".to_owned(), version(python, asks)?));
+    }
+    for (name, argument) in [("mosquitto", "-h"), ("redis-server", "--version")] {
+        if let Some(program) = installed(name) {
+            versions.push((name.to_owned(), version(&program, argument)?));
+        }
     }
     Ok(versions)
 }

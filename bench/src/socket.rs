@@ -5,19 +5,33 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 const READ_BYTES: usize = 256 * 1024;
+/// With less room than this for what comes, more is made.
+const ROOM_BYTES_MIN: usize = READ_BYTES / 4;
 
 /// A connected socket that sends at once.
 pub(crate) struct Socket {
     stream: TcpStream,
+    /// What came stands from `used` to `end`; the rest is room, which is cleared once and not for each read.
     came: Vec<u8>,
     used: usize,
+    end: usize,
 }
 
 impl Socket {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, came: Vec::new(), used: 0 })
+        Ok(Self::of(stream))
+    }
+
+    /// A socket on a stream of which nothing was read.
+    pub(crate) const fn of(stream: TcpStream) -> Self {
+        Self { stream, came: Vec::new(), used: 0, end: 0 }
+    }
+
+    /// The same stream for somebody else, who writes to it or ends it.
+    pub(crate) fn stream(&self) -> Result<TcpStream> {
+        Ok(self.stream.try_clone()?)
     }
 
     /// The stream alone, without room for what is read.
@@ -36,22 +50,24 @@ impl Socket {
 
     /// What came and is not used yet.
     pub(crate) fn unused(&self) -> &[u8] {
-        self.came.get(self.used..).unwrap_or_default()
+        self.came.get(self.used..self.end).unwrap_or_default()
     }
 
     /// So many bytes of it are used.
     pub(crate) fn used(&mut self, bytes: usize) {
-        self.used = (self.used + bytes).min(self.came.len());
+        self.used = (self.used + bytes).min(self.end);
     }
 
     /// Waits until more has come.
     pub(crate) fn fill(&mut self) -> Result<()> {
-        self.came.drain(..self.used);
+        self.came.copy_within(self.used..self.end, 0);
+        self.end -= self.used;
         self.used = 0;
-        let had = self.came.len();
-        self.came.resize(had + READ_BYTES, 0);
-        let read = self.stream.read(self.came.get_mut(had..).unwrap_or_default())?;
-        self.came.truncate(had + read);
+        if self.came.len() - self.end < ROOM_BYTES_MIN {
+            self.came.resize(self.came.len() + READ_BYTES, 0);
+        }
+        let read = self.stream.read(self.came.get_mut(self.end..).unwrap_or_default())?;
+        self.end += read;
         ensure!(read > 0, "the server closed the connection");
         Ok(())
     }

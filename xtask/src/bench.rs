@@ -1,6 +1,6 @@
-//! Benchmarks: builds what is measured and the program that measures, installs the peer, and runs it.
+//! Benchmarks: builds what is measured and the program that measures, installs peers, and runs it.
 
-use crate::tools::NATS_SERVER;
+use crate::tools::{NATS_SERVER, ZENOH_PYTHON};
 use crate::workspace::{cargo, metadata, output, root};
 use anyhow::{Context, Result};
 use std::process::Command;
@@ -32,9 +32,11 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     command.arg("run").args(&options.words);
     command.arg("--openmesh").arg(programs.join("openmesh")).arg("--scratch").arg(&target);
     command.arg("--documents").arg(root.join(DOCUMENTS));
-    match NATS_SERVER.find().map_or_else(|| NATS_SERVER.install(&root), Ok) {
-        Ok(program) => drop(command.arg("--nats-server").arg(program)),
-        Err(error) => println!("not run: nats-server: {error:#}"),
+    for (tool, option) in [(NATS_SERVER, "--nats-server"), (ZENOH_PYTHON, "--zenoh-python")] {
+        match tool.find().map_or_else(|| tool.install(&root), Ok) {
+            Ok(program) => drop(command.arg(option).arg(program)),
+            Err(error) => println!("not run: {}: {error:#}", tool.name),
+        }
     }
     command.args(["--command", &options.shown()]);
     let status = command.status().context("cannot start openmesh-bench")?;

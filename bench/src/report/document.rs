@@ -31,10 +31,10 @@ fn text(report: &Report) -> Result<String> {
     for (program, version) in &report.versions {
         writeln!(page, "* {program}: {version}")?;
     }
-    let size = if settings.quick { "quick" } else { "full" };
     writeln!(
         page,
-        "* {size} sizes, {} rounds; each value is the median of the rounds (least..greatest)",
+        "* {} sizes, {} rounds; each value is the median of the rounds (least..greatest)",
+        settings.size.word(),
         settings.rounds
     )?;
     writeln!(page, "* {}", tally(&report.rows))?;

@@ -9,7 +9,7 @@ pub(crate) fn print(report: &Report) {
         println!("{program}: {version}");
     }
     let Report { settings, .. } = report;
-    let size = if settings.quick { "quick" } else { "full" };
+    let size = settings.size.word();
     println!("{size}, {} rounds; median (least..greatest) of the rounds", settings.rounds);
     for row in &report.rows {
         print_row(row);

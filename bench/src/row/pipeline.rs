@@ -2,6 +2,7 @@
 
 use crate::report::Row;
 use crate::run::Stage;
+use crate::settings::Size;
 use crate::statistics::Spread;
 use crate::steps::{MESSAGES, Step, all};
 use anyhow::Result;
@@ -27,7 +28,7 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
     let mut row = Row::new("P11", "each step of a message's path, in one process");
     describe(&mut row);
     let scratch = stage.folder("p11")?;
-    let each = if stage.settings.quick { ROUNDS_QUICK } else { ROUNDS };
+    let each = if stage.settings.size == Size::Quick { ROUNDS_QUICK } else { ROUNDS };
     for step in all() {
         stage.doing(&format!("P11 {}", step.name));
         let rounds = time(step, &scratch, each, stage.settings.rounds)?;

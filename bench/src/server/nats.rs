@@ -1,8 +1,9 @@
-//! nats-server with JetStream on files.
+//! nats-server, alone or with JetStream on files.
 
+use super::free_address;
 use crate::process::Process;
 use anyhow::Result;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -22,8 +23,8 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
-    /// Starts it on a folder, which may be new.
-    pub(crate) fn start(program: &Path, folder: &Path, sync: SyncInterval) -> Result<Self> {
+    /// Starts it on a folder, which may be new; without JetStream where nothing is said of its syncs.
+    pub(crate) fn start(program: &Path, folder: &Path, sync: Option<SyncInterval>) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let address = free_address()?;
         let configuration = folder.join("nats.conf");
@@ -36,15 +37,11 @@ impl Nats {
     }
 }
 
-/// An address that was free a moment ago: nats-server does not say which one it took.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-fn configured(address: SocketAddr, store: &Path, sync: SyncInterval) -> String {
+fn configured(address: SocketAddr, store: &Path, sync: Option<SyncInterval>) -> String {
     let sync = match sync {
-        SyncInterval::Default => "",
-        SyncInterval::Always => "sync_interval: always",
+        None => return format!("listen: {address}\n"),
+        Some(SyncInterval::Default) => "",
+        Some(SyncInterval::Always) => "sync_interval: always",
     };
     // Without its limits it would take a share of the disk that is free, and refuse to hold more.
     let limits = "max_file_store: 64GB, max_memory_store: 8GB";
@@ -59,8 +56,10 @@ mod tests {
     #[test]
     fn only_what_is_asked_for_is_configured() {
         let address = "127.0.0.1:4222".parse().unwrap();
-        let text = configured(address, Path::new("/x"), SyncInterval::Default);
+        let text = configured(address, Path::new("/x"), Some(SyncInterval::Default));
         assert!(text.contains("listen: 127.0.0.1:4222") && !text.contains("sync_interval"));
-        assert!(configured(address, Path::new("/x"), SyncInterval::Always).contains("sync_interval: always"));
+        let always = configured(address, Path::new("/x"), Some(SyncInterval::Always));
+        assert!(always.contains("sync_interval: always"));
+        assert_eq!(configured(address, Path::new("/x"), None), "listen: 127.0.0.1:4222\n");
     }
 }

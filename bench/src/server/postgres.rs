@@ -7,7 +7,7 @@ pub(crate) use rows::Rows;
 
 use crate::process::Process;
 use anyhow::{Context, Result, ensure};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,7 +47,7 @@ impl Postgres {
         make.arg("-D").arg(&cluster).args(["-A", "trust", "-U", USER]).stdout(Stdio::null());
         let made = make.output().context("cannot start initdb")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = super::free_address()?;
         let mut serve = command(&programs.join("postgres"), user);
         serve.arg("-D").arg(&cluster).args(["-p", &address.port().to_string()]);
         serve.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]).args(SETTINGS);

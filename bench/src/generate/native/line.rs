@@ -51,6 +51,11 @@ impl Line {
         self.socket.into_stream()
     }
 
+    /// The socket, with what came through it and was not looked at yet.
+    pub(crate) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
     pub(crate) fn key(&self) -> &KeyPair {
         &self.key
     }

@@ -48,6 +48,20 @@ impl Line {
         self.socket.write(bytes)
     }
 
+    /// Waits until the server has read everything that was written.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        let answers = self.answers.clone();
+        self.write(format!("PUB {answers} 0\r\n\r\n").as_bytes())?;
+        let mut came = false;
+        while !came {
+            self.read(|message| {
+                came |= message.subject == answers;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     /// Asks the server's own interface, and waits for its answer.
     pub(crate) fn ask(&mut self, subject: &str, question: &str) -> Result<serde_json::Value> {
         let answers = self.answers.clone();
