@@ -434,6 +434,20 @@ fn strangers_to_a_stream_learn_nothing_of_it_and_windows_have_bounds() {
 }
 
 #[test]
+fn a_later_end_of_the_same_agent_takes_over() {
+    let mut streams = opened();
+    let act = StreamAct::Read { stream: 2, sender: agent(1), id: ID.to_owned(), from: 0, window: WINDOW };
+    let told = say(&mut streams, 2, act);
+    assert_eq!(
+        (told.len(), code(&told)),
+        (3, "stream.taken_over".to_owned()),
+        "and both ends are told to go"
+    );
+    assert!(say(&mut streams, 2, StreamAct::Done { stream: 1 }).is_empty(), "it is an end no more");
+    assert_eq!((streams.open(), streams.windows_bytes), (1, WINDOW));
+}
+
+#[test]
 fn a_reader_that_begins_before_what_is_kept_is_told_so() {
     let mut streams = opened();
     say(&mut streams, 1, item(0, 88));
