@@ -162,7 +162,7 @@ impl Settings {
             matched_messages: 5_000,
             churn_connections: 500,
             churn_subscriptions: 5_000,
-            churn_ms: 500,
+            churn_ms: 200,
             history: 50_000,
             tail: 20_000,
             crashes: 1,
