@@ -32,8 +32,8 @@ pub struct Admitted {
     pub envelope: Arc<Envelope>,
     /// Its steering attributes.
     pub control: ControlAttributes,
-    /// Its digest.
-    pub digest: Digest,
+    /// Its digest, where a proof was made over it.
+    digest: Option<Digest>,
     /// How its sender is known.
     pub authenticity: Authenticity,
     /// The payload, where it is JSON.
@@ -117,7 +117,8 @@ struct Valid {
 /// A message as it came, and its digest.
 struct Offered {
     envelope: Envelope,
-    digest: Digest,
+    /// Where a proof was made over it: without one nothing is kept of a message, and little asks for its digest.
+    digest: Option<Digest>,
 }
 
 #[cfg(feature = "steps")]
@@ -142,7 +143,7 @@ pub fn admit(
     now: Timestamp,
 ) -> Result<Admitted, Box<Refused>> {
     envelope.transit = trace_alone(envelope.transit);
-    let offered = Offered { digest: envelope.digest(), envelope };
+    let offered = Offered { digest: envelope.proof.is_some().then(|| envelope.digest()), envelope };
     let valid = read(&offered, view, &mut familiar.alike, now)
         .and_then(|read| verify(read, agent, view, &mut familiar.roots))
         .and_then(|verified| validate(verified, view, &mut familiar.ruled));
@@ -203,7 +204,7 @@ fn verify<'a>(
             Ok(view.directory.authenticity(&source, proof.keyid()).unwrap_or(Authenticity::Signed))
         }
         Some(proof) => match view.directory.authenticity(&source, proof.keyid()) {
-            Some(authenticity) => roots.verify(proof, &read.offered.digest).map(|()| authenticity),
+            Some(authenticity) => roots.verify(proof, &read.offered.digest()).map(|()| authenticity),
             None => Err(ProofError::ForeignKey),
         },
         None => Ok(Authenticity::Connection),
@@ -227,14 +228,32 @@ fn validate(verified: Verified<'_>, view: &View, ruled: &mut Option<Ruled>) -> R
     Ok(Valid { control, authenticity, payload, ruling })
 }
 
+impl Offered {
+    fn digest(&self) -> Digest {
+        self.digest.unwrap_or_else(|| self.envelope.digest())
+    }
+}
+
+impl Admitted {
+    /// Its digest.
+    pub fn digest(&self) -> Digest {
+        self.digest.unwrap_or_else(|| self.envelope.digest())
+    }
+
+    /// Its digest, if it has a proof; without one it is never kept.
+    pub(crate) const fn proven_digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+}
+
 impl Valid {
     fn admitted(self, offered: Offered, view: &View) -> Admitted {
         let Self { control, authenticity, payload, ruling: Ruling { decision, is_kept } } = self;
         let Offered { envelope, digest } = offered;
         let envelope = Arc::new(envelope);
-        let kept = envelope.proof.is_some() && is_kept;
+        let digest_kept = digest.as_ref().filter(|_| is_kept);
         Admitted {
-            sealed: kept.then(|| view.sealing.seal_message(&envelope, &digest)),
+            sealed: digest_kept.map(|digest| view.sealing.seal_message(&envelope, digest)),
             envelope,
             control,
             digest,
@@ -345,12 +364,12 @@ impl VerifiedRoots {
 
 impl Refused {
     fn of(offered: &Offered, offered_by: AgentId, rejection: Rejection) -> Self {
-        let Offered { envelope, digest } = offered;
+        let envelope = &offered.envelope;
         let text =
             |name: &str| Some(envelope.attributes.get(name)?.chars().take(REFUSED_TEXT_CHARS).collect());
         Self {
             offered_by,
-            digest: *digest,
+            digest: offered.digest(),
             id: text("id"),
             conversation: text("conversationid"),
             performative: text("performative"),
@@ -364,7 +383,7 @@ impl Refused {
         let control = &admitted.control;
         Self {
             offered_by: control.source,
-            digest: admitted.digest,
+            digest: admitted.digest(),
             id: Some(control.id.to_string()),
             conversation: control.conversation.map(|id| id.to_string()),
             performative: Some(control.performative.to_string()),

@@ -141,7 +141,7 @@ fn act_of<'a>(admitted: &'a Admitted, view: &View) -> Result<Act<'a>, Rejection>
         schema: control.schema.as_ref(),
         payload: admitted.payload.as_deref(),
         payload_digest: Digest::of(&admitted.envelope.payload),
-        digest: admitted.digest,
+        digest: admitted.digest(),
         parents: &control.parents,
         to,
         invites: &control.invites,

@@ -41,14 +41,13 @@ struct Decided {
 impl Partition {
     /// Takes an admitted message: keeps and delivers it, or refuses it.
     pub(crate) fn take_message(&mut self, ticket: Ticket, admitted: Box<Admitted>, plan: &mut Plan) {
-        let control = &admitted.control;
-        match self.state.dedup.look_up(&control.source, &control.id, &admitted.digest, control.time) {
+        match self.look_up(&admitted) {
             Lookup::Fresh => {}
             Lookup::Again(seq) => {
                 if let Err(rejection) = self.offer_again(&admitted, plan.at) {
                     return self.refuse_admitted(ticket, &admitted, rejection, plan);
                 }
-                let taken = Taken { seq, digest: admitted.digest };
+                let taken = Taken { seq, digest: admitted.digest() };
                 return plan.effects.push(Effect::AcceptAgain(ticket, taken));
             }
             Lookup::Conflict => {
@@ -58,6 +57,7 @@ impl Partition {
                 return self.refuse_admitted(ticket, &admitted, Rejection::OutsideWindow, plan);
             }
         }
+        let control = &admitted.control;
         if let Some(id) = &control.conversation {
             self.fire_due(id, plan);
         }
@@ -66,6 +66,14 @@ impl Partition {
             Ok(decided) => self.pass_on(ticket, &admitted, &decided, plan),
             Err(rejection) => self.refuse_admitted(ticket, &admitted, rejection, plan),
         }
+    }
+
+    /// What is known of its id. Without a proof a message is never kept, and so its repeats are not looked for.
+    fn look_up(&self, admitted: &Admitted) -> Lookup {
+        let control = &admitted.control;
+        admitted.proven_digest().map_or(Lookup::Fresh, |digest| {
+            self.state.dedup.look_up(&control.source, &control.id, digest, control.time)
+        })
     }
 
     /// Decides without changing anything.
@@ -331,7 +339,7 @@ impl Partition {
             }
         }
         let receipt = admitted.control.ack_level.map(|_| Receipt {
-            digest: admitted.digest,
+            digest: admitted.digest(),
             level: Level::Received,
             position: None,
             logs: Vec::new(),
@@ -459,7 +467,7 @@ fn put_notices(notices: &[openmesh_schema::Notice], numbering: &mut Numbering<'_
 
 fn receipt_of(header: &Header, admitted: &Admitted) -> Receipt {
     Receipt {
-        digest: admitted.digest,
+        digest: admitted.digest(),
         level: Level::Durable,
         position: Some(header.position),
         logs: header.logs.clone(),

@@ -2,15 +2,21 @@
 //!
 //! Their deterministic CBOR together with the payload's digest is what a sender signs.
 
+mod form;
+
+pub(crate) use form::Form;
+
 use crate::Digest;
 use crate::frame::known_name;
 use crate::limits::{ATTRIBUTE_NAME_BYTES_MAX, ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, excerpt};
 use bytes::Bytes;
+use form::Alike;
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 
 const MESSAGE_CONTEXT: &str = "openmesh message v1";
@@ -18,20 +24,41 @@ const TRANSIT_NAMES: [&str; 7] =
     ["proof", "hops", "hopsleft", "position", "receivedtime", "traceparent", "tracestate"];
 
 /// The signed attributes of one message, in the order of deterministic CBOR (RFC 8949 §4.2.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Attributes {
-    entries: Vec<(Name, Value)>,
+    entries: Entries,
+    /// Of all names and values.
     bytes: usize,
-    encoding: Encoding,
+    /// Their encoding, where it is kept.
+    encoded: Option<Bytes>,
 }
 
-/// Their encoding, where it is kept; it says nothing that they do not.
-#[derive(Clone, Debug, Default, Eq)]
-struct Encoding(Option<Bytes>);
+/// Where name and value of each are.
+#[derive(Clone)]
+enum Entries {
+    /// Here.
+    Listed(Vec<(Name, Value)>),
+    /// In a form that other messages share, but for what is the message's own, which stands in its encoding.
+    Alike(Alike),
+}
 
-impl PartialEq for Encoding {
-    fn eq(&self, _: &Self) -> bool {
-        true
+impl Default for Entries {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Attributes {}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -64,8 +91,7 @@ pub enum AttributeError {
 impl Attributes {
     /// The value of an attribute.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let index = self.find(name).ok()?;
-        self.entries.get(index).map(|(_, value)| &**value)
+        self.at(self.find(name).ok()?).map(|(_, value)| value)
     }
 
     /// Adds an attribute; each may be set once.
@@ -75,14 +101,13 @@ impl Attributes {
             return Err(AttributeError::Order(excerpt(name)));
         };
         self.grow(name, value)?;
-        self.encoding = Encoding::default();
-        self.entries.insert(index, (Cow::Owned(name.to_owned()), value.into()));
+        self.change(|entries| entries.insert(index, (Cow::Owned(name.to_owned()), value.into())));
         Ok(())
     }
 
     /// Name and value of each, in canonical order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(name, value)| (&**name, &**value))
+        (0..self.names().len()).map(|index| self.at(index).unwrap_or_default())
     }
 
     /// Bytes of all names and values.
@@ -93,30 +118,60 @@ impl Attributes {
     /// The value of an attribute, as those share it that bear it.
     pub(crate) fn value(&self, name: &str) -> Option<Value> {
         let index = self.find(name).ok()?;
-        self.entries.get(index).map(|(_, value)| Arc::clone(value))
+        match &self.entries {
+            Entries::Listed(entries) => entries.get(index).map(|(_, value)| Arc::clone(value)),
+            Entries::Alike(alike) if alike.form.own_at(index).is_some() => {
+                self.at(index).map(|(_, value)| value.into())
+            }
+            Entries::Alike(alike) => alike.form.entries().get(index).map(|(_, value)| Arc::clone(value)),
+        }
     }
 
-    /// Whether it has the names of another, and shares its values but for those of some names.
-    pub(crate) fn shares_all_but(&self, other: &Self, names: &[&str]) -> bool {
-        let alike = |((name, value), (other_name, other)): (&(Name, Value), &(Name, Value))| {
-            name == other_name && (Arc::ptr_eq(value, other) || names.contains(&&**name))
-        };
-        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(alike)
+    /// The form that it shares with other messages.
+    pub(crate) const fn form(&self) -> Option<&Arc<Form>> {
+        match &self.entries {
+            Entries::Listed(_) => None,
+            Entries::Alike(alike) => Some(&alike.form),
+        }
+    }
+
+    /// Attributes of a form; `None` if id or time is not such as may be signed, or there is too much of them.
+    pub(crate) fn of_form(form: &Arc<Form>, id: &str, time: &str) -> Option<Self> {
+        let bytes = form.bytes(id, time);
+        let is_sound = |text: &str| !text.is_empty() && !has_control_characters(text);
+        if !is_sound(id) || !is_sound(time) || bytes > ATTRIBUTES_BYTES_MAX {
+            return None;
+        }
+        let (encoded, alike) = form.encode(id, time);
+        Some(Self { entries: Entries::Alike(alike), bytes, encoded: Some(encoded.into()) })
+    }
+
+    /// The form of these attributes, for those that come later; `None` if id or time is missing.
+    pub(crate) fn to_form(&self) -> Option<Form> {
+        match &self.entries {
+            Entries::Listed(entries) => Form::of(entries.iter().map(|(name, value)| (name, value))),
+            Entries::Alike(_) => None,
+        }
+    }
+
+    /// Whether it is known to have the names of another, and its values but for id and time.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.form().zip(other.form()).is_some_and(|(form, other)| Arc::ptr_eq(form, other))
     }
 
     /// Keeps the encoding, for what is digested and then kept.
     pub(crate) fn keep_encoding(&mut self) {
-        let heads = |(name, value): &(Name, Value)| head_bytes(name.len()) + head_bytes(value.len());
-        let heads: usize = self.entries.iter().map(heads).sum();
+        let heads = |(name, value): (&str, &str)| head_bytes(name.len()) + head_bytes(value.len());
+        let heads: usize = self.iter().map(heads).sum();
         // Memory of just the size is handed on without a note of its own. Writing to memory cannot fail.
-        let mut bytes = Vec::with_capacity(head_bytes(self.entries.len()) + heads + self.bytes);
+        let mut bytes = Vec::with_capacity(head_bytes(self.names().len()) + heads + self.bytes);
         let _ = minicbor::encode(&*self, &mut bytes);
-        self.encoding = Encoding(Some(bytes.into()));
+        self.encoded = Some(bytes.into());
     }
 
     /// Bytes of the encoding, where it is kept.
     pub fn encoded_bytes(&self) -> Option<usize> {
-        self.encoding.0.as_ref().map(Bytes::len)
+        self.encoded.as_ref().map(Bytes::len)
     }
 
     /// What is signed: deterministic CBOR of `[attributes, SHA-256 of the payload]`.
@@ -127,7 +182,7 @@ impl Attributes {
 
     /// The message digest: domain-separated SHA-256 of the canonical bytes.
     pub fn digest(&self, payload: &[u8]) -> Digest {
-        match &self.encoding.0 {
+        match &self.encoded {
             Some(encoded) => Self::digest_of_encoded(encoded, payload),
             None => Digest::of_encoded(MESSAGE_CONTEXT, &(self, Digest::of(payload))),
         }
@@ -148,24 +203,52 @@ impl Attributes {
 
     /// The same where name and value are known to be such as may be signed.
     pub(crate) fn push_checked(&mut self, name: Name, value: Value) -> Result<(), AttributeError> {
-        if let Some((last, _)) = self.entries.last()
+        if let Some((last, _)) = self.names().last()
             && canonical_order(last, &name) != Ordering::Less
         {
             return Err(AttributeError::Order(excerpt(&name)));
         }
         self.grow(&name, &value)?;
-        self.encoding = Encoding::default();
-        self.entries.push((name, value));
+        self.change(|entries| entries.push((name, value)));
         Ok(())
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(entry, _)| canonical_order(entry, name))
+        self.names().binary_search_by(|(entry, _)| canonical_order(entry, name))
+    }
+
+    /// Every name, with its value where that is no message's own.
+    fn names(&self) -> &Vec<(Name, Value)> {
+        match &self.entries {
+            Entries::Listed(entries) => entries,
+            Entries::Alike(alike) => alike.form.entries(),
+        }
+    }
+
+    fn at(&self, index: usize) -> Option<(&str, &str)> {
+        let (name, value) = self.names().get(index)?;
+        let own = match &self.entries {
+            Entries::Listed(_) => None,
+            Entries::Alike(alike) => alike.form.own_at(index).map(|which| (alike, which)),
+        };
+        let encoded = self.encoded.as_deref().unwrap_or_default();
+        Some((name, own.map_or(value, |(alike, which)| alike.own(which, encoded))))
+    }
+
+    /// Changes the entries, which are then its own and not encoded.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<(Name, Value)>)) {
+        let encoded = self.encoded.take();
+        let mut entries = match std::mem::take(&mut self.entries) {
+            Entries::Listed(entries) => entries,
+            Entries::Alike(alike) => alike.listed(&encoded.unwrap_or_default()),
+        };
+        change(&mut entries);
+        self.entries = Entries::Listed(entries);
     }
 
     fn grow(&mut self, name: &str, value: &str) -> Result<(), AttributeError> {
         let bytes = self.bytes + name.len() + value.len();
-        if bytes > ATTRIBUTES_BYTES_MAX || self.entries.len() == ATTRIBUTES_MAX {
+        if bytes > ATTRIBUTES_BYTES_MAX || self.names().len() == ATTRIBUTES_MAX {
             return Err(AttributeError::TooLarge);
         }
         self.bytes = bytes;
@@ -214,11 +297,11 @@ impl<C> Encode<C> for Attributes {
         encoder: &mut Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        if let Some(encoded) = &self.encoding.0 {
+        if let Some(encoded) = &self.encoded {
             return encoder.writer_mut().write_all(encoded).map_err(minicbor::encode::Error::write);
         }
-        encoder.map(self.entries.len() as u64)?;
-        for (name, value) in &self.entries {
+        encoder.map(self.names().len() as u64)?;
+        for (name, value) in self.iter() {
             encoder.str(name)?.str(value)?;
         }
         Ok(())

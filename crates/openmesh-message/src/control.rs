@@ -42,8 +42,6 @@ const UNDERSTOOD: [&str; 24] = [
     "stream",
 ];
 const SPECVERSION: &str = "1.0";
-/// The attributes that each message has for itself.
-const OWN: [&str; 2] = ["id", "time"];
 
 /// The steering attributes of a message. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +176,7 @@ impl ControlAttributes {
         earlier: &mut Option<(Attributes, Self)>,
     ) -> Result<Self, ControlError> {
         if let Some((alike, control)) = earlier
-            && attributes.shares_all_but(alike, &OWN)
+            && attributes.is_alike(alike)
         {
             let (id, time) = own_of(attributes)?;
             return Ok(Self { id, time, steering: Arc::clone(&control.steering) });

@@ -3,6 +3,7 @@
 //! On the wire each frame is its length (4 bytes, big-endian) and its body: one CBOR array, its kind first.
 //! Frames carry batches.
 
+mod alike;
 mod command;
 mod held;
 mod interned;
@@ -22,8 +23,8 @@ use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, ReceiptRun, SignedReceipt};
 use interned::{ENVELOPE_ITEMS, decode_envelope, encode_envelope};
 use minicbor::decode::Error as DecodeError;
-use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What an agent says.
@@ -156,11 +157,14 @@ pub fn body_length(header: [u8; 4]) -> Result<usize, FrameError> {
     Ok(length)
 }
 
-type Encoded<W> = Result<(), minicbor::encode::Error<<W as Write>::Error>>;
+type Encoded = Result<(), minicbor::encode::Error<Infallible>>;
+
+/// Frames are written to memory, which cannot fail.
+type FrameWriter<'a> = Encoder<&'a mut Vec<u8>>;
 
 fn write_frame<'a>(
     buffer: &'a mut Vec<u8>,
-    write: impl FnOnce(&mut Encoder<&'a mut Vec<u8>>) -> Encoded<&'a mut Vec<u8>>,
+    write: impl FnOnce(&mut FrameWriter<'a>) -> Encoded,
 ) -> Result<(), FrameError> {
     let start = buffer.len();
     buffer.extend([0; 4]);
@@ -190,7 +194,7 @@ fn read_frame<T>(
     Ok(frame)
 }
 
-fn encode_client<W: Write>(e: &mut Encoder<W>, frame: &ClientFrame, table: &mut EncodeTable) -> Encoded<W> {
+fn encode_client(e: &mut FrameWriter<'_>, frame: &ClientFrame, table: &mut EncodeTable) -> Encoded {
     match frame {
         ClientFrame::Send(messages) => {
             e.array(2)?.u8(0)?.array(messages.len() as u64)?;
@@ -231,7 +235,7 @@ fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientF
     }
 }
 
-fn encode_server<W: Write>(e: &mut Encoder<W>, frame: &ServerFrame, table: &mut EncodeTable) -> Encoded<W> {
+fn encode_server(e: &mut FrameWriter<'_>, frame: &ServerFrame, table: &mut EncodeTable) -> Encoded {
     match frame {
         ServerFrame::Outcomes(outcomes) => {
             e.array(2)?.u8(0)?.encode(outcomes)?;
@@ -285,7 +289,7 @@ fn decode_receipts(d: &mut Decoder<'_>) -> Result<ReceiptRun, DecodeError> {
     Ok(run)
 }
 
-fn encode_delivery<W: Write>(e: &mut Encoder<W>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded<W> {
+fn encode_delivery(e: &mut FrameWriter<'_>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded {
     match delivery {
         Delivery::Message { subscription, number, envelope } => {
             e.array(3 + ENVELOPE_ITEMS)?.u8(0)?.u64(*subscription)?.u64(*number)?;

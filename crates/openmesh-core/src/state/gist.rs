@@ -59,7 +59,7 @@ impl Gist {
         Self {
             sender: control.source,
             id: short_id(&control.id),
-            check: short(&admitted.digest),
+            check: short(&admitted.digest()),
             time: control.time,
             expiry: control.expiry,
             not_before: control.not_before,

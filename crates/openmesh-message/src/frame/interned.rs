@@ -1,15 +1,17 @@
 //! Envelopes on a connection: attribute names by number, repeating values by reference to their first use.
 
+use super::FrameWriter;
+use super::alike::{Marks, WireForms};
 use crate::attributes::{Name, Value};
 use crate::limits::{ATTRIBUTES_MAX, INTERNED_VALUE_BYTES_MAX, INTERNED_VALUES_MAX};
 use crate::{Attributes, Envelope};
 use bytes::Bytes;
+use minicbor::Decoder;
 use minicbor::data::Type;
 use minicbor::decode::Error as DecodeError;
-use minicbor::encode::Write;
-use minicbor::{Decoder, Encoder};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// Attribute names with a number; the order is part of the wire and only ever grows at its end.
 const NAMES: [&str; 30] = [
@@ -64,11 +66,17 @@ pub(super) const ENVELOPE_ITEMS: u64 = 4;
 
 /// The values an encoder has defined on its connection.
 #[derive(Default)]
-pub struct EncodeTable(BTreeMap<Box<str>, u32>);
+pub struct EncodeTable {
+    defined: BTreeMap<Box<str>, u32>,
+    pub(super) forms: WireForms,
+}
 
 /// The values a decoder has been told on its connection.
 #[derive(Default)]
-pub struct DecodeTable(Vec<Value>);
+pub struct DecodeTable {
+    defined: Vec<Value>,
+    pub(super) forms: WireForms,
+}
 
 /// A name as attributes hold it: one that has a number is not copied.
 pub(crate) fn known_name(name: &str) -> Name {
@@ -80,32 +88,68 @@ fn may_intern(name: &str, value: &str, entries: usize) -> bool {
     entries < INTERNED_VALUES_MAX && value.len() <= INTERNED_VALUE_BYTES_MAX && REPEATING.contains(&name)
 }
 
-pub(super) fn encode_envelope<W: Write>(
-    e: &mut Encoder<W>,
+pub(super) fn encode_envelope(
+    e: &mut FrameWriter<'_>,
     envelope: &Envelope,
     table: &mut EncodeTable,
-) -> Result<(), minicbor::encode::Error<W::Error>> {
-    e.map(envelope.attributes.iter().len() as u64)?;
-    for (name, value) in envelope.attributes.iter() {
-        match NAMES.iter().position(|known| *known == name) {
-            Some(number) => e.u32(number as u32)?,
-            None => e.str(name)?,
-        };
-        if let Some(reference) = table.0.get(value) {
-            e.u32(*reference)?;
-        } else if may_intern(name, value, table.0.len()) {
-            let reference = table.0.len() as u32;
-            table.0.insert(value.into(), reference);
-            e.array(1)?.str(value)?;
-        } else {
-            e.str(value)?;
-        }
+) -> Result<(), minicbor::encode::Error<Infallible>> {
+    if !table.forms.write(&envelope.attributes, e.writer_mut()) {
+        encode_attributes(e, &envelope.attributes, table)?;
     }
     e.bytes(&envelope.payload)?.encode(&envelope.proof)?.encode(&envelope.transit)?;
     Ok(())
 }
 
+fn encode_attributes(
+    e: &mut FrameWriter<'_>,
+    attributes: &Attributes,
+    table: &mut EncodeTable,
+) -> Result<(), minicbor::encode::Error<Infallible>> {
+    let (start, mut marks, mut defines) = (e.writer().len(), Marks::default(), false);
+    e.map(attributes.iter().len() as u64)?;
+    for (name, value) in attributes.iter() {
+        match NAMES.iter().position(|known| *known == name) {
+            Some(number) => e.u32(number as u32)?,
+            None => e.str(name)?,
+        };
+        let from = e.writer().len() - start;
+        if let Some(reference) = table.defined.get(value) {
+            e.u32(*reference)?;
+        } else if may_intern(name, value, table.defined.len()) {
+            let reference = table.defined.len() as u32;
+            table.defined.insert(value.into(), reference);
+            e.array(1)?.str(value)?;
+            defines = true;
+        } else {
+            e.str(value)?;
+        }
+        marks.note(name, from, e.writer().len() - start);
+    }
+    if let Some(form) = attributes.form().filter(|_| !defines) {
+        table.forms.note(form, e.writer().get(start..).unwrap_or_default(), marks);
+    }
+    Ok(())
+}
+
 pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
+    let bytes = d.input().get(d.position()..).unwrap_or_default();
+    let attributes = match table.forms.read(bytes) {
+        Some((attributes, length)) => {
+            d.set_position(d.position() + length);
+            attributes
+        }
+        None => decode_attributes(d, table)?,
+    };
+    Ok(Envelope {
+        attributes,
+        payload: Bytes::copy_from_slice(d.bytes()?),
+        proof: d.decode()?,
+        transit: d.decode()?,
+    })
+}
+
+fn decode_attributes(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Attributes, DecodeError> {
+    let (start, mut marks, mut defines) = (d.position(), Marks::default(), false);
     let count = d.map()?.ok_or_else(|| DecodeError::message("attributes without their number"))?;
     if count > ATTRIBUTES_MAX as u64 {
         return Err(DecodeError::message(format!("more than {ATTRIBUTES_MAX} attributes")));
@@ -113,23 +157,32 @@ pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> R
     let mut attributes = Attributes::default();
     for _ in 0..count {
         let name = decode_name(d)?;
-        let pushed = match (name, decode_value(d, table)?) {
-            (name @ Cow::Borrowed(_), Told::Before(value)) => attributes.push_checked(name, value),
-            (name, Told::Before(value) | Told::Now(value)) => attributes.push(name, value),
-            (name, Told::ForLater(value)) => {
-                table.define(&name, &value)?;
-                attributes.push(name, value)
-            }
-        };
-        pushed.map_err(|error| DecodeError::message(error.to_string()))?;
+        let from = d.position() - start;
+        let value = decode_value(d, table)?;
+        marks.note(&name, from, d.position() - start);
+        defines |= matches!(value, Told::ForLater(_));
+        push(&mut attributes, name, value, table)?;
     }
     attributes.keep_encoding();
-    Ok(Envelope {
-        attributes,
-        payload: Bytes::copy_from_slice(d.bytes()?),
-        proof: d.decode()?,
-        transit: d.decode()?,
-    })
+    let bytes = d.input().get(start..d.position()).filter(|_| !defines);
+    Ok(bytes.and_then(|bytes| table.forms.learn(&attributes, bytes, marks)).unwrap_or(attributes))
+}
+
+fn push(
+    attributes: &mut Attributes,
+    name: Name,
+    value: Told,
+    table: &mut DecodeTable,
+) -> Result<(), DecodeError> {
+    let pushed = match (name, value) {
+        (name @ Cow::Borrowed(_), Told::Before(value)) => attributes.push_checked(name, value),
+        (name, Told::Before(value) | Told::Now(value)) => attributes.push(name, value),
+        (name, Told::ForLater(value)) => {
+            table.define(&name, &value)?;
+            attributes.push(name, value)
+        }
+    };
+    pushed.map_err(|error| DecodeError::message(error.to_string()))
 }
 
 fn decode_name(d: &mut Decoder<'_>) -> Result<Name, DecodeError> {
@@ -152,10 +205,10 @@ enum Told {
 
 impl DecodeTable {
     fn define(&mut self, name: &str, value: &Value) -> Result<(), DecodeError> {
-        if !may_intern(name, value, self.0.len()) {
+        if !may_intern(name, value, self.defined.len()) {
             return Err(DecodeError::message("a value is defined that may not be"));
         }
-        self.0.push(Value::clone(value));
+        self.defined.push(Value::clone(value));
         Ok(())
     }
 }
@@ -171,7 +224,7 @@ fn decode_value(d: &mut Decoder<'_>, table: &DecodeTable) -> Result<Told, Decode
         }
         _ => {
             let reference = d.u32()? as usize;
-            let value = table.0.get(reference).cloned();
+            let value = table.defined.get(reference).cloned();
             value
                 .map(Told::Before)
                 .ok_or_else(|| DecodeError::message(format!("value {reference} was never defined")))

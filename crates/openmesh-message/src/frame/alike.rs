@@ -1,0 +1,244 @@
+//! Attributes on a connection that differ from earlier ones in nothing but id and time: what is alike is compared, or
+//! written, as bytes.
+//!
+//! This changes nothing of what is on the wire: it is the same numbers and references ([`super::interned`]).
+
+use crate::Attributes;
+use crate::attributes::Form;
+use std::sync::Arc;
+
+/// Forms that are kept of a connection's direction.
+const FORMS_MAX: usize = 8;
+/// Bytes on the wire of a form that is kept, at most: there may be many connections.
+const FORM_BYTES_MAX: usize = 1_024;
+
+/// The forms of a direction's latest messages, the latest used first.
+#[derive(Default)]
+pub(super) struct WireForms(Vec<WireForm>);
+
+/// A form, and its bytes on the wire before, between and behind id and time.
+struct WireForm {
+    form: Arc<Form>,
+    parts: [Box<[u8]>; 3],
+}
+
+/// Where the values of id and time stand in attributes on the wire, with their heads.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Marks {
+    id: Option<(usize, usize)>,
+    time: Option<(usize, usize)>,
+}
+
+impl Marks {
+    /// Notes from where to where the value of an attribute goes.
+    pub(super) fn note(&mut self, name: &str, from: usize, until: usize) {
+        match name {
+            "id" => self.id = Some((from, until)),
+            "time" => self.time = Some((from, until)),
+            _ => {}
+        }
+    }
+
+    /// What stands before, between and behind both; `None` if one is missing.
+    fn split(self, bytes: &[u8]) -> Option<[&[u8]; 3]> {
+        let ((id, id_end), (time, time_end)) = self.id.zip(self.time)?;
+        Some([bytes.get(..id)?, bytes.get(id_end..time)?, bytes.get(time_end..)?])
+    }
+}
+
+impl WireForms {
+    /// Reads attributes of a known form from the beginning of some bytes; `None` says nothing against them.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<(Attributes, usize)> {
+        let matched = |(index, known): (usize, &WireForm)| Some((index, known.read(bytes)?));
+        let (index, read) = self.0.iter().enumerate().find_map(matched)?;
+        self.prefer(index);
+        Some(read)
+    }
+
+    /// Keeps the form of attributes that came as these bytes, for those that follow, and gives them that form; `None` if they
+    /// have none that can be kept.
+    pub(super) fn learn(
+        &mut self,
+        attributes: &Attributes,
+        bytes: &[u8],
+        marks: Marks,
+    ) -> Option<Attributes> {
+        let form = Arc::new(attributes.to_form()?);
+        let alike = Attributes::of_form(&form, attributes.get("id")?, attributes.get("time")?)?;
+        self.note(&form, bytes, marks).then_some(alike)
+    }
+
+    /// Appends attributes of a known form; `false` if theirs is not.
+    pub(super) fn write(&mut self, attributes: &Attributes, bytes: &mut Vec<u8>) -> bool {
+        let Some(form) = attributes.form() else { return false };
+        let known = self.0.iter().position(|known| Arc::ptr_eq(&known.form, form));
+        let Some(index) = known else { return false };
+        self.prefer(index);
+        if let Some(known) = self.0.first() {
+            known.write(attributes, bytes);
+        }
+        true
+    }
+
+    /// Keeps a form whose attributes stand on the wire as these bytes; whether it is kept.
+    pub(super) fn note(&mut self, form: &Arc<Form>, bytes: &[u8], marks: Marks) -> bool {
+        let Some(parts) = marks.split(bytes).filter(|_| bytes.len() <= FORM_BYTES_MAX) else {
+            return false;
+        };
+        self.0.truncate(FORMS_MAX - 1);
+        self.0.insert(0, WireForm { form: Arc::clone(form), parts: parts.map(Box::from) });
+        true
+    }
+
+    fn prefer(&mut self, index: usize) {
+        if let Some(until) = self.0.get_mut(..=index).filter(|_| index > 0) {
+            until.rotate_right(1);
+        }
+    }
+}
+
+impl WireForm {
+    fn read(&self, bytes: &[u8]) -> Option<(Attributes, usize)> {
+        let [before, between, behind] = &self.parts;
+        let (id, rest) = short_text(bytes.strip_prefix(&**before)?)?;
+        let (time, rest) = short_text(rest.strip_prefix(&**between)?)?;
+        let rest = rest.strip_prefix(&**behind)?;
+        Some((Attributes::of_form(&self.form, id, time)?, bytes.len() - rest.len()))
+    }
+
+    fn write(&self, attributes: &Attributes, bytes: &mut Vec<u8>) {
+        let [before, between, behind] = &self.parts;
+        bytes.extend_from_slice(before);
+        put_text(bytes, attributes.get("id"));
+        bytes.extend_from_slice(between);
+        put_text(bytes, attributes.get("time"));
+        bytes.extend_from_slice(behind);
+    }
+}
+
+/// Writing to memory cannot fail.
+fn put_text(bytes: &mut Vec<u8>, text: Option<&str>) {
+    let _ = minicbor::Encoder::new(bytes).str(text.unwrap_or_default());
+}
+
+/// A CBOR text of up to 255 bytes, with the shortest head, and what follows it.
+fn short_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    const TEXT: u8 = 0x60;
+    const TEXT_OF_UP_TO_255: u8 = 0x78;
+    let (length, rest) = match bytes {
+        [head @ TEXT..TEXT_OF_UP_TO_255, rest @ ..] => (head - TEXT, rest),
+        [TEXT_OF_UP_TO_255, length @ 24..=255, rest @ ..] => (*length, rest),
+        _ => return None,
+    };
+    let (text, rest) = rest.split_at_checked(usize::from(length))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FORMS_MAX, WireForms, short_text};
+    use crate::frame::{ClientFrame, FrameDecoder, FrameEncoder};
+    use crate::{Attributes, Envelope, Transit};
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+    use std::collections::BTreeMap;
+
+    fn message(shared: &BTreeMap<String, String>, id: &str, time: &str, payload: &[u8]) -> Envelope {
+        let mut attributes = Attributes::default();
+        for (name, value) in shared {
+            attributes.set(name, value).unwrap();
+        }
+        attributes.set("id", id).unwrap();
+        attributes.set("time", time).unwrap();
+        let payload = payload.to_vec().into();
+        Envelope { attributes, payload, proof: None, transit: Transit::default() }
+    }
+
+    /// What another connection says of the same message, which has nothing in common with this one's.
+    fn alone(envelope: &Envelope) -> Envelope {
+        let frame = ClientFrame::Send(vec![(0, envelope.clone())]);
+        let mut bytes = Vec::new();
+        FrameEncoder::default().encode_client(&frame, &mut bytes).unwrap();
+        match FrameDecoder::default().decode_client(&bytes[4..]) {
+            Ok(ClientFrame::Send(mut messages)) => messages.remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_alike_is_read_and_written_as_what_is_not(
+            kinds in prop::collection::vec(
+                prop::collection::btree_map("to|type|source|subject|[a-z]{5,9}", "[ -~]{1,30}", 0..6), 1..12),
+            messages in prop::collection::vec(
+                (any::<prop::sample::Index>(), "[ -~é]{1,70}", "[ -~]{1,30}", any::<Vec<u8>>()), 1..40),
+        ) {
+            let (mut sender, mut node) = (FrameEncoder::default(), FrameDecoder::default());
+            let (mut passes_on, mut reader) = (FrameEncoder::default(), FrameDecoder::default());
+            let mut alike = 0;
+            for (kind, id, time, payload) in &messages {
+                let sent = message(kind.get(&kinds), id, time, payload);
+                let frame = ClientFrame::Send(vec![(7, sent.clone())]);
+                let (mut there, mut on) = (Vec::new(), Vec::new());
+                sender.encode_client(&frame, &mut there).unwrap();
+                let come = node.decode_client(&there[4..]).unwrap();
+                prop_assert_eq!(&come, &frame);
+                passes_on.encode_client(&come, &mut on).unwrap();
+                prop_assert_eq!(&reader.decode_client(&on[4..]).unwrap(), &frame);
+                let ClientFrame::Send(come) = come else { panic!("a send") };
+                let come = &come[0].1;
+                alike += usize::from(come.attributes.form().is_some());
+                prop_assert_eq!(come.digest(), sent.digest());
+                prop_assert_eq!(come.attributes.bytes(), sent.attributes.bytes());
+                prop_assert_eq!(minicbor::to_vec(come).unwrap(), minicbor::to_vec(alone(&sent)).unwrap());
+                for (name, value) in sent.attributes.iter() {
+                    prop_assert_eq!(come.attributes.get(name), Some(value));
+                }
+                let mut changed = (come.attributes.clone(), sent.attributes.clone());
+                let added = (changed.0.set("added", "1"), changed.1.set("added", "1"));
+                prop_assert_eq!(added.0, added.1);
+                prop_assert_eq!(changed.0.digest(payload), changed.1.digest(payload));
+            }
+            prop_assert!(messages.len() <= 2 * kinds.len() || alike > 0);
+        }
+
+        #[test]
+        fn short_texts_are_read_as_they_are_written(text in "[ -~é]{0,300}") {
+            let mut bytes = minicbor::to_vec(&text).unwrap();
+            bytes.push(9);
+            let expected = (text.len() < 256).then_some((text.as_str(), &[9_u8][..]));
+            prop_assert_eq!(short_text(&bytes), expected);
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_signed_is_no_more_let_in_by_its_form() {
+        let shared = BTreeMap::from([("to".to_owned(), "there".to_owned())]);
+        let sent: Vec<_> = ["1", "2", "3"].iter().map(|id| (1, message(&shared, id, "now", b""))).collect();
+        let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        let mut bytes = Vec::new();
+        encoder.encode_client(&ClientFrame::Send(sent), &mut bytes).unwrap();
+        assert!(decoder.decode_client(&bytes[4..]).is_ok());
+        let last = bytes.iter().rposition(|byte| *byte == b'3').unwrap();
+        for (text, is_refused) in [(b'4', false), (b'\n', true), (0xff, true)] {
+            bytes[last] = text;
+            let decoded = FrameDecoder::default().decode_client(&bytes[4..]);
+            assert_eq!(decoded.is_err(), is_refused, "{text} {decoded:?}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_forms_are_kept_and_the_latest_used_go_last() {
+        let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        for kind in (0..40).map(|kind| format!("k{}", kind % 10)) {
+            let shared = BTreeMap::from([("subject".to_owned(), kind)]);
+            let mut bytes = Vec::new();
+            let frame = ClientFrame::Send(vec![(1, message(&shared, "1", "now", b""))]);
+            encoder.encode_client(&frame, &mut bytes).unwrap();
+            assert_eq!(decoder.decode_client(&bytes[4..]), Ok(frame));
+        }
+        assert_eq!(decoder.table.forms.0.len(), FORMS_MAX);
+        let mut forms = WireForms::default();
+        assert!(!forms.write(&Attributes::default(), &mut Vec::new()));
+        assert!(forms.read(b"").is_none());
+    }
+}
