@@ -10,13 +10,16 @@ use openmesh_message::{AgentId, Priority};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// Batches that wait for the owner.
 const EVENTS_MAX: usize = 1_024;
 /// Batches that wait for the owner in the express queue.
 const EXPRESS_MAX: usize = 1_024;
+/// Batches of one connection that wait for the owner; until one is taken, nothing more is read from it. What was read takes more
+/// memory than what was not, and the owner needs no more than this to be busy.
+const OF_CONNECTION_MAX: usize = 32;
 /// How long a batch may wait for room in the queue.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -66,8 +69,7 @@ pub struct Inputs {
 }
 
 /// Stands for a batch of a connection until the owner has taken all of it.
-#[derive(Debug)]
-struct Waits(Arc<AtomicUsize>);
+type Waits = OwnedSemaphorePermit;
 
 /// Messages that were read and are being admitted: the owner may wait for them, since nothing else does.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Entrance {
     queues: Queues,
-    waiting: Arc<AtomicUsize>,
+    room: Arc<Semaphore>,
     /// The first batch comes after what tells the owner of the connection.
     is_known: AtomicBool,
 }
@@ -203,7 +205,7 @@ impl Queues {
 
 impl Entrance {
     fn new(queues: Queues) -> Self {
-        Self { queues, waiting: Arc::default(), is_known: AtomicBool::new(false) }
+        Self { queues, room: Arc::new(Semaphore::new(OF_CONNECTION_MAX)), is_known: AtomicBool::new(false) }
     }
 
     /// Says that so many messages are being admitted, and come next.
@@ -215,10 +217,10 @@ impl Entrance {
     /// Hands in inputs; gives them back when there is no room in time.
     pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
         let is_first = !self.is_known.swap(true, Ordering::SeqCst);
-        let alone = self.waiting.fetch_add(1, Ordering::SeqCst) == 0;
+        let alone = self.room.available_permits() == OF_CONNECTION_MAX;
         let may_hurry = alone && !is_first && inputs.iter().any(is_urgent);
-        let waits = Some(Waits(Arc::clone(&self.waiting)));
-        let mut inputs = Inputs::new(inputs, waits);
+        let waits = Arc::clone(&self.room).acquire_owned().await.map_err(|_| None)?;
+        let mut inputs = Inputs::new(inputs, Some(waits));
         if may_hurry {
             match self.queues.express.try_send(inputs) {
                 Ok(()) => return Ok(()),
@@ -266,12 +268,6 @@ impl Expected {
 impl Drop for Expected {
     fn drop(&mut self) {
         self.came(self.left);
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

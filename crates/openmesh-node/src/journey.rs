@@ -159,7 +159,7 @@ impl Performing {
 fn follow(tracer: Tracer, input: &Input) -> Option<TraceContext> {
     match input {
         Input::Message { admitted, .. } => {
-            tracer.follow(admitted.envelope.transit.traceparent.as_deref(), || admitted.digest)
+            tracer.follow(admitted.envelope.transit.traceparent.as_deref(), || admitted.digest())
         }
         Input::Refused { refused, .. } => tracer.follow(refused.traceparent.as_deref(), || refused.digest),
         _ => None,

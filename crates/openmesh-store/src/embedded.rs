@@ -78,7 +78,7 @@ pub struct LogConfig {
 impl LogConfig {
     /// Segments of 64 MiB and a cache of 4 MiB.
     pub const fn new(partition: PartitionId) -> Self {
-        Self { partition, segment_bytes: 64 * 1024 * 1024, cache_bytes: 4 * 1024 * 1024, adopt: false }
+        Self { partition, segment_bytes: 64 * 1024 * 1024, cache_bytes: 2 * 1024 * 1024, adopt: false }
     }
 }
 
