@@ -64,6 +64,7 @@ impl Intake {
 
     /// What goes next of those queues that may be taken from, if anything waits.
     pub fn take(&mut self, from: Queues) -> Option<Arrival> {
+        self.let_go();
         self.look();
         let waits = from == Queues::Both && (self.inputs.is_some() || self.event.is_some());
         if self.passed < PATIENCE || !waits {
@@ -89,6 +90,7 @@ impl Intake {
 
     /// Whether anything waits there.
     pub fn has_more(&mut self, from: Queues) -> bool {
+        self.let_go();
         self.look();
         self.hasty.is_some() || from == Queues::Both && (self.inputs.is_some() || self.event.is_some())
     }
@@ -105,6 +107,15 @@ impl Intake {
             },
         }
         true
+    }
+
+    /// Lets go of batches whose last input was taken, and by now decided: their connections may take shortcuts again.
+    fn let_go(&mut self) {
+        for inputs in [&mut self.inputs, &mut self.hasty] {
+            if inputs.as_ref().is_some_and(Inputs::is_empty) {
+                *inputs = None;
+            }
+        }
     }
 
     fn look(&mut self) {
@@ -129,11 +140,6 @@ impl Intake {
     }
 }
 
-/// The next of these inputs; they are let go of with the last.
 fn take_one(inputs: &mut Option<Inputs>) -> Option<(Input, Instant)> {
-    let next = inputs.as_mut().and_then(Inputs::take);
-    if inputs.as_ref().is_some_and(Inputs::is_empty) {
-        *inputs = None;
-    }
-    next
+    inputs.as_mut().and_then(Inputs::take)
 }

@@ -3,13 +3,19 @@
 mod beside;
 mod clock;
 mod intake;
+mod matched;
 mod mesh_handle;
 pub mod metrics;
 mod outbox;
+mod shortcut;
 pub mod trace;
 
 pub use beside::{Answers, Asked};
 pub use clock::now;
 pub use intake::{Arrival, Intake, Queues};
+pub use matched::{Matched, counted};
 pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, channel};
-pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal, delivery_bytes};
+pub use outbox::{
+    Batch, Outbox, OutboxReader, Outgoing, Refusal, WeakOutbox, delivery_bytes, message_bytes,
+};
+pub use shortcut::{Reader, Shortcut, Shortcuts};

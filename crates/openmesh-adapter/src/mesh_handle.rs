@@ -214,10 +214,15 @@ impl Entrance {
         Expected { messages: Arc::clone(&self.queues.expected), left: messages }
     }
 
+    /// Whether all that was handed in has been decided: what comes next overtakes nothing.
+    pub fn is_idle(&self) -> bool {
+        self.room.available_permits() == OF_CONNECTION_MAX
+    }
+
     /// Hands in inputs; gives them back when there is no room in time.
     pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
         let is_first = !self.is_known.swap(true, Ordering::SeqCst);
-        let alone = self.room.available_permits() == OF_CONNECTION_MAX;
+        let alone = self.is_idle();
         let may_hurry = alone && !is_first && inputs.iter().any(is_urgent);
         let waits = Arc::clone(&self.room).acquire_owned().await.map_err(|_| None)?;
         let mut inputs = Inputs::new(inputs, Some(waits));

@@ -6,11 +6,13 @@
 
 mod lanes;
 
+use crate::shortcut::{Shortcut, Shortcuts};
 use lanes::{Lanes, Taken};
 use openmesh_message::frame::{Delivery, Reply, SendOutcome, StreamEvent};
-use openmesh_message::{Priority, Problem, ReceiptRun};
+use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
 /// How often a lane that waits is passed over before one thing of it goes first.
@@ -50,8 +52,13 @@ pub type Batch = Vec<Outgoing>;
 #[derive(Clone, Debug)]
 pub struct Outbox {
     shared: Arc<Shared>,
-    _held: Arc<Held>,
+    /// Keeps the connection's side waiting for more; whoever only passes on does not.
+    _held: Option<Arc<Held>>,
 }
+
+/// An outbox, as long as there is one.
+#[derive(Clone, Debug)]
+pub struct WeakOutbox(Weak<Shared>);
 
 /// The connection's side.
 #[derive(Debug)]
@@ -72,6 +79,8 @@ pub enum Refusal {
 #[derive(Debug, Default)]
 struct Shared {
     lanes: Mutex<Lanes>,
+    /// What messages that come from this connection need not be decided for.
+    shortcuts: Mutex<Shortcuts>,
     levels: [Level; Priority::ALL.len()],
     filled: Notify,
     reader_left: AtomicBool,
@@ -124,6 +133,10 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn shortcuts(&self) -> MutexGuard<'_, Shortcuts> {
+        self.shortcuts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn level(&self, lane: Priority) -> &Level {
         let [critical, urgent, normal, bulk] = &self.levels;
         match lane {
@@ -147,9 +160,14 @@ impl Outbox {
     /// An outbox and its reader.
     pub fn new() -> (Self, OutboxReader) {
         let shared = Arc::new(Shared::default());
-        let held = Arc::new(Held(Arc::clone(&shared)));
+        let held = Some(Arc::new(Held(Arc::clone(&shared))));
         let reader = OutboxReader { shared: Arc::clone(&shared), taken: Taken::default() };
         (Self { shared, _held: held }, reader)
+    }
+
+    /// The same for those who are not to keep it.
+    pub fn downgrade(&self) -> WeakOutbox {
+        WeakOutbox(Arc::downgrade(&self.shared))
     }
 
     /// Whether a delivery of this size would be taken; if not, the reader will tell when there is room again.
@@ -188,6 +206,27 @@ impl Outbox {
         if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
     }
 
+    /// Has messages of a form that come from this connection take a shortcut.
+    pub fn shorten(&self, form: Arc<Form>, shortcut: Arc<Shortcut>) {
+        self.shared.shortcuts().add(form, shortcut);
+    }
+
+    /// Whether messages of a form take a shortcut.
+    pub fn is_shortened(&self, form: &Arc<Form>) -> bool {
+        self.shared.shortcuts().of(form).is_some()
+    }
+
+    /// Passes on the first messages that came from this connection, as many as take the same shortcut; whether any did.
+    pub fn pass(&self, messages: &mut VecDeque<(u64, Envelope)>, now: Timestamp) -> bool {
+        let outcomes = self.shared.shortcuts().pass(messages, now);
+        let any = !outcomes.is_empty();
+        if any {
+            // Answers have room as long as their sends were given it.
+            let _ = self.send(outcomes);
+        }
+        any
+    }
+
     /// Drops what waits for a subscription that ended; `true` if there is room again where there was none.
     pub fn forget(&self, subscription: u64) -> bool {
         let gone = self.shared.lanes().forget(subscription);
@@ -197,6 +236,14 @@ impl Outbox {
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.reader_left.load(Ordering::SeqCst)
+    }
+}
+
+impl WeakOutbox {
+    /// The outbox, unless its connection has ended.
+    pub fn upgrade(&self) -> Option<Outbox> {
+        let outbox = Outbox { shared: self.0.upgrade()?, _held: None };
+        (!outbox.is_closed()).then_some(outbox)
     }
 }
 
@@ -245,15 +292,18 @@ impl Drop for OutboxReader {
 
 /// Bytes that a delivery takes up, roughly.
 pub fn delivery_bytes(delivery: &Delivery) -> usize {
-    // Proof and transit part, at their longest.
-    const OVERHEAD_BYTES: usize = 2 * 1024;
     const GAP_BYTES: usize = 64;
     match delivery {
-        Delivery::Message { envelope, .. } => {
-            envelope.payload.len() + envelope.attributes.bytes() + OVERHEAD_BYTES
-        }
+        Delivery::Message { envelope, .. } => message_bytes(envelope),
         Delivery::Gap { .. } => GAP_BYTES,
     }
+}
+
+/// Bytes that the delivery of a message takes up, roughly.
+pub fn message_bytes(envelope: &Envelope) -> usize {
+    // Proof and transit part, at their longest.
+    const OVERHEAD_BYTES: usize = 2 * 1024;
+    envelope.payload.len() + envelope.attributes.bytes() + OVERHEAD_BYTES
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use crate::record::SealedBody;
 use crate::rejection::Rejection;
 use crate::view::{Identity, View};
 use openmesh_message::limits::{
-    NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX,
+    MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX,
     TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, KnownTree, Proof,
+    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, Form, KnownTree, Proof,
     ProofError, Target, Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const VERIFIED_ROOTS_MAX: usize = 64;
+/// The media type whose payload is checked without a schema, too.
+const JSON: &str = "application/json";
 /// Characters kept of each text of a refused message.
 const REFUSED_TEXT_CHARS: usize = 128;
 
@@ -153,6 +155,16 @@ pub fn admit(
     }
 }
 
+/// Whether a message of a form that was admitted before is as sound as that one ([`Admitted`]): all that is its own is asked.
+pub fn is_sound_again(envelope: &Envelope, now: Timestamp) -> bool {
+    let is_bare = envelope.proof.is_none() && envelope.transit == Transit::default();
+    let id_fits = envelope.attributes.get("id").is_some_and(|id| id.len() <= MESSAGE_ID_BYTES_MAX);
+    let time = envelope.attributes.get("time").and_then(|time| Timestamp::parse(time).ok());
+    let is_in_time =
+        |time| time <= now.plus_ms(TIME_AHEAD_MS_MAX) && time >= now.plus_ms(-TIME_WINDOW_MS);
+    is_bare && id_fits && time.is_some_and(is_in_time) && envelope.payload.len() <= PAYLOAD_BYTES_MAX
+}
+
 fn read<'a>(
     offered: &'a Offered,
     view: &View,
@@ -240,6 +252,21 @@ impl Admitted {
         self.digest.unwrap_or_else(|| self.envelope.digest())
     }
 
+    /// Its form, if all that was asked of the message is what the form says, and what [`is_sound_again`] asks.
+    pub(crate) fn recurring_form(&self) -> Option<&Arc<Form>> {
+        let control = &self.control;
+        let asks_for_more = control.schema.is_some()
+            || control.content_type.as_deref() == Some(JSON)
+            || control.ack_level.is_some()
+            || control.reply_by.is_some()
+            || control.in_reply_to.is_some()
+            || control.conversation.is_some()
+            || control.expiry.is_some();
+        let is_bare = self.envelope.proof.is_none() && self.envelope.transit == Transit::default();
+        let is_decided = matches!(self.decision, StaticDecision::Decided(_));
+        self.envelope.attributes.form().filter(|_| is_bare && is_decided && !asks_for_more)
+    }
+
     /// Its digest, if it has a proof; without one it is never kept.
     pub(crate) const fn proven_digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
@@ -270,7 +297,7 @@ fn check_payload(
     control: &ControlAttributes,
     view: &View,
 ) -> Result<Option<Arc<Value>>, Rejection> {
-    let is_json = control.content_type.as_deref() == Some("application/json");
+    let is_json = control.content_type.as_deref() == Some(JSON);
     let Some(pinned) = &control.schema else {
         return if is_json { Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?))) } else { Ok(None) };
     };

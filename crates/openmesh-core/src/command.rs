@@ -144,6 +144,7 @@ impl Partition {
         if !self.routes.subscribe((connection, subscription), pattern.clone()) {
             return Err(Rejection::BadArgument("subscription", "the number is in use".to_owned()));
         }
+        plan.effects.push(Effect::EndShortcuts(pattern.clone()));
         plan.effects.push(Effect::Reply(caller.ticket, Ok(Reply::Done)));
         let begin = match start {
             Start::Next => return Ok(None),
@@ -168,9 +169,11 @@ impl Partition {
 
     fn unsubscribe(&mut self, caller: Caller, subscription: u64, plan: &mut Plan) -> Answer {
         let connection = caller.ticket.connection;
+        let pattern = self.routes.pattern((connection, subscription));
         if !self.routes.unsubscribe((connection, subscription)) {
             return Err(Rejection::NotFound);
         }
+        plan.effects.extend(pattern.map(Effect::EndShortcuts));
         plan.effects.push(Effect::Unsubscribe(connection, subscription));
         Ok(Some(Reply::Done))
     }

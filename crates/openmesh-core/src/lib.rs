@@ -35,7 +35,7 @@ pub use partition::steps;
 pub use partition::upkeep::{LogUpkeep, Wanted};
 pub use partition::{Config, Partition, RestoreError, planted};
 pub use partition::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
-pub use plan::{Begin, Deliver, Effect, LeasedItem, Plan, Question, Sealed, SeenItem, Taken};
+pub use plan::{Begin, Deliver, Effect, LeasedItem, Plan, Question, Sealed, SeenItem, Shorten, Taken};
 pub use reading::{Looking, Matcher, Sought, Stored, Term, Terms, as_seen_by, may_ask_for, may_read};
 pub use rejection::Rejection;
 pub use state::State;

@@ -6,7 +6,7 @@ use crate::dedup::Lookup;
 use crate::directory::topics::Topics;
 use crate::input::Ticket;
 use crate::partition::{Draft, Numbering, Partition};
-use crate::plan::{Deliver, Effect, Plan, Taken};
+use crate::plan::{Deliver, Effect, Plan, Shorten, Taken};
 use crate::planted::{self, Planted};
 use crate::reading::may_receive;
 use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
@@ -348,6 +348,27 @@ impl Partition {
             at: plan.at,
         });
         plan.effects.push(receipt.map_or(Effect::Pass(ticket), |receipt| Effect::Accept(ticket, receipt)));
+        let shorten = self.shorten(ticket, admitted, decided, plan);
+        plan.effects.extend(shorten.map(Effect::Shorten));
+    }
+
+    /// Whether what was decided of a message that is not kept holds for all of its form. It does where nothing was asked but
+    /// what the form says, and the static rules, which another view would say anew.
+    fn shorten(&self, ticket: Ticket, admitted: &Admitted, decided: &Decided, plan: &Plan) -> Option<Shorten> {
+        let form = admitted.recurring_form()?;
+        let is_current = admitted.policy_version == self.view.policy.version();
+        let topic = decided.route.topic.as_ref().filter(|_| is_current)?;
+        let readers = plan.effects.iter().filter_map(|effect| match effect {
+            Effect::Deliver(deliver) => Some((deliver.connection, deliver.subscription)),
+            _ => None,
+        });
+        Some(Shorten {
+            readers: readers.collect(),
+            connection: ticket.connection,
+            form: Arc::clone(form),
+            topic: topic.clone(),
+            lane: admitted.control.priority,
+        })
     }
 
     fn note_request(&mut self, admitted: &Admitted, route: &Route, now: Timestamp) {

@@ -4,7 +4,9 @@ use crate::input::{ConnectionId, Ticket};
 use crate::record::Put;
 use crate::rejection::Rejection;
 use openmesh_message::frame::{HeldState, LogFilter, Reply, StreamEvent};
-use openmesh_message::{AgentId, Digest, Envelope, Position, Priority, Receipt, Timestamp, TopicPattern};
+use openmesh_message::{
+    AgentId, Digest, Envelope, Form, Position, Priority, Receipt, Timestamp, TopicPath, TopicPattern,
+};
 use std::sync::Arc;
 
 /// What is to be done: keep the records, then let the effects happen.
@@ -55,6 +57,10 @@ pub enum Effect {
     Reply(Ticket, Result<Reply, Rejection>),
     /// A message for a subscription.
     Deliver(Deliver),
+    /// What this plan does with a message holds for all of its form that come from its connection, until shortcuts end.
+    Shorten(Shorten),
+    /// Who listens has changed: shortcuts to topics of this pattern end.
+    EndShortcuts(TopicPattern),
     /// Messages out of an inbox: read them from the store and hand them over.
     Lease {
         /// Where they go.
@@ -164,6 +170,21 @@ pub struct Deliver {
     pub envelope: Arc<Envelope>,
     /// What it goes before on its way out: a kept message's topic keeps its order, so it is as any other.
     pub lane: Priority,
+}
+
+/// Which messages take a shortcut past the partition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shorten {
+    /// Where they come from.
+    pub connection: ConnectionId,
+    /// What they are like.
+    pub form: Arc<Form>,
+    /// Where they go.
+    pub topic: TopicPath,
+    /// What they go before.
+    pub lane: Priority,
+    /// The connections and subscriptions that take them in.
+    pub readers: Vec<(ConnectionId, u64)>,
 }
 
 /// Where a subscription begins to read the log.

@@ -22,6 +22,16 @@ impl Admission {
         Self { agent, view: mesh.view(), now: now(), tracer: mesh.tracing().listened_to() }
     }
 
+    /// Whether messages are traced.
+    pub(crate) const fn traces(&self) -> bool {
+        self.tracer.is_some()
+    }
+
+    /// The moment.
+    pub(crate) const fn moment(&self) -> Timestamp {
+        self.now
+    }
+
     /// Admits one message, or says why not.
     pub(crate) fn admit(&self, ticket: Ticket, envelope: Envelope, familiar: &mut Familiar) -> Input {
         let tracer = self.tracer;

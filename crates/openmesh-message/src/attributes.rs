@@ -4,7 +4,7 @@
 
 mod form;
 
-pub(crate) use form::Form;
+pub use form::Form;
 
 use crate::Digest;
 use crate::frame::known_name;
@@ -127,8 +127,8 @@ impl Attributes {
         }
     }
 
-    /// The form that it shares with other messages.
-    pub(crate) const fn form(&self) -> Option<&Arc<Form>> {
+    /// The form that it shares with other messages of its connection; `None` where it was not looked for.
+    pub const fn form(&self) -> Option<&Arc<Form>> {
         match &self.entries {
             Entries::Listed(_) => None,
             Entries::Alike(alike) => Some(&alike.form),

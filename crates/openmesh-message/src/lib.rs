@@ -25,7 +25,7 @@ mod token;
 
 pub use address::{Address, AddressError, Target};
 pub use address::{AgentName, AgentRef, ConversationId, TopicError, TopicPath, TopicPattern};
-pub use attributes::{AttributeError, Attributes};
+pub use attributes::{AttributeError, Attributes, Form};
 
 pub use control::{AckLevel, ControlAttributes, ControlError, Priority};
 pub use digest::{Digest, DigestError};

@@ -203,6 +203,9 @@ impl EventLoop {
         if plan.effects.iter().any(publishes) {
             self.performer.publish(self.partition.view());
         }
+        if plan.effects.contains(&Effect::PublishView) {
+            self.performer.end_shortcuts();
+        }
         let is_kept = !plan.records.is_empty() || planted::has(Planted::WaitForDisk);
         if !is_kept && plan.effects.iter().all(is_live) {
             self.performer.perform(plan.effects, journey.performing());
@@ -266,7 +269,11 @@ fn refuse_unkept(input: &Input) -> Option<Effect> {
 /// Effects that say nothing of what is kept need not wait for a sync; a question reads what is synced already.
 const fn is_live(effect: &Effect) -> bool {
     match effect {
-        Effect::Pass(_) | Effect::PublishView | Effect::Query { .. } | Effect::Stream(..) => true,
+        Effect::Pass(_)
+        | Effect::Shorten(_)
+        | Effect::PublishView
+        | Effect::Query { .. }
+        | Effect::Stream(..) => true,
         Effect::Accept(_, receipt) => receipt.position.is_none(),
         Effect::Deliver(deliver) => deliver.seq.is_none(),
         _ => false,

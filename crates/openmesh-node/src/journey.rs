@@ -2,7 +2,7 @@
 
 mod counts;
 
-pub(crate) use counts::{count_command, count_delivery, count_leased};
+pub(crate) use counts::{count_command, count_leased};
 
 use counts::{Counts, Fate, What};
 use metrics::Histogram;

@@ -3,12 +3,13 @@
 mod delivery;
 mod querying;
 mod reading;
+mod shortcuts;
 
 use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
-use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing};
-use openmesh_core::{ConnectionId, Effect, Ticket, View};
+use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing, Shortcut};
+use openmesh_core::{ConnectionId, Effect, Shorten, Ticket, View};
 use openmesh_message::frame::{SendOutcome, StreamEvent};
 use openmesh_message::{KeyPair, Problem, Receipt, ReceiptRun};
 use openmesh_store::planted::{self, Planted};
@@ -16,6 +17,7 @@ use openmesh_store::{LogReader, Projection};
 pub(crate) use querying::index;
 use querying::{Beside, Querying, Wish};
 use reading::Reading;
+use shortcuts::ByTopic;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub(crate) struct Performer {
     /// Kept alive for those who ask it.
     _beside: Arc<dyn Answers>,
     policy_file: PathBuf,
+    shortcuts: ByTopic,
     channels: BTreeMap<ConnectionId, Channel>,
 }
 
@@ -57,7 +60,16 @@ impl Performer {
         let querying = Querying::new(mesh.clone(), kept);
         let beside: Arc<dyn Answers> = Arc::new(Beside(querying.clone()));
         mesh.answer_beside(Arc::downgrade(&beside));
-        Self { node, mesh, reading, querying, _beside: beside, policy_file, channels: BTreeMap::new() }
+        Self {
+            node,
+            mesh,
+            reading,
+            querying,
+            _beside: beside,
+            policy_file,
+            shortcuts: ByTopic::default(),
+            channels: BTreeMap::new(),
+        }
     }
 
     /// A connection was opened.
@@ -92,6 +104,11 @@ impl Performer {
     /// Publishes what admission reads.
     pub(crate) fn publish(&self, view: View) {
         self.mesh.publish(view);
+    }
+
+    /// What the rules say, or who is known, has changed: every message is to be decided again.
+    pub(crate) fn end_shortcuts(&mut self) {
+        self.shortcuts.end_every();
     }
 
     /// Performs effects whose records are synced, in order; their receipts share one signature.
@@ -213,6 +230,8 @@ impl Performer {
                     channel.begin_behind(from, &self.reading);
                 }
             }
+            Effect::Shorten(shorten) => self.shorten(shorten),
+            Effect::EndShortcuts(pattern) => self.shortcuts.end(&pattern),
             Effect::Unsubscribe(connection, subscription) => {
                 if let Some(channel) = self.channels.get_mut(&connection) {
                     channel.end(subscription, &self.reading);
@@ -224,6 +243,19 @@ impl Performer {
             }
             _ => {}
         }
+    }
+
+    /// Messages of a form go to those readers without being decided one by one.
+    fn shorten(&mut self, shorten: Shorten) {
+        let Shorten { connection, form, topic, lane, readers } = shorten;
+        let outbox = self.channels.get(&connection).map(|channel| channel.outbox().clone());
+        let Some(outbox) = outbox.filter(|outbox| !outbox.is_shortened(&form)) else { return };
+        let reader = |(connection, subscription): (ConnectionId, u64)| {
+            self.channels.get_mut(&connection).map(|channel| channel.reader(subscription))
+        };
+        let shortcut = Arc::new(Shortcut::new(lane, readers.into_iter().filter_map(reader).collect()));
+        outbox.shorten(form, Arc::clone(&shortcut));
+        self.shortcuts.add(topic, &shortcut);
     }
 
     fn answer(&self, ticket: Ticket, answer: impl FnOnce(&Channel, &Reading)) {

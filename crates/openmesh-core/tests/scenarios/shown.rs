@@ -115,7 +115,11 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         }
         Effect::Erase { message, .. } => format!("find {message} to erase"),
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
-        Effect::PublishView | Effect::Unsubscribe(..) | Effect::Stream(..) => return None,
+        Effect::Shorten(shorten) => format!("shortcut of {}", stage.name_of(shorten.connection)),
+        Effect::PublishView
+        | Effect::Unsubscribe(..)
+        | Effect::Stream(..)
+        | Effect::EndShortcuts(_) => return None,
     })
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 const OWN: [&str; 2] = ["id", "time"];
 
 /// The attributes that messages share, which bear the same values in the same order.
-#[derive(Debug)]
-pub(crate) struct Form {
+#[derive(Debug, PartialEq, Eq)]
+pub struct Form {
     /// In canonical order; those of [`OWN`] have no value here.
     entries: Vec<(Name, Value)>,
     /// Where those of [`OWN`] stand among them.

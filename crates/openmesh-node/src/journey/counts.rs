@@ -2,18 +2,16 @@
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use openmesh_adapter::metrics::{
-    AGENTS, COMMANDS, CONSUMED, CONVERSATIONS_OPEN, INBOX_MESSAGES, LOG_FULL, LOG_HEAD, MISSED,
+    AGENTS, COMMANDS, CONSUMED, CONVERSATIONS_OPEN, INBOX_MESSAGES, LOG_FULL, LOG_HEAD,
     PROCESS_DURATION, QUEUE_DEPTH, QUEUE_WAIT, SENT, STREAMS_OPEN, SYSTEM,
 };
 use openmesh_core::{Effect, Partition, Plan, Ticket};
 use openmesh_message::Target;
-use openmesh_message::frame::{Command, Delivery};
+use openmesh_message::frame::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Messages handed over, made at the first one.
-static DELIVERED: LazyLock<Counter> = LazyLock::new(|| consumed("deliver"));
-static MISSED_COUNT: LazyLock<Counter> = LazyLock::new(|| counter!(MISSED));
+/// Made at the first one.
 static RECEIVED: LazyLock<Counter> = LazyLock::new(|| consumed("receive"));
 
 /// Where a message goes; templates of addresses.
@@ -217,14 +215,6 @@ fn consumed(operation: &'static str) -> Counter {
 pub(crate) fn count_command(command: &Command) {
     let CommandName(name) = command.into();
     counter!(COMMANDS, "command" => name, "error.type" => Fate::Answered.code()).increment(1);
-}
-
-/// A message, or word of those that were missed, is put into an outbox.
-pub(crate) fn count_delivery(delivery: &Delivery) {
-    match delivery {
-        Delivery::Message { .. } => DELIVERED.increment(1),
-        Delivery::Gap { first, last, .. } => MISSED_COUNT.increment(last.saturating_sub(*first) + 1),
-    }
 }
 
 /// So many messages were leased.

@@ -5,15 +5,13 @@
 
 use super::querying::Asking;
 use super::reading::Reading;
-use crate::journey::count_delivery;
-use openmesh_adapter::{Batch, Outbox, Outgoing, delivery_bytes};
+use openmesh_adapter::{Batch, Matched, Outbox, Reader, counted, message_bytes};
 use openmesh_core::{Begin, ConnectionId, Deliver};
-use openmesh_message::frame::Delivery;
 use openmesh_message::limits::FRAME_BYTES_MAX;
 use openmesh_message::{AgentId, Priority, Timestamp, TopicPattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The way to one connection.
 pub(super) struct Channel {
@@ -51,10 +49,8 @@ pub(super) struct ReadFrom {
 struct Subscription {
     generation: u64,
     ended: Arc<AtomicBool>,
-    /// Counts what matched; shared with the task that reads the log.
-    numbers: Arc<AtomicU64>,
-    /// Numbers in a row that were missed and not reported.
-    missed: Option<(u64, u64)>,
+    /// Shared with the task that reads the log, and with shortcuts.
+    matched: Arc<Matched>,
     behind: Option<Behind>,
     /// The last kept message that matched.
     matched_seq: u64,
@@ -111,23 +107,20 @@ impl Channel {
         if was_read || (seq.is_some() && subscription.behind.is_some()) {
             return;
         }
-        let mut message = Delivery::Message { subscription: id, number: 0, envelope };
-        if !outbox.has_room(lane, delivery_bytes(&message)) {
-            match (seq, pattern) {
-                (Some(seq), Some(pattern)) => {
-                    let to = subscription.deliver_to(connection, (id, agent, pattern));
-                    subscription.behind = Some(Behind { to, after_seq: Some(seq - 1), reading: false });
-                }
-                // Reported without a look at the room: something was handed over between this run and the one before.
-                _ => batch.extend(subscription.miss(id).map(|gap| counted(&outbox, lane, gap))),
-            }
+        if let (Some(seq), Some(pattern)) = (seq, pattern)
+            && !outbox.has_room(lane, message_bytes(&envelope))
+        {
+            let to = subscription.deliver_to(connection, (id, agent, pattern));
+            subscription.behind = Some(Behind { to, after_seq: Some(seq - 1), reading: false });
             return;
         }
-        batch.extend(subscription.take_gap(id).map(|gap| counted(&outbox, lane, gap)));
-        if let Delivery::Message { number, .. } = &mut message {
-            *number = subscription.next_number();
-        }
-        batch.push(counted(&outbox, lane, message));
+        subscription.matched.offer((&outbox, id), lane, envelope, batch);
+    }
+
+    /// A subscription as shortcuts know it.
+    pub(super) fn reader(&mut self, id: u64) -> Reader {
+        let matched = Arc::clone(&self.subscription(id).matched);
+        Reader { outbox: self.outbox.downgrade(), subscription: id, matched }
     }
 
     /// A subscription ended: a task that reads for it stops, and what waits for it is dropped.
@@ -168,7 +161,7 @@ impl Channel {
         let mut batch = Batch::new();
         for (id, subscription) in &mut self.subscriptions {
             if self.outbox.has_room(Priority::Normal, 0) {
-                let gap = subscription.take_gap(*id);
+                let gap = subscription.matched.take_gap(*id);
                 batch.extend(gap.map(|gap| counted(&self.outbox, Priority::Normal, gap)));
             }
         }
@@ -198,8 +191,8 @@ impl Channel {
             let Some(behind) = &mut subscription.behind else { continue };
             if !behind.reading && self.outbox.has_room(Priority::Normal, FRAME_BYTES_MAX) {
                 behind.reading = true;
-                let numbers = Arc::clone(&subscription.numbers);
-                reading.catch_up(behind.to.clone(), behind.after_seq, numbers, &self.outbox);
+                let matched = Arc::clone(&subscription.matched);
+                reading.catch_up(behind.to.clone(), behind.after_seq, matched, &self.outbox);
             }
         }
     }
@@ -220,34 +213,4 @@ impl Subscription {
         let (generation, ended) = (self.generation, Arc::clone(&self.ended));
         DeliverTo { connection, subscription, generation, ended, agent, pattern, since: None }
     }
-
-    fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Counts a missed message; returns the run before, if others were handed over since.
-    fn miss(&mut self, subscription: u64) -> Option<Delivery> {
-        let number = self.next_number();
-        if let Some((_, last)) = &mut self.missed
-            && *last + 1 == number
-        {
-            *last = number;
-            return None;
-        }
-        let gap = self.take_gap(subscription);
-        self.missed = Some((number, number));
-        gap
-    }
-
-    fn take_gap(&mut self, subscription: u64) -> Option<Delivery> {
-        let (first, last) = self.missed.take()?;
-        Some(Delivery::Gap { subscription, first, last })
-    }
-}
-
-/// A delivery whose room in the outbox is taken.
-pub(super) fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing {
-    count_delivery(&delivery);
-    outbox.count(lane, delivery_bytes(&delivery));
-    Outgoing::Deliver(lane, delivery)
 }

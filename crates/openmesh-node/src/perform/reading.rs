@@ -6,11 +6,11 @@ mod ahead;
 mod notice;
 mod since;
 
-use super::delivery::{DeliverTo, Progress, counted};
+use super::delivery::{DeliverTo, Progress};
 use crate::stored::record_of;
 pub(super) use ahead::Ahead;
 use notice::render_notice;
-use openmesh_adapter::{Event, MeshHandle, Outbox, Outgoing, delivery_bytes, now};
+use openmesh_adapter::{Event, Matched, MeshHandle, Outbox, Outgoing, counted, delivery_bytes, now};
 use openmesh_core::record::{Body, InboxLog, Put, Record};
 use openmesh_core::{Input, LeasedItem, Rejection, SeenItem, Taken, Ticket, may_read};
 use openmesh_message::frame::{Delivery, Leased, PeekPage, Peeked, Reply, SendOutcome};
@@ -18,7 +18,7 @@ use openmesh_message::{Envelope, KeyPair, Level, Priority, Problem, Receipt, Sig
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -117,14 +117,14 @@ impl Reading {
         &self,
         to: DeliverTo,
         after_seq: Option<u64>,
-        numbers: Arc<AtomicU64>,
+        matched: Arc<Matched>,
         outbox: &Outbox,
     ) {
         let (reading, outbox) = (self.clone(), outbox.clone());
         spawn_blocking(move || {
             let (connection, subscription) = (to.connection, to.subscription);
             let after_seq = after_seq.unwrap_or_else(|| reading.seq_before(to.since.unwrap_or_default()));
-            let progress = reading.hand_over(&to, after_seq, &numbers, &outbox);
+            let progress = reading.hand_over(&to, after_seq, &matched, &outbox);
             let Progress { generation, through_seq, to_the_end } = progress;
             let event = Event::ReadOn { connection, subscription, generation, through_seq, to_the_end };
             tokio::runtime::Handle::current().block_on(async { reading.mesh.tell(event).await.ok() });
@@ -132,7 +132,7 @@ impl Reading {
     }
 
     /// Never waits for room: who does not read must not hold a thread.
-    fn hand_over(&self, to: &DeliverTo, after_seq: u64, numbers: &AtomicU64, outbox: &Outbox) -> Progress {
+    fn hand_over(&self, to: &DeliverTo, after_seq: u64, matched: &Matched, outbox: &Outbox) -> Progress {
         let generation = to.generation;
         let mut next_seq = after_seq + 1;
         while next_seq <= self.log.head_seq() {
@@ -162,7 +162,7 @@ impl Reading {
                     return Progress { generation, through_seq, to_the_end: false };
                 }
                 if let Delivery::Message { number, .. } = &mut delivery {
-                    *number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
+                    *number = matched.next_number();
                 }
                 let _ = outbox.send(vec![counted(outbox, Priority::Normal, delivery)]);
             }

@@ -93,6 +93,8 @@ impl Node {
             Effect::PublishView => self.view = self.partition.view(),
             // Whether anything still comes is checked where deliveries are.
             Effect::Unsubscribe(..) | Effect::Stream(..) => {}
+            // Every message is decided here.
+            Effect::Shorten(_) | Effect::EndShortcuts(_) => {}
         }
         Ok(())
     }

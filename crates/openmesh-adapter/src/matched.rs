@@ -1,0 +1,84 @@
+//! What matched a subscription: counted, handed over, or missed and reported. By the owner, by tasks that read the log, and by
+//! shortcuts, at the same time.
+
+use crate::metrics::{CONSUMED, MISSED, SYSTEM};
+use crate::outbox::{Batch, Outbox, Outgoing, delivery_bytes};
+use metrics::{Counter, counter};
+use openmesh_message::frame::Delivery;
+use openmesh_message::{Envelope, Priority};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// Messages handed over, made at the first one.
+static DELIVERED: LazyLock<Counter> = LazyLock::new(|| {
+    let labels = [("messaging.system", SYSTEM), ("messaging.operation.name", "deliver")];
+    counter!(CONSUMED, &labels)
+});
+static MISSED_COUNT: LazyLock<Counter> = LazyLock::new(|| counter!(MISSED));
+
+/// What a subscription has had.
+#[derive(Debug, Default)]
+pub struct Matched {
+    /// Counts what matched.
+    numbers: AtomicU64,
+    /// Numbers in a row that were missed and not reported.
+    missed: Mutex<Option<(u64, u64)>>,
+}
+
+impl Matched {
+    /// The number of a message that matches.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Adds a message to what is sent next, whose room is taken, behind word of what was missed before; or counts it as missed,
+    /// where there is no room.
+    pub fn offer(&self, to: (&Outbox, u64), lane: Priority, envelope: Arc<Envelope>, batch: &mut Batch) {
+        let (outbox, subscription) = to;
+        let mut message = Delivery::Message { subscription, number: 0, envelope };
+        if !outbox.has_room(lane, delivery_bytes(&message)) {
+            // Reported without a look at the room: something was handed over between this run and the one before.
+            batch.extend(self.miss(subscription).map(|gap| counted(outbox, lane, gap)));
+            return;
+        }
+        batch.extend(self.take_gap(subscription).map(|gap| counted(outbox, lane, gap)));
+        if let Delivery::Message { number, .. } = &mut message {
+            *number = self.next_number();
+        }
+        batch.push(counted(outbox, lane, message));
+    }
+
+    /// Word of what was missed, if that was not said yet.
+    pub fn take_gap(&self, subscription: u64) -> Option<Delivery> {
+        let (first, last) = self.missed().take()?;
+        Some(Delivery::Gap { subscription, first, last })
+    }
+
+    /// Counts a missed message; returns the run before, if others were handed over since.
+    fn miss(&self, subscription: u64) -> Option<Delivery> {
+        let mut missed = self.missed();
+        let number = self.next_number();
+        if let Some((_, last)) = &mut *missed
+            && *last + 1 == number
+        {
+            *last = number;
+            return None;
+        }
+        let before = missed.replace((number, number));
+        before.map(|(first, last)| Delivery::Gap { subscription, first, last })
+    }
+
+    fn missed(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A delivery whose room in the outbox is taken.
+pub fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing {
+    match &delivery {
+        Delivery::Message { .. } => DELIVERED.increment(1),
+        Delivery::Gap { first, last, .. } => MISSED_COUNT.increment(last.saturating_sub(*first) + 1),
+    }
+    outbox.count(lane, delivery_bytes(&delivery));
+    Outgoing::Deliver(lane, delivery)
+}

@@ -1,0 +1,113 @@
+//! Shortcuts: what the owner decided of one message is done with those alike on the task of the connection they come from,
+//! until something changes that the decision rests on.
+
+use crate::matched::Matched;
+use crate::outbox::{Batch, Outgoing, WeakOutbox};
+use crate::metrics::{SENT, SYSTEM};
+use metrics::{Counter, counter};
+use openmesh_core::admit::is_sound_again;
+use openmesh_message::frame::SendOutcome;
+use openmesh_message::{Envelope, Form, Priority, Timestamp};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+/// Shortcuts that a connection has at a time.
+const SHORTCUTS_MAX: usize = 8;
+
+/// Messages that took one, made at the first.
+static PASSED: LazyLock<Counter> = LazyLock::new(|| {
+    let labels = [
+        ("messaging.system", SYSTEM),
+        ("messaging.operation.name", "send"),
+        ("messaging.destination.template", "topic/{path}"),
+        ("openmesh.outcome", "passed"),
+        ("error.type", ""),
+    ];
+    counter!(SENT, &labels)
+});
+
+/// Where messages of one form go.
+#[derive(Debug)]
+pub struct Shortcut {
+    lane: Priority,
+    readers: Vec<Reader>,
+    has_ended: AtomicBool,
+}
+
+/// One subscription that takes them in.
+#[derive(Debug)]
+pub struct Reader {
+    /// The way to it.
+    pub outbox: WeakOutbox,
+    /// Its number.
+    pub subscription: u64,
+    /// What it has had.
+    pub matched: Arc<Matched>,
+}
+
+/// The shortcuts of one connection, the latest first.
+#[derive(Debug, Default)]
+pub struct Shortcuts(VecDeque<(Arc<Form>, Arc<Shortcut>)>);
+
+impl Shortcut {
+    /// A shortcut to some readers.
+    pub const fn new(lane: Priority, readers: Vec<Reader>) -> Self {
+        Self { lane, readers, has_ended: AtomicBool::new(false) }
+    }
+
+    /// What comes from here on is to be decided again.
+    pub fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether messages are to be decided again.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self, envelopes: &[Arc<Envelope>]) {
+        for Reader { outbox, subscription, matched } in &self.readers {
+            // One that has closed belongs to a connection whose end is on its way to the owner.
+            let Some(outbox) = outbox.upgrade() else { continue };
+            let mut batch = Batch::with_capacity(envelopes.len());
+            for envelope in envelopes {
+                matched.offer((&outbox, *subscription), self.lane, Arc::clone(envelope), &mut batch);
+            }
+            let _ = outbox.send(batch);
+        }
+    }
+}
+
+impl Shortcuts {
+    /// Notes a shortcut, in the place of an earlier one of its form.
+    pub fn add(&mut self, form: Arc<Form>, shortcut: Arc<Shortcut>) {
+        self.0.retain(|(known, shortcut)| !Arc::ptr_eq(known, &form) && !shortcut.has_ended());
+        self.0.truncate(SHORTCUTS_MAX - 1);
+        self.0.push_front((form, shortcut));
+    }
+
+    /// The shortcut of a form, unless it has ended.
+    pub fn of(&self, form: &Arc<Form>) -> Option<&Arc<Shortcut>> {
+        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, form));
+        known.map(|(_, shortcut)| shortcut).filter(|shortcut| !shortcut.has_ended())
+    }
+
+    /// Passes on the first messages, as many as can take the same shortcut, and gives what is to be said of them.
+    pub fn pass(&self, messages: &mut VecDeque<(u64, Envelope)>, now: Timestamp) -> Batch {
+        let form = messages.front().and_then(|(_, envelope)| envelope.attributes.form()).cloned();
+        let Some((form, shortcut)) = form.and_then(|form| self.of(&form).cloned().map(|found| (form, found))) else {
+            return Batch::new();
+        };
+        let is_alike = |envelope: &Envelope| envelope.attributes.form().is_some_and(|other| Arc::ptr_eq(other, &form));
+        let takes_it = |(_, envelope): &mut (u64, Envelope)| is_alike(envelope) && is_sound_again(envelope, now);
+        let (mut outcomes, mut envelopes) = (Batch::new(), Vec::new());
+        while let Some((tag, envelope)) = messages.pop_front_if(takes_it) {
+            outcomes.push(Outgoing::Outcome(tag, SendOutcome::Passed));
+            envelopes.push(Arc::new(envelope));
+        }
+        shortcut.pass(&envelopes);
+        PASSED.increment(envelopes.len() as u64);
+        outcomes
+    }
+}

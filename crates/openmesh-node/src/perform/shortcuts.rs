@@ -1,0 +1,58 @@
+//! The shortcuts that were given, by topic, to be ended when who listens, or what the rules say, changes.
+
+use openmesh_adapter::Shortcut;
+use openmesh_message::{TopicPath, TopicPattern};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+/// Topics without a shortcut that are let go of together.
+const IDLE_TOPICS_MAX: usize = 1_024;
+
+/// Shortcuts by topic.
+#[derive(Default)]
+pub(super) struct ByTopic {
+    given: BTreeMap<TopicPath, Vec<Weak<Shortcut>>>,
+    /// Topics from which on those without one are let go of.
+    topics_max: usize,
+}
+
+impl ByTopic {
+    pub(super) fn add(&mut self, topic: TopicPath, shortcut: &Arc<Shortcut>) {
+        if self.given.len() > self.topics_max {
+            self.given.retain(|_, given| given.iter().any(is_used));
+            self.topics_max = self.given.len() * 2 + IDLE_TOPICS_MAX;
+        }
+        let given = self.given.entry(topic).or_default();
+        given.retain(is_used);
+        given.push(Arc::downgrade(shortcut));
+    }
+
+    /// Who listens to topics of a pattern has changed.
+    pub(super) fn end(&mut self, pattern: &TopicPattern) {
+        match pattern.as_str().parse::<TopicPath>() {
+            Ok(topic) => end_all(self.given.remove(&topic)),
+            Err(_) => {
+                self.given.retain(|topic, given| {
+                    let matches = pattern.matches(topic);
+                    if matches {
+                        end_all(Some(std::mem::take(given)));
+                    }
+                    !matches
+                });
+            }
+        }
+    }
+
+    /// What the rules say, or who is known, has changed.
+    pub(super) fn end_every(&mut self) {
+        end_all(std::mem::take(&mut self.given).into_values());
+    }
+}
+
+fn is_used(shortcut: &Weak<Shortcut>) -> bool {
+    shortcut.upgrade().is_some_and(|shortcut| !shortcut.has_ended())
+}
+
+fn end_all(given: impl IntoIterator<Item = impl IntoIterator<Item = Weak<Shortcut>>>) {
+    given.into_iter().flatten().filter_map(|shortcut| shortcut.upgrade()).for_each(|shortcut| shortcut.end());
+}
