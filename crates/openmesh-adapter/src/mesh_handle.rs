@@ -303,6 +303,7 @@ mod tests {
         let (flooding, calm) = (Entrance::new(queues.clone()), Entrance::new(queues));
         calm.submit(vec![command(1)]).await.unwrap();
         assert_eq!(tag(intake.take(Taken::Both)), 1, "the first comes after what tells of the connection");
+        assert!(!intake.has_more(Taken::Both), "it is decided when the owner looks again");
         flooding.submit(vec![Input::Tick, Input::Tick]).await.unwrap();
         flooding.submit(vec![command(2)]).await.unwrap();
         calm.submit(vec![command(3)]).await.unwrap();
