@@ -69,7 +69,7 @@ impl Partition {
     }
 
     /// What is known of its id. Without a proof a message is never kept, and so its repeats are not looked for.
-    fn look_up(&self, admitted: &Admitted) -> Lookup {
+    pub(crate) fn look_up(&self, admitted: &Admitted) -> Lookup {
         let control = &admitted.control;
         admitted.proven_digest().map_or(Lookup::Fresh, |digest| {
             self.state.dedup.look_up(&control.source, &control.id, digest, control.time)

@@ -16,20 +16,18 @@ pub fn rule(admitted: &Admitted, view: &View, familiar: &mut Familiar) -> Static
 
 /// The body of the record that will keep a message.
 pub fn seal(admitted: &Admitted, view: &View) -> SealedBody {
-    view.sealing.seal_message(&admitted.envelope, &admitted.digest)
+    view.sealing.seal_message(&admitted.envelope, &admitted.digest())
 }
 
 /// Whether a message was not taken in before.
 pub fn is_fresh(partition: &Partition, admitted: &Admitted) -> bool {
-    let Admitted { control, digest, .. } = admitted;
-    let found = partition.state.dedup.look_up(&control.source, &control.id, digest, control.time);
-    found == Lookup::Fresh
+    partition.look_up(admitted) == Lookup::Fresh
 }
 
 /// Remembers that a message was taken in as record `seq`.
 pub fn remember(partition: &mut Partition, admitted: &Admitted, seq: u64, now: Timestamp) {
     let control = &admitted.control;
-    let (id, check) = (short_id(&control.id), short(&admitted.digest));
+    let (id, check) = (short_id(&control.id), short(&admitted.digest()));
     let remembered = Remembered { sender: &control.source, id, check, seq, time: control.time };
     partition.state.dedup.remember(remembered, partition.config.dedup_ids_max, now);
 }
