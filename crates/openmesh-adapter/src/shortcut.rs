@@ -2,8 +2,8 @@
 //! until something changes that the decision rests on.
 
 use crate::matched::Matched;
-use crate::outbox::{Batch, Outgoing, WeakOutbox};
 use crate::metrics::{SENT, SYSTEM};
+use crate::outbox::{Batch, Outgoing, WeakOutbox};
 use metrics::{Counter, counter};
 use openmesh_core::admit::is_sound_again;
 use openmesh_message::frame::SendOutcome;
@@ -96,11 +96,14 @@ impl Shortcuts {
     /// Passes on the first messages, as many as can take the same shortcut, and gives what is to be said of them.
     pub fn pass(&self, messages: &mut VecDeque<(u64, Envelope)>, now: Timestamp) -> Batch {
         let form = messages.front().and_then(|(_, envelope)| envelope.attributes.form()).cloned();
-        let Some((form, shortcut)) = form.and_then(|form| self.of(&form).cloned().map(|found| (form, found))) else {
+        let Some((form, shortcut)) = form.and_then(|form| self.of(&form).cloned().map(|found| (form, found)))
+        else {
             return Batch::new();
         };
-        let is_alike = |envelope: &Envelope| envelope.attributes.form().is_some_and(|other| Arc::ptr_eq(other, &form));
-        let takes_it = |(_, envelope): &mut (u64, Envelope)| is_alike(envelope) && is_sound_again(envelope, now);
+        let is_alike =
+            |envelope: &Envelope| envelope.attributes.form().is_some_and(|other| Arc::ptr_eq(other, &form));
+        let takes_it =
+            |(_, envelope): &mut (u64, Envelope)| is_alike(envelope) && is_sound_again(envelope, now);
         let (mut outcomes, mut envelopes) = (Batch::new(), Vec::new());
         while let Some((tag, envelope)) = messages.pop_front_if(takes_it) {
             outcomes.push(Outgoing::Outcome(tag, SendOutcome::Passed));

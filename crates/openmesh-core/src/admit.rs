@@ -9,8 +9,8 @@ use crate::record::SealedBody;
 use crate::rejection::Rejection;
 use crate::view::{Identity, View};
 use openmesh_message::limits::{
-    MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS, TRACEPARENT_BYTES_MAX,
-    TRACESTATE_BYTES_MAX,
+    MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS,
+    TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
     AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, Form, KnownTree, Proof,
@@ -160,8 +160,7 @@ pub fn is_sound_again(envelope: &Envelope, now: Timestamp) -> bool {
     let is_bare = envelope.proof.is_none() && envelope.transit == Transit::default();
     let id_fits = envelope.attributes.get("id").is_some_and(|id| id.len() <= MESSAGE_ID_BYTES_MAX);
     let time = envelope.attributes.get("time").and_then(|time| Timestamp::parse(time).ok());
-    let is_in_time =
-        |time| time <= now.plus_ms(TIME_AHEAD_MS_MAX) && time >= now.plus_ms(-TIME_WINDOW_MS);
+    let is_in_time = |time| time <= now.plus_ms(TIME_AHEAD_MS_MAX) && time >= now.plus_ms(-TIME_WINDOW_MS);
     is_bare && id_fits && time.is_some_and(is_in_time) && envelope.payload.len() <= PAYLOAD_BYTES_MAX
 }
 
@@ -257,6 +256,7 @@ impl Admitted {
         let control = &self.control;
         let asks_for_more = control.schema.is_some()
             || control.content_type.as_deref() == Some(JSON)
+            || control.stream.is_some()
             || control.ack_level.is_some()
             || control.reply_by.is_some()
             || control.in_reply_to.is_some()

@@ -113,7 +113,7 @@ impl Partition {
             return Err(Rejection::SignatureRequired);
         }
         let away = route.agent.is_some_and(|agent| self.routes.receiving(&agent).next().is_none());
-        if !route.kept && away && !self.streams.is_offered(&admitted.control, &admitted.digest) {
+        if !route.kept && away && !self.streams.is_offered(&admitted.control, &admitted.digest()) {
             return Err(Rejection::AgentAway);
         }
         Ok(route)
@@ -354,7 +354,13 @@ impl Partition {
 
     /// Whether what was decided of a message that is not kept holds for all of its form. It does where nothing was asked but
     /// what the form says, and the static rules, which another view would say anew.
-    fn shorten(&self, ticket: Ticket, admitted: &Admitted, decided: &Decided, plan: &Plan) -> Option<Shorten> {
+    fn shorten(
+        &self,
+        ticket: Ticket,
+        admitted: &Admitted,
+        decided: &Decided,
+        plan: &Plan,
+    ) -> Option<Shorten> {
         let form = admitted.recurring_form()?;
         let is_current = admitted.policy_version == self.view.policy.version();
         let topic = decided.route.topic.as_ref().filter(|_| is_current)?;

@@ -28,7 +28,7 @@ pub fn target(input: &[u8]) -> Met {
     let second = admit(envelope.clone(), agent(index), &VIEW, &mut familiar, NOW);
     match (first, second) {
         (Ok(one), Ok(other)) => {
-            assert_eq!((one.digest, one.authenticity), (other.digest, other.authenticity));
+            assert_eq!((one.digest(), one.authenticity), (other.digest(), other.authenticity));
             check_admitted(&envelope, &one, index);
         }
         (Err(one), Err(other)) => {
@@ -42,8 +42,8 @@ pub fn target(input: &[u8]) -> Met {
 
 fn check_admitted(envelope: &Envelope, admitted: &Admitted, index: u8) {
     let kept = &admitted.envelope;
-    assert_eq!(admitted.digest, envelope.digest());
-    assert_eq!((kept.digest(), &kept.proof), (admitted.digest, &envelope.proof));
+    assert_eq!(admitted.digest(), envelope.digest());
+    assert_eq!((kept.digest(), &kept.proof), (admitted.digest(), &envelope.proof));
     let trace = Transit {
         traceparent: kept.transit.traceparent.clone(),
         tracestate: kept.transit.tracestate.clone(),
@@ -54,7 +54,7 @@ fn check_admitted(envelope: &Envelope, admitted: &Admitted, index: u8) {
     assert_eq!(admitted.control.source, agent(index));
     match &envelope.proof {
         Some(proof) => {
-            proof.verify(&agent(index), &admitted.digest).unwrap();
+            proof.verify(&agent(index), &admitted.digest()).unwrap();
             assert_eq!(admitted.authenticity, Authenticity::Signed);
         }
         None => assert_eq!(admitted.authenticity, Authenticity::Connection),

@@ -24,7 +24,7 @@ impl Partition {
     /// Whether a stream that a message offers, if it does, can be taken.
     pub(crate) fn check_offer(&self, admitted: &Admitted) -> Result<(), Rejection> {
         match admitted.control.stream {
-            Some(_) => self.streams.check(&admitted.control, &admitted.digest),
+            Some(_) => self.streams.check(&admitted.control, &admitted.digest()),
             None => Ok(()),
         }
     }
@@ -39,9 +39,9 @@ impl Partition {
         let Some(reader) = reader.filter(|_| admitted.control.stream.is_some()) else {
             return false;
         };
-        let is_known = self.streams.is_offered(&admitted.control, &admitted.digest);
+        let is_known = self.streams.is_offered(&admitted.control, &admitted.digest());
         let (control, authenticity) = (admitted.control.clone(), admitted.authenticity);
-        self.streams.offer(Offer { control, digest: admitted.digest, authenticity, reader }, now);
+        self.streams.offer(Offer { control, digest: admitted.digest(), authenticity, reader }, now);
         self.set_stream_deadline();
         is_known
     }

@@ -116,10 +116,9 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         Effect::Erase { message, .. } => format!("find {message} to erase"),
         Effect::ReloadPolicy(_) => "reload policy".to_owned(),
         Effect::Shorten(shorten) => format!("shortcut of {}", stage.name_of(shorten.connection)),
-        Effect::PublishView
-        | Effect::Unsubscribe(..)
-        | Effect::Stream(..)
-        | Effect::EndShortcuts(_) => return None,
+        Effect::PublishView | Effect::Unsubscribe(..) | Effect::Stream(..) | Effect::EndShortcuts(_) => {
+            return None;
+        }
     })
 }
 

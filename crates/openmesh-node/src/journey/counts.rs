@@ -2,8 +2,8 @@
 
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use openmesh_adapter::metrics::{
-    AGENTS, COMMANDS, CONSUMED, CONVERSATIONS_OPEN, INBOX_MESSAGES, LOG_FULL, LOG_HEAD,
-    PROCESS_DURATION, QUEUE_DEPTH, QUEUE_WAIT, SENT, STREAMS_OPEN, SYSTEM,
+    AGENTS, COMMANDS, CONSUMED, CONVERSATIONS_OPEN, INBOX_MESSAGES, LOG_FULL, LOG_HEAD, PROCESS_DURATION,
+    QUEUE_DEPTH, QUEUE_WAIT, SENT, STREAMS_OPEN, SYSTEM,
 };
 use openmesh_core::{Effect, Partition, Plan, Ticket};
 use openmesh_message::Target;

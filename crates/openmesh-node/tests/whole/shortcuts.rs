@@ -65,7 +65,8 @@ async fn what_is_asked_of_each_message_is_asked_on_the_shortcut_too() {
     for number in 1..=SOME {
         send(&writer, number).await;
     }
-    let draft = || writer.draft("topic:ticks/fast", &Performative::Inform).unwrap().payload("text/plain", "x");
+    let draft =
+        || writer.draft("topic:ticks/fast", &Performative::Inform).unwrap().payload("text/plain", "x");
     for (name, value, code) in [
         ("time", "2020-01-01T00:00:00.000Z", "time.outside_window"),
         ("time", "2999-01-01T00:00:00.000Z", "time.ahead"),
