@@ -4,7 +4,7 @@ use super::scene::{Kind, NOW, Scene};
 use super::{MESSAGES, Rounds, Step, work};
 use anyhow::{Context, Result};
 use openmesh_core::{Admitted, Effect, Input, steps};
-use openmesh_message::{Digest, TopicPath};
+use openmesh_message::TopicPath;
 
 pub(super) const STEPS: &[Step] = &[
     Step { name: "dedup/kept", open: |_| dedup() },
@@ -30,7 +30,6 @@ fn dedup() -> Result<Box<dyn Rounds>> {
     let mut one = scene.admitted(Kind::Kept)?.pop().context("a message")?;
     for number in 0..REMEMBERED {
         one.control.id = format!("r{number}").into();
-        one.digest = Digest::of(&number.to_be_bytes());
         steps::remember(&mut scene.partition, &one, number, NOW);
     }
     let remember = |(scene, seq): &mut (Scene, u64), admitted: Vec<Admitted>| {

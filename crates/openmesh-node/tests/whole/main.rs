@@ -35,8 +35,6 @@ mod raw_agent;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
-mod shortcuts;
-#[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
 mod tls;

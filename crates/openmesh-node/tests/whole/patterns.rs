@@ -1,5 +1,6 @@
 //! Publish–subscribe, request–reply and inboxes, end to end.
 
+mod shortcuts;
 mod streams;
 
 use crate::node::Node;
