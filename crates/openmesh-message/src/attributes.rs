@@ -237,13 +237,14 @@ impl Attributes {
 
     /// Changes the entries, which are then its own and not encoded.
     fn change(&mut self, change: impl FnOnce(&mut Vec<(Name, Value)>)) {
-        let encoded = self.encoded.take();
-        let mut entries = match std::mem::take(&mut self.entries) {
-            Entries::Listed(entries) => entries,
-            Entries::Alike(alike) => alike.listed(&encoded.unwrap_or_default()),
-        };
-        change(&mut entries);
-        self.entries = Entries::Listed(entries);
+        if let Entries::Alike(alike) = &self.entries {
+            let listed = alike.listed(self.encoded.as_deref().unwrap_or_default());
+            self.entries = Entries::Listed(listed);
+        }
+        self.encoded = None;
+        if let Entries::Listed(entries) = &mut self.entries {
+            change(entries);
+        }
     }
 
     fn grow(&mut self, name: &str, value: &str) -> Result<(), AttributeError> {
