@@ -1,22 +1,22 @@
 //! The one path every admitted message takes: known before? route, converse, decide, keep, deliver.
 
+mod delivering;
+
 use crate::admit::{Admitted, Refused, send_context};
 use crate::conversation::{Allowed, recipients};
 use crate::dedup::Lookup;
 use crate::directory::topics::Topics;
 use crate::input::Ticket;
 use crate::partition::{Draft, Numbering, Partition};
-use crate::plan::{Deliver, Effect, Plan, Shorten, Taken};
+use crate::plan::{Effect, Plan, Taken};
 use crate::planted::{self, Planted};
-use crate::reading::may_receive;
 use crate::record::{Accepted, Body, Header, Outcome, Put, RefusedMessage, Step};
 use crate::rejection::Rejection;
 use crate::request::ReplyFit;
-use crate::route::OWN_ADDRESS;
 use crate::state::{Gist, Logical};
 use openmesh_message::{
-    AckLevel, AgentId, ControlAttributes, ConversationId, Level, LogSeq, Priority, Receipt, Target,
-    Timestamp, TopicPath,
+    AckLevel, AgentId, ControlAttributes, ConversationId, Level, LogSeq, Receipt, Target, Timestamp,
+    TopicPath,
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use openmesh_policy::{Destination, Party, StaticContext};
@@ -316,104 +316,10 @@ impl Partition {
         (numbering.finish(), puts)
     }
 
-    /// Hands over a message that is not kept.
-    fn pass_on(&mut self, ticket: Ticket, admitted: &Admitted, decided: &Decided, plan: &mut Plan) {
-        self.note_request(admitted, &decided.route, plan.at);
-        if let Some(topic) = &decided.route.topic {
-            self.deliver_to_topic(topic, admitted, None, plan);
-        }
-        let is_repeated = self.note_offer(admitted, decided.route.agent, plan.at);
-        if let Some(agent) = decided.route.agent.filter(|_| !is_repeated) {
-            for connection in self.routes.receiving(&agent) {
-                let envelope = Arc::clone(&admitted.envelope);
-                let deliver = Deliver {
-                    connection,
-                    subscription: OWN_ADDRESS,
-                    agent,
-                    pattern: None,
-                    seq: None,
-                    envelope,
-                    lane: admitted.control.priority,
-                };
-                plan.effects.push(Effect::Deliver(deliver));
-            }
-        }
-        let receipt = admitted.control.ack_level.map(|_| Receipt {
-            digest: admitted.digest(),
-            level: Level::Received,
-            position: None,
-            logs: Vec::new(),
-            duplicate: false,
-            policy_version: self.state.policy_version,
-            at: plan.at,
-        });
-        plan.effects.push(receipt.map_or(Effect::Pass(ticket), |receipt| Effect::Accept(ticket, receipt)));
-        let shorten = self.shorten(ticket, admitted, decided, plan);
-        plan.effects.extend(shorten.map(Effect::Shorten));
-    }
-
-    /// Whether what was decided of a message that is not kept holds for all of its form. It does where nothing was asked but
-    /// what the form says, and the static rules, which another view would say anew.
-    fn shorten(
-        &self,
-        ticket: Ticket,
-        admitted: &Admitted,
-        decided: &Decided,
-        plan: &Plan,
-    ) -> Option<Shorten> {
-        let form = admitted.recurring_form()?;
-        let is_current = admitted.policy_version == self.view.policy.version();
-        let topic = decided.route.topic.as_ref().filter(|_| is_current)?;
-        let readers = plan.effects.iter().filter_map(|effect| match effect {
-            Effect::Deliver(deliver) => Some((deliver.connection, deliver.subscription)),
-            _ => None,
-        });
-        Some(Shorten {
-            readers: readers.collect(),
-            connection: ticket.connection,
-            form: Arc::clone(form),
-            topic: topic.clone(),
-            lane: admitted.control.priority,
-        })
-    }
-
     fn note_request(&mut self, admitted: &Admitted, route: &Route, now: Timestamp) {
         self.requests.note(&admitted.control, now);
         if let Some(agent) = &route.agent {
             self.requests.answer(&admitted.control, agent);
-        }
-    }
-
-    fn deliver_to_topic(
-        &self,
-        topic: &TopicPath,
-        admitted: &Admitted,
-        kept: Option<&Header>,
-        plan: &mut Plan,
-    ) {
-        let mut readers = self.routes.matching(topic);
-        readers.retain(|(_, agent)| may_receive(&self.view, agent, &admitted.control, admitted.authenticity));
-        if readers.is_empty() {
-            return;
-        }
-        let envelope = match kept {
-            Some(header) => Arc::new(header.stamp(&admitted.envelope)),
-            None => Arc::clone(&admitted.envelope),
-        };
-        let seq = kept.map(|header| header.position.seq);
-        let lane = if kept.is_some() { Priority::Normal } else { admitted.control.priority };
-        for (key, agent) in readers {
-            let (envelope, pattern) = (Arc::clone(&envelope), self.routes.pattern(key));
-            let (connection, subscription) = key;
-            plan.effects.push(Effect::Deliver(Deliver {
-                connection,
-                subscription,
-                agent,
-                pattern,
-                seq,
-                envelope,
-                lane,
-            }));
         }
     }
 

@@ -11,7 +11,7 @@ pub struct Envelope {
     #[n(0)]
     pub attributes: Attributes,
     /// The payload, byte for byte as sent.
-    #[cbor(n(1), with = "payload_bytes")]
+    #[cbor(n(1), with = "byte_string")]
     pub payload: Bytes,
     /// The sender's proof; `None` when the connection alone vouches for the sender.
     #[n(2)]
@@ -48,13 +48,14 @@ impl Envelope {
     }
 }
 
-mod payload_bytes {
+/// Bytes as a CBOR byte string.
+pub(crate) mod byte_string {
     use bytes::Bytes;
     use minicbor::decode::Error as DecodeError;
     use minicbor::encode::Write;
     use minicbor::{Decoder, Encoder};
 
-    pub(super) fn encode<C, W: Write>(
+    pub(crate) fn encode<C, W: Write>(
         bytes: &Bytes,
         encoder: &mut Encoder<W>,
         _: &mut C,
@@ -62,7 +63,7 @@ mod payload_bytes {
         encoder.bytes(bytes)?.ok()
     }
 
-    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, DecodeError> {
+    pub(crate) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, DecodeError> {
         Ok(Bytes::copy_from_slice(decoder.bytes()?))
     }
 }

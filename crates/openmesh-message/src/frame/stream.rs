@@ -57,7 +57,7 @@ pub enum StreamAct {
         offset: u64,
         /// Its bytes.
         #[n(3)]
-        #[cbor(with = "as_bytes")]
+        #[cbor(with = "crate::envelope::byte_string")]
         item: Bytes,
     },
     /// Everything before this place was taken.
@@ -145,7 +145,7 @@ pub enum StreamEvent {
         offset: u64,
         /// Its bytes.
         #[n(2)]
-        #[cbor(with = "as_bytes")]
+        #[cbor(with = "crate::envelope::byte_string")]
         item: Bytes,
     },
     /// To the writer: everything before this place was taken.
@@ -227,27 +227,6 @@ impl StreamEvent {
             Self::Item { item, .. } => item.len() + STREAM_ITEM_OVERHEAD_BYTES,
             _ => STREAM_ITEM_OVERHEAD_BYTES,
         }
-    }
-}
-
-/// An item as a byte string.
-mod as_bytes {
-    use bytes::Bytes;
-    use minicbor::decode::Error as DecodeError;
-    use minicbor::encode::{Error as EncodeError, Write};
-    use minicbor::{Decoder, Encoder};
-
-    pub(super) fn encode<C, W: Write>(
-        item: &Bytes,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
-        e.bytes(item)?;
-        Ok(())
-    }
-
-    pub(super) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, DecodeError> {
-        Ok(Bytes::copy_from_slice(d.bytes()?))
     }
 }
 
