@@ -19,8 +19,7 @@ use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
 use openmesh_message::limits::TIME_AHEAD_MS_MAX;
 use openmesh_message::{
-    AgentId, AgentName, ConversationId, Digest, DomainId, Priority, Target, Timestamp, TopicPath,
-    TopicPattern,
+    AgentId, AgentName, ConversationId, Digest, DomainId, Priority, Target, Timestamp, TopicPattern,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, Standing, StaticContext};
 
@@ -158,7 +157,7 @@ impl Partition {
 
     /// A pattern without wildcards is decided as the topic it is; others record by record as they match.
     fn decide_pattern(&self, caller: Caller, pattern: &TopicPattern) -> Result<(), Rejection> {
-        let Ok(topic) = pattern.as_str().parse::<TopicPath>() else {
+        let Some(topic) = pattern.as_path() else {
             return self.decide_plain(caller, Action::Read, None);
         };
         let target = Target::Topic(topic);
@@ -169,11 +168,8 @@ impl Partition {
 
     fn unsubscribe(&mut self, caller: Caller, subscription: u64, plan: &mut Plan) -> Answer {
         let connection = caller.ticket.connection;
-        let pattern = self.routes.pattern((connection, subscription));
-        if !self.routes.unsubscribe((connection, subscription)) {
-            return Err(Rejection::NotFound);
-        }
-        plan.effects.extend(pattern.map(Effect::EndShortcuts));
+        let ended = self.routes.unsubscribe((connection, subscription)).ok_or(Rejection::NotFound)?;
+        plan.effects.push(Effect::EndShortcuts(ended));
         plan.effects.push(Effect::Unsubscribe(connection, subscription));
         Ok(Some(Reply::Done))
     }

@@ -133,7 +133,11 @@ impl Config {
 
     /// Drawn anew for each run: where remembered ids lie in memory.
     fn dedup_key(&self) -> u64 {
-        let key = Digest::of_parts("openmesh dedup key v1", &[&self.salt_seed]);
+        self.key("openmesh dedup key v1")
+    }
+
+    fn key(&self, context: &str) -> u64 {
+        let key = Digest::of_parts(context, &[&self.salt_seed]);
         key.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 }
@@ -175,10 +179,10 @@ impl Partition {
         };
         let mut partition = Self {
             epoch: state.head.map_or(1, |head| head.epoch),
+            routes: Routes::keyed(config.key("openmesh routes key v1")),
             config,
             state,
             view,
-            routes: Routes::default(),
             requests: Requests::default(),
             streams: Streams::default(),
             deadlines: Deadlines::default(),

@@ -162,7 +162,7 @@ pub struct Deliver {
     pub subscription: u64,
     /// Who reads.
     pub agent: AgentId,
-    /// What the subscription takes in; `None` for the agent's own address.
+    /// What the subscription takes in, where the message is kept.
     pub pattern: Option<TopicPattern>,
     /// The record, where the message is kept; the subscription can then catch up from the log.
     pub seq: Option<u64>,

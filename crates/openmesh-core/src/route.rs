@@ -1,11 +1,21 @@
 //! Who is connected and who listens to what. Lives as long as the connections do.
 
+mod exact;
+mod few;
+mod shards;
 pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
+mod wild;
 
 use crate::input::ConnectionId;
 use crate::planted::{self, Planted};
+use exact::Exact;
+use few::Few;
 use openmesh_message::{AgentId, TopicPath, TopicPattern};
-use std::collections::{BTreeMap, BTreeSet};
+use shards::Keyed;
+use std::collections::BTreeMap;
+use wild::Wild;
 
 /// A subscription: the connection and the number its agent gave it.
 pub(crate) type SubscriptionKey = (ConnectionId, u64);
@@ -14,31 +24,48 @@ pub(crate) type SubscriptionKey = (ConnectionId, u64);
 pub(crate) const OWN_ADDRESS: u64 = 0;
 
 /// Connections and subscriptions.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Routes {
-    agents: BTreeMap<ConnectionId, AgentId>,
+    connections: BTreeMap<ConnectionId, Connection>,
     /// Of each agent, the connections on which it is handed what goes to its own address.
-    receiving: BTreeMap<AgentId, BTreeSet<ConnectionId>>,
-    patterns: BTreeMap<SubscriptionKey, TopicPattern>,
-    exact: BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>>,
-    wild: BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>>,
+    receiving: BTreeMap<AgentId, Few<ConnectionId>>,
+    exact: Exact,
+    wild: Wild,
+}
+
+/// Whose a connection is, and what is subscribed to on it.
+#[derive(Debug)]
+struct Connection {
+    agent: AgentId,
+    subscriptions: BTreeMap<u64, TopicPattern>,
 }
 
 impl Routes {
+    /// Nobody yet. The key is drawn anew for each run: where names lie in memory.
+    pub(crate) fn keyed(key: u64) -> Self {
+        let keyed = Keyed::new(key);
+        Self {
+            connections: BTreeMap::new(),
+            receiving: BTreeMap::new(),
+            exact: Exact::new(keyed),
+            wild: Wild::new(keyed),
+        }
+    }
+
     pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId, receives: bool) {
-        self.agents.insert(connection, agent);
+        self.connections.insert(connection, Connection { agent, subscriptions: BTreeMap::new() });
         if receives {
             self.receiving.entry(agent).or_default().insert(connection);
         }
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
-        for (_, subscription) in self.of_connection(connection) {
-            self.unsubscribe((connection, subscription));
-        }
-        let Some(agent) = self.agents.remove(&connection) else {
+        let Some(Connection { agent, subscriptions }) = self.connections.remove(&connection) else {
             return;
         };
+        for (subscription, pattern) in subscriptions {
+            self.forget(&pattern, (connection, subscription));
+        }
         if let Some(connections) = self.receiving.get_mut(&agent) {
             connections.remove(&connection);
             if connections.is_empty() {
@@ -49,66 +76,70 @@ impl Routes {
 
     /// The agent of a connection.
     pub(crate) fn agent(&self, connection: ConnectionId) -> Option<AgentId> {
-        self.agents.get(&connection).copied()
+        self.connections.get(&connection).map(|found| found.agent)
     }
 
     /// The connections on which an agent is handed what goes to its own address.
     pub(crate) fn receiving(&self, agent: &AgentId) -> impl Iterator<Item = ConnectionId> {
-        self.receiving.get(agent).into_iter().flatten().copied()
+        self.receiving.get(agent).into_iter().flat_map(Few::iter)
     }
 
     /// Adds a subscription; `false` if the number is in use.
     pub(crate) fn subscribe(&mut self, key: SubscriptionKey, pattern: TopicPattern) -> bool {
-        if key.1 == OWN_ADDRESS || self.patterns.contains_key(&key) {
+        let Some(connection) = self.connections.get_mut(&key.0) else { return false };
+        if key.1 == OWN_ADDRESS || connection.subscriptions.contains_key(&key.1) {
             return false;
         }
-        self.index_of(&pattern).entry(pattern.clone()).or_default().insert(key);
-        self.patterns.insert(key, pattern);
+        let kept = if pattern.has_wildcards() {
+            self.wild.insert(&pattern, key);
+            pattern
+        } else {
+            self.exact.insert(pattern, key)
+        };
+        connection.subscriptions.insert(key.1, kept);
         true
     }
 
-    /// Ends a subscription; `false` if there is none.
-    pub(crate) fn unsubscribe(&mut self, key: SubscriptionKey) -> bool {
-        let Some(pattern) = self.patterns.remove(&key) else {
-            return false;
-        };
-        let index = self.index_of(&pattern);
-        if let Some(keys) = index.get_mut(&pattern) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                index.remove(&pattern);
-            }
-        }
-        true
+    /// Ends a subscription, and tells what it took in; `None` if there is none.
+    pub(crate) fn unsubscribe(&mut self, key: SubscriptionKey) -> Option<TopicPattern> {
+        let pattern = self.connections.get_mut(&key.0)?.subscriptions.remove(&key.1)?;
+        self.forget(&pattern, key);
+        Some(pattern)
     }
 
     /// What a subscription takes in.
-    pub(crate) fn pattern(&self, key: SubscriptionKey) -> Option<TopicPattern> {
-        self.patterns.get(&key).cloned()
+    pub(crate) fn pattern(&self, key: SubscriptionKey) -> Option<&TopicPattern> {
+        self.connections.get(&key.0)?.subscriptions.get(&key.1)
     }
 
     /// How many subscriptions a connection has.
     pub(crate) fn count(&self, connection: ConnectionId) -> usize {
-        self.of_connection(connection).len()
+        self.connections.get(&connection).map_or(0, |found| found.subscriptions.len())
     }
 
-    /// The subscriptions that take in a topic, with their agents.
+    /// The subscriptions that take in a topic, with their agents: those without wildcards, then in the order of patterns.
     pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<(SubscriptionKey, AgentId)> {
-        let exact = self.exact.get(&TopicPattern::from(topic)).into_iter().flatten();
-        let wild = self
-            .wild
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(topic) || planted::has(Planted::DeliverAnywhere));
-        let keys = exact.chain(wild.flat_map(|(_, keys)| keys));
-        keys.filter_map(|key| Some((*key, self.agent(key.0)?))).collect()
+        let mut keys: Vec<_> = self.exact.listeners(topic.as_str()).collect();
+        if planted::has(Planted::DeliverAnywhere) {
+            keys.extend(self.all_wild());
+        } else {
+            self.wild.find(topic, &mut keys);
+        }
+        keys.into_iter().filter_map(|key| Some((key, self.agent(key.0)?))).collect()
     }
 
-    fn of_connection(&self, connection: ConnectionId) -> Vec<SubscriptionKey> {
-        let range = (connection, 0)..=(connection, u64::MAX);
-        self.patterns.range(range).map(|(key, _)| *key).collect()
+    fn forget(&mut self, pattern: &TopicPattern, key: SubscriptionKey) {
+        if pattern.has_wildcards() {
+            self.wild.remove(pattern, key);
+        } else {
+            self.exact.remove(pattern, key);
+        }
     }
 
-    fn index_of(&mut self, pattern: &TopicPattern) -> &mut BTreeMap<TopicPattern, BTreeSet<SubscriptionKey>> {
-        if pattern.as_str().contains('*') { &mut self.wild } else { &mut self.exact }
+    fn all_wild(&self) -> impl Iterator<Item = SubscriptionKey> {
+        self.connections.iter().flat_map(|(connection, found)| {
+            let wild = found.subscriptions.iter().filter(|(_, pattern)| pattern.has_wildcards());
+            wild.map(|(subscription, _)| (*connection, *subscription))
+        })
     }
 }

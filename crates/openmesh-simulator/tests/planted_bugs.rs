@@ -7,7 +7,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Faults planted by the tests below, and those seen so far.
-    const PLANTED: u32 = 18;
+    const PLANTED: u32 = 19;
     static SEEN: AtomicU32 = AtomicU32::new(0);
     /// Seeds tried until the fault is seen.
     const SEEDS_MAX: u64 = 60;
@@ -167,5 +167,13 @@ mod tests {
     #[test]
     fn hand_a_message_to_other_subscribers() {
         in_the_core(Planted::DeliverAnywhere, &["only subscribers are handed messages"]);
+    }
+
+    #[test]
+    fn cut_branch() {
+        in_the_core(
+            Planted::CutBranch,
+            &["a subscriber is handed every kept message of its topics, in order"],
+        );
     }
 }

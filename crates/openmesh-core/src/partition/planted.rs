@@ -30,6 +30,8 @@ pub enum Planted {
     OldPolicy,
     /// Hands messages to subscribers of other topics.
     DeliverAnywhere,
+    /// Forgets with a subscription to a pattern all that are below its levels.
+    CutBranch,
     /// Takes what the node signed for an agent for signed by the agent.
     CustodialAsSigned,
     /// Has mail ready at once that is to wait.

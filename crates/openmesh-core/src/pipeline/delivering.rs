@@ -98,7 +98,9 @@ impl Partition {
         let seq = kept.map(|header| header.position.seq);
         let lane = if kept.is_some() { Priority::Normal } else { admitted.control.priority };
         for (key, agent) in readers {
-            let (envelope, pattern) = (Arc::clone(&envelope), self.routes.pattern(key));
+            // Only what is kept can be caught up on.
+            let pattern = seq.and_then(|_| self.routes.pattern(key)).cloned();
+            let envelope = Arc::clone(&envelope);
             let (connection, subscription) = key;
             plan.effects.push(Effect::Deliver(Deliver {
                 connection,

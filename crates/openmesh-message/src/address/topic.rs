@@ -2,6 +2,7 @@
 
 use crate::limits::{PATTERN_WILDCARDS_MAX, TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX, excerpt};
 use crate::text_form::as_text;
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub struct TopicPath(Arc<str>);
 
 /// A pattern over topic paths, such as `market/*` or `market/**`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPattern(Box<str>);
+pub struct TopicPattern(Arc<str>);
 
 /// Why a text is no topic path or pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,21 @@ impl TopicPattern {
     /// The levels, first to last.
     pub fn levels(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
+    }
+
+    /// Whether there is a wildcard among the levels.
+    pub fn has_wildcards(&self) -> bool {
+        self.0.contains('*')
+    }
+
+    /// The one topic that a pattern without wildcards takes in.
+    pub fn as_path(&self) -> Option<TopicPath> {
+        (!self.has_wildcards()).then(|| TopicPath(Arc::clone(&self.0)))
+    }
+
+    /// What every topic that the pattern takes in begins with: its levels before the first wildcard.
+    pub fn prefix(&self) -> &str {
+        self.0.split_once('*').map_or(&self.0, |(prefix, _)| prefix)
     }
 
     /// Whether the pattern takes in the path; wildcards in the first level never take in `$…`.
@@ -135,7 +151,13 @@ fn is_level(level: &str, index: usize) -> bool {
 impl From<&TopicPath> for TopicPattern {
     /// The pattern that takes in just this path.
     fn from(path: &TopicPath) -> Self {
-        Self(Box::from(&*path.0))
+        Self(Arc::clone(&path.0))
+    }
+}
+
+impl Borrow<str> for TopicPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -190,6 +212,20 @@ mod tests {
             ("$mesh/**", "$mesh/health", true),
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_without_wildcards_is_a_path_and_others_say_where_they_begin() {
+        for (pattern, is_path, prefix) in [
+            ("market/rfp", true, "market/rfp"),
+            ("market/*/eu", false, "market/"),
+            ("market/**", false, "market/"),
+            ("*", false, ""),
+        ] {
+            let pattern: TopicPattern = pattern.parse().unwrap();
+            assert_eq!(pattern.as_path(), pattern.as_str().parse().ok());
+            assert_eq!((pattern.as_path().is_some(), pattern.prefix()), (is_path, prefix));
         }
     }
 

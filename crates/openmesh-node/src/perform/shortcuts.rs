@@ -3,6 +3,7 @@
 use openmesh_adapter::Shortcut;
 use openmesh_message::{TopicPath, TopicPattern};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 /// Topics without a shortcut that are let go of together.
@@ -29,18 +30,15 @@ impl ByTopic {
 
     /// Who listens to topics of a pattern has changed.
     pub(super) fn end(&mut self, pattern: &TopicPattern) {
-        match pattern.as_str().parse::<TopicPath>() {
-            Ok(topic) => end_all(self.given.remove(&topic)),
-            Err(_) => {
-                self.given.retain(|topic, given| {
-                    let matches = pattern.matches(topic);
-                    if matches {
-                        end_all(Some(std::mem::take(given)));
-                    }
-                    !matches
-                });
-            }
+        if !pattern.has_wildcards() {
+            return end_all(self.given.remove(pattern.as_str()));
         }
+        let begins = |(topic, _): &(&TopicPath, _)| topic.as_str().starts_with(pattern.prefix());
+        let from = (Bound::Included(pattern.prefix()), Bound::Unbounded);
+        let near = self.given.range::<str, _>(from).take_while(begins);
+        let ended: Vec<_> =
+            near.filter(|(topic, _)| pattern.matches(topic)).map(|(topic, _)| topic.clone()).collect();
+        ended.iter().for_each(|topic| end_all(self.given.remove(topic)));
     }
 
     /// What the rules say, or who is known, has changed.
