@@ -9,7 +9,7 @@ use openmesh_message::TopicPath;
 pub(super) const STEPS: &[Step] = &[
     Step { name: "dedup/kept", open: |_| dedup() },
     Step { name: "converse/act", open: |_| converse() },
-    Step { name: "match/10000-subscriptions", open: |_| matching() },
+    Step { name: "match/100000-subscriptions", open: |_| matching() },
     Step { name: "handle/kept", open: |_| handle(Kind::Kept) },
     Step { name: "handle/ephemeral", open: |_| handle(Kind::Ephemeral) },
     Step { name: "handle/typed", open: |_| handle(Kind::Typed) },
@@ -19,7 +19,7 @@ pub(super) const STEPS: &[Step] = &[
 /// Ids that are remembered of the sender before.
 const REMEMBERED: u64 = 10_000;
 /// Subscriptions of one topic each, and such with wildcards.
-const EXACT: u64 = 9_000;
+const EXACT: u64 = 99_000;
 const WILD: u64 = 1_000;
 /// Plants and lines that the topics are of.
 const PLANTS: u64 = 100;

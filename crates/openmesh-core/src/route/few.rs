@@ -9,6 +9,7 @@ pub(super) enum Few<T: Ord> {
     None,
     One(T),
     /// At least two.
+    #[expect(clippy::box_collection, reason = "a set in place would make every other a third larger")]
     Many(Box<BTreeSet<T>>),
 }
 
