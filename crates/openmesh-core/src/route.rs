@@ -119,13 +119,15 @@ impl Routes {
 
     /// The subscriptions that take in a topic, with their agents: those without wildcards, then in the order of patterns.
     pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<(SubscriptionKey, AgentId)> {
-        let mut keys: Vec<_> = self.exact.listeners(topic.as_str()).collect();
+        let mut matching = Vec::new();
+        let mut add = |key: SubscriptionKey| matching.extend(self.agent(key.0).map(|agent| (key, agent)));
+        self.exact.listeners(topic.as_str()).for_each(&mut add);
         if planted::has(Planted::DeliverAnywhere) {
-            keys.extend(self.all_wild());
+            self.all_wild().for_each(add);
         } else {
-            self.wild.find(topic, &mut keys);
+            self.wild.find(topic, &mut add);
         }
-        keys.into_iter().filter_map(|key| Some((key, self.agent(key.0)?))).collect()
+        matching
     }
 
     fn forget(&mut self, pattern: &TopicPattern, key: SubscriptionKey) {

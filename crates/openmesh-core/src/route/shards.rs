@@ -2,7 +2,6 @@
 //! for nothing else meanwhile. Nobody asks for all of them, so their order shows nowhere.
 
 use hashbrown::HashTable;
-use std::hash::{DefaultHasher, Hasher};
 
 /// Things from which on there are many tables.
 const SPREAD_FROM: usize = 4_096;
@@ -16,9 +15,12 @@ pub(super) struct Shards<T> {
     count: usize,
 }
 
-/// Makes hashes of names, under a key that nobody outside knows: nobody can choose names that fall together.
+/// Makes hashes of names, under keys that nobody outside knows: nobody can choose names that fall together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keyed(u64);
+pub(super) struct Keyed {
+    begin: u64,
+    factor: u64,
+}
 
 impl<T> Default for Shards<T> {
     fn default() -> Self {
@@ -82,17 +84,27 @@ impl<T> Shards<T> {
 
 impl Keyed {
     pub(super) const fn new(key: u64) -> Self {
-        Self(key)
+        // The fractions of pi and e: whatever the key, the factor is odd and has bits in both halves.
+        Self { begin: key ^ 0x243f_6a88_85a3_08d3, factor: folded(key, 0xb7e1_5162_8aed_2a6b) | 1 << 63 | 1 }
     }
 
     /// The hash of a name below a number.
     pub(super) fn hash(self, number: u32, name: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.0);
-        hasher.write_u32(number);
-        hasher.write(name.as_bytes());
-        hasher.finish()
+        let (words, rest) = name.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        // The length tells a name from one that ends with zeros.
+        let begin = self.begin ^ u64::from(number) ^ ((name.len() as u64) << 32);
+        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+        let mixed = words.fold(begin, |hash, word| folded(hash ^ word, self.factor));
+        folded(mixed, self.factor)
     }
+}
+
+/// Both halves of a product, laid over each other: every bit of it depends on every bit of both.
+const fn folded(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]
@@ -119,5 +131,30 @@ mod tests {
         }
         assert_eq!(shards.len(), count / 16);
         assert!(room(&shards) < before / 2, "{} of {before}", room(&shards));
+    }
+
+    #[test]
+    fn names_that_are_much_alike_have_hashes_that_are_not() {
+        let keyed = Keyed::new(7);
+        let names = (0..200_000).map(|number| format!("fleet/{number}/state"));
+        let mut hashes: Vec<_> = names.map(|name| keyed.hash(0, &name)).collect();
+        for place in
+            [|hash: u64| hash >> 57, |hash: u64| hash & 0xff, |hash: u64| (hash >> 24 & 0xffff_ffff) >> 24]
+        {
+            let mut counts = [0_u32; 256];
+            hashes.iter().for_each(|hash| counts[place(*hash) as usize] += 1);
+            let used: Vec<_> = counts.into_iter().filter(|count| *count > 0).collect();
+            let even = 200_000 / used.len() as u32;
+            assert!([128, 256].contains(&used.len()), "{}", used.len());
+            assert!(used.iter().all(|count| count.abs_diff(even) < even / 4), "{used:?}");
+        }
+        hashes.extend([
+            keyed.hash(1, "fleet/1/state"),
+            keyed.hash(0, ""),
+            keyed.hash(0, "\0"),
+            keyed.hash(1, ""),
+        ]);
+        hashes.sort_unstable();
+        assert!(hashes.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

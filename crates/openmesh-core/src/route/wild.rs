@@ -87,8 +87,8 @@ impl Wild {
         }
     }
 
-    /// Adds whoever listens to a topic, in the order of their patterns' texts and then of their keys.
-    pub(super) fn find(&self, topic: &TopicPath, found: &mut Vec<SubscriptionKey>) {
+    /// Tells whoever listens to a topic, in the order of their patterns' texts and then of their keys.
+    pub(super) fn find(&self, topic: &TopicPath, found: &mut impl FnMut(SubscriptionKey)) {
         let (first, below) = split(topic.as_str());
         if !topic.is_system() {
             self.walk(ROOT, topic.as_str(), found);
@@ -97,7 +97,7 @@ impl Wild {
         }
     }
 
-    fn walk(&self, at: u32, topic: &str, found: &mut Vec<SubscriptionKey>) {
+    fn walk(&self, at: u32, topic: &str, found: &mut impl FnMut(SubscriptionKey)) {
         let Some(node) = self.nodes.get(at as usize) else { return };
         let (level, below) = split(topic);
         let named = if node.named == 0 { None } else { self.named(at, level) };
@@ -106,11 +106,11 @@ impl Wild {
             // In the order of texts, which is `*`, `**`, `*/…`, names.
             None => {
                 self.end(star, found);
-                found.extend(node.rest.iter());
+                node.rest.iter().for_each(&mut *found);
                 self.end(named, found);
             }
             Some(below) => {
-                found.extend(node.rest.iter());
+                node.rest.iter().for_each(&mut *found);
                 for next in star.into_iter().chain(named) {
                     self.walk(next, below, found);
                 }
@@ -118,9 +118,10 @@ impl Wild {
         }
     }
 
-    fn end(&self, at: Option<u32>, found: &mut Vec<SubscriptionKey>) {
-        let node = at.and_then(|at| self.nodes.get(at as usize));
-        found.extend(node.into_iter().flat_map(|node| node.here.iter()));
+    fn end(&self, at: Option<u32>, found: &mut impl FnMut(SubscriptionKey)) {
+        if let Some(node) = at.and_then(|at| self.nodes.get(at as usize)) {
+            node.here.iter().for_each(found);
+        }
     }
 
     fn below(&self, at: u32, level: &str) -> Option<u32> {
