@@ -54,3 +54,38 @@ fn is_used(shortcut: &Weak<Shortcut>) -> bool {
 fn end_all(given: impl IntoIterator<Item = impl IntoIterator<Item = Weak<Shortcut>>>) {
     given.into_iter().flatten().filter_map(|shortcut| shortcut.upgrade()).for_each(|shortcut| shortcut.end());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ByTopic;
+    use openmesh_adapter::Shortcut;
+    use openmesh_message::Priority;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_pattern_ends_the_shortcuts_to_its_topics_and_no_others() {
+        let topics = ["a/b", "a/b/c", "a-b/c", "b/a/c", "$a/b", "c"];
+        for (pattern, ended) in [
+            ("a/b", vec!["a/b"]),
+            ("a/*", vec!["a/b"]),
+            ("a/**", vec!["a/b", "a/b/c"]),
+            ("*/*/c", vec!["a/b/c", "b/a/c"]),
+            ("**", vec!["a/b", "a/b/c", "a-b/c", "b/a/c", "c"]),
+            ("$a/*", vec!["$a/b"]),
+            ("d/**", vec![]),
+        ] {
+            let mut by_topic = ByTopic::default();
+            let give = |topic: &str| {
+                let shortcut = Arc::new(Shortcut::new(Priority::Normal, Vec::new()));
+                by_topic.add(topic.parse().unwrap(), &shortcut);
+                shortcut
+            };
+            let given = topics.map(give);
+            by_topic.end(&pattern.parse().unwrap());
+            let gone = topics.iter().zip(&given).filter(|(_, shortcut)| shortcut.has_ended());
+            assert_eq!(gone.map(|(topic, _)| *topic).collect::<Vec<_>>(), ended, "{pattern}");
+            by_topic.end_every();
+            assert!(given.iter().all(|shortcut| shortcut.has_ended()));
+        }
+    }
+}
