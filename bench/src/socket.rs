@@ -29,6 +29,11 @@ impl Socket {
         Self { stream, came: Vec::new(), used: 0, end: 0 }
     }
 
+    /// Goes on with another stream, of which nothing was read, and keeps its room.
+    pub(crate) fn turn_to(&mut self, stream: TcpStream) {
+        *self = Self { stream, came: std::mem::take(&mut self.came), used: 0, end: 0 };
+    }
+
     /// The same stream for somebody else, who writes to it or ends it.
     pub(crate) fn stream(&self) -> Result<TcpStream> {
         Ok(self.stream.try_clone()?)

@@ -6,6 +6,7 @@ mod nats;
 use super::names::Names;
 use crate::process::{memory_bytes, raise_open_files};
 use crate::pubsub::{Probe, Probed, System};
+use crate::socket::Socket;
 use anyhow::{Context, Result, anyhow};
 use openmesh_message::DomainId;
 use serde::{Deserialize, Serialize};
@@ -82,8 +83,11 @@ trait Holding: Sync {
     /// Two changes: ends a connection's subscription of this number, and begins it with another name.
     fn change(&self, number: u64, name: &str, bytes: &mut Vec<u8>) -> Result<()>;
 
+    /// Asks for a word when all changes of a connection are made, of a server that says nothing by itself.
+    fn ask(&self, stream: &TcpStream) -> Result<()>;
+
     /// Waits until the server has made all changes of a connection; fails where it did not.
-    fn confirm(&self, stream: &TcpStream, changes: u64) -> Result<()>;
+    fn confirm(&self, socket: &mut Socket, changes: u64) -> Result<()>;
 }
 
 /// Connects and subscribes, times messages, and prints what came of it.
@@ -155,8 +159,14 @@ impl Changer<'_> {
         }
         let connections = self.streams.len() as u64;
         let of_it = |upto: u64, place: u64| upto / connections + u64::from(place < upto % connections);
+        // All are asked before any is waited for: what is timed is the server, not one round trip after the other.
+        self.streams.iter().try_for_each(|stream| self.holding.ask(stream))?;
+        let first = self.streams.first().context("no connections")?;
+        let mut socket = Socket::of(first.try_clone()?);
         for (place, stream) in (0..).zip(self.streams) {
-            self.holding.confirm(stream, (of_it(*pairs, place) - of_it(before, place)) * 2)?;
+            socket.turn_to(stream.try_clone()?);
+            let changes = (of_it(*pairs, place) - of_it(before, place)) * 2;
+            self.holding.confirm(&mut socket, changes)?;
         }
         Ok((*pairs - before) as f64 * 2.0 / begun.elapsed().as_secs_f64())
     }

@@ -60,8 +60,12 @@ impl Holding for Native {
         Ok(encoder.encode_client(&self.subscribe(number, name), bytes)?)
     }
 
-    fn confirm(&self, stream: &TcpStream, changes: u64) -> Result<()> {
-        await_replies(&mut Socket::of(stream.try_clone()?), changes)
+    fn ask(&self, _: &TcpStream) -> Result<()> {
+        Ok(())
+    }
+
+    fn confirm(&self, socket: &mut Socket, changes: u64) -> Result<()> {
+        await_replies(socket, changes)
     }
 }
 

@@ -30,23 +30,25 @@ impl Holding for Nats {
         }
         bytes.extend(PING);
         socket.write(&bytes)?;
-        await_pong(socket)
+        await_pong(&mut socket)?;
+        Ok(socket.into_stream())
     }
 
     fn change(&self, number: u64, name: &str, bytes: &mut Vec<u8>) -> Result<()> {
         Ok(write!(bytes, "UNSUB {number}\r\nSUB {} {number}\r\n", subject(name))?)
     }
 
-    fn confirm(&self, stream: &TcpStream, _: u64) -> Result<()> {
-        let mut socket = Socket::of(stream.try_clone()?);
-        socket.write(PING)?;
-        await_pong(socket).map(drop)
+    fn ask(&self, mut stream: &TcpStream) -> Result<()> {
+        Ok(stream.write_all(PING)?)
+    }
+
+    fn confirm(&self, socket: &mut Socket, _: u64) -> Result<()> {
+        await_pong(socket)
     }
 }
 
-fn await_pong(mut socket: Socket) -> Result<TcpStream> {
-    crate::pubsub::await_bytes(&mut socket, PONG)?;
-    Ok(socket.into_stream())
+fn await_pong(socket: &mut Socket) -> Result<()> {
+    crate::pubsub::await_bytes(socket, PONG)
 }
 
 fn subject(name: &str) -> String {
