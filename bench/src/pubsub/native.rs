@@ -40,6 +40,7 @@ pub(super) fn publisher(
     line.write(&encode()?)?;
     match line.frame()? {
         ServerFrame::Outcomes(outcomes) if matches!(outcomes.as_slice(), [(_, SendOutcome::Passed)]) => {}
+        ServerFrame::Passed(_, 1) => {}
         other => bail!("the node said what was not expected: {other:?}"),
     }
     let frame = encode()?;

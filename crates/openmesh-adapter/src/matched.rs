@@ -2,9 +2,9 @@
 //! shortcuts, at the same time.
 
 use crate::metrics::{CONSUMED, MISSED, SYSTEM};
-use crate::outbox::{Batch, Outbox, Outgoing, delivery_bytes};
+use crate::outbox::{Batch, Outbox, Outgoing, alike_bytes, delivery_bytes};
 use metrics::{Counter, counter};
-use openmesh_message::frame::Delivery;
+use openmesh_message::frame::{Delivery, Run, RunDelivery};
 use openmesh_message::{Envelope, Priority};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,12 @@ pub struct Matched {
 impl Matched {
     /// The number of a message that matches.
     pub fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+        self.next_numbers(1)
+    }
+
+    /// The first number of some that match.
+    fn next_numbers(&self, messages: usize) -> u64 {
+        self.numbers.fetch_add(messages as u64, Ordering::Relaxed) + 1
     }
 
     /// Adds a message to what is sent next, whose room is taken, behind word of what was missed before; or counts it as missed,
@@ -38,7 +43,7 @@ impl Matched {
         let mut message = Delivery::Message { subscription, number: 0, envelope };
         if !outbox.has_room(lane, delivery_bytes(&message)) {
             // Reported without a look at the room: something was handed over between this run and the one before.
-            batch.extend(self.miss(subscription).map(|gap| counted(outbox, lane, gap)));
+            batch.extend(self.miss(subscription, 1).map(|gap| counted(outbox, lane, gap)));
             return;
         }
         batch.extend(self.take_gap(subscription).map(|gap| counted(outbox, lane, gap)));
@@ -48,23 +53,42 @@ impl Matched {
         batch.push(counted(outbox, lane, message));
     }
 
+    /// The same of a run: its first messages are handed over as far as there is room, the others are missed.
+    pub fn offer_run(&self, to: (&Outbox, u64), lane: Priority, run: &Arc<Run>, batch: &mut Batch) {
+        let (outbox, subscription) = to;
+        let room = outbox.room(lane, run.sizes().map(alike_bytes));
+        let taken = room.deliveries;
+        if taken > 0 {
+            batch.extend(self.take_gap(subscription).map(|gap| counted(outbox, lane, gap)));
+            let number = self.next_numbers(taken);
+            outbox.count(lane, taken, room.bytes);
+            DELIVERED.increment(taken as u64);
+            let delivery = RunDelivery { subscription, number, run: Arc::clone(run), range: 0..taken };
+            batch.push(Outgoing::DeliverRun(lane, delivery));
+        }
+        if !room.for_all {
+            batch.extend(self.miss(subscription, run.len() - taken).map(|gap| counted(outbox, lane, gap)));
+        }
+    }
+
     /// Word of what was missed, if that was not said yet.
     pub fn take_gap(&self, subscription: u64) -> Option<Delivery> {
         let (first, last) = self.missed().take()?;
         Some(Delivery::Gap { subscription, first, last })
     }
 
-    /// Counts a missed message; returns the run before, if others were handed over since.
-    fn miss(&self, subscription: u64) -> Option<Delivery> {
+    /// Counts missed messages; returns the run before, if others were handed over since.
+    fn miss(&self, subscription: u64, messages: usize) -> Option<Delivery> {
         let mut missed = self.missed();
-        let number = self.next_number();
+        let number = self.next_numbers(messages);
+        let until = number + messages as u64 - 1;
         if let Some((_, last)) = &mut *missed
             && *last + 1 == number
         {
-            *last = number;
+            *last = until;
             return None;
         }
-        let before = missed.replace((number, number));
+        let before = missed.replace((number, until));
         before.map(|(first, last)| Delivery::Gap { subscription, first, last })
     }
 
@@ -79,6 +103,6 @@ pub fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing 
         Delivery::Message { .. } => DELIVERED.increment(1),
         Delivery::Gap { first, last, .. } => MISSED_COUNT.increment(last.saturating_sub(*first) + 1),
     }
-    outbox.count(lane, delivery_bytes(&delivery));
+    outbox.count(lane, 1, delivery_bytes(&delivery));
     Outgoing::Deliver(lane, delivery)
 }

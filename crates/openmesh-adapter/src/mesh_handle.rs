@@ -19,7 +19,7 @@ const EVENTS_MAX: usize = 1_024;
 const EXPRESS_MAX: usize = 1_024;
 /// Batches of one connection that wait for the owner; until one is taken, nothing more is read from it. What was read takes more
 /// memory than what was not, and the owner needs no more than this to be busy.
-const OF_CONNECTION_MAX: usize = 32;
+const OF_CONNECTION_MAX: u32 = 32;
 /// How long a batch may wait for room in the queue.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -205,7 +205,7 @@ impl Queues {
 
 impl Entrance {
     fn new(queues: Queues) -> Self {
-        Self { queues, room: Arc::new(Semaphore::new(OF_CONNECTION_MAX)), is_known: AtomicBool::new(false) }
+        Self { queues, room: Arc::new(Semaphore::new(OF_CONNECTION_MAX as usize)), is_known: AtomicBool::new(false) }
     }
 
     /// Says that so many messages are being admitted, and come next.
@@ -215,8 +215,15 @@ impl Entrance {
     }
 
     /// Whether all that was handed in has been decided: what comes next overtakes nothing.
-    pub fn is_idle(&self) -> bool {
-        self.room.available_permits() == OF_CONNECTION_MAX
+    fn is_idle(&self) -> bool {
+        self.room.available_permits() == OF_CONNECTION_MAX as usize
+    }
+
+    /// Waits until all that was handed in has been decided.
+    pub async fn idle(&self) {
+        if !self.is_idle() {
+            let _ = self.room.acquire_many(OF_CONNECTION_MAX).await;
+        }
     }
 
     /// Hands in inputs; gives them back when there is no room in time.

@@ -8,9 +8,8 @@ mod lanes;
 
 use crate::shortcut::{Shortcut, Shortcuts};
 use lanes::{Lanes, Taken};
-use openmesh_message::frame::{Delivery, Reply, SendOutcome, StreamEvent};
+use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
 use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
@@ -35,8 +34,12 @@ pub enum Outgoing {
     Receipts(ReceiptRun),
     /// How a command ended.
     Reply(u64, Result<Reply, Problem>),
+    /// Sends whose tags follow one another were passed on: the first one's tag, and how many.
+    Passed(u64, u64),
     /// A message, or a gap, and the lane it takes.
     Deliver(Priority, Delivery),
+    /// Messages of a run, and the lane they take.
+    DeliverRun(Priority, RunDelivery),
     /// A word about a stream, or an item of it.
     Stream(StreamEvent),
     /// The answer to a ping.
@@ -93,6 +96,17 @@ struct Shared {
 #[derive(Debug)]
 struct Held(Arc<Shared>);
 
+/// Room in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// For so many of the deliveries asked about.
+    pub deliveries: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Whether that is all of them.
+    pub for_all: bool,
+}
+
 /// What waits in one lane of deliveries.
 #[derive(Debug, Default)]
 struct Level {
@@ -105,17 +119,26 @@ struct Level {
 const fn room_of(lane: Priority) -> (usize, usize) {
     match lane {
         Priority::Critical | Priority::Urgent | Priority::Bulk => (1_024, 1024 * 1024),
-        Priority::Normal => (4_096, 4 * 1024 * 1024),
+        Priority::Normal => (8_192, 4 * 1024 * 1024),
     }
 }
 
 impl Level {
-    /// One delivery is taken whatever its size.
-    fn has_room(&self, lane: Priority, bytes: usize) -> bool {
+    /// How many deliveries of these sizes are taken. One is taken whatever its size.
+    fn room(&self, lane: Priority, sizes: impl Iterator<Item = usize>) -> Room {
         let (deliveries_max, bytes_max) = room_of(lane);
-        let deliveries = self.deliveries.load(Ordering::SeqCst);
-        deliveries == 0
-            || (deliveries < deliveries_max && self.bytes.load(Ordering::SeqCst) + bytes <= bytes_max)
+        let (waiting, held) = (self.deliveries.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst));
+        let mut room = Room { deliveries: 0, bytes: 0, for_all: true };
+        for size in sizes {
+            let deliveries = waiting + room.deliveries;
+            let fits = deliveries < deliveries_max && held + room.bytes + size <= bytes_max;
+            if !fits && deliveries > 0 {
+                return Room { for_all: false, ..room };
+            }
+            room.deliveries += 1;
+            room.bytes += size;
+        }
+        room
     }
 
     /// Takes away what is gone; `true` if someone who found the lane full should be told of the room.
@@ -172,19 +195,25 @@ impl Outbox {
 
     /// Whether a delivery of this size would be taken; if not, the reader will tell when there is room again.
     pub fn has_room(&self, lane: Priority, bytes: usize) -> bool {
+        self.room(lane, std::iter::once(bytes)).for_all
+    }
+
+    /// How many deliveries of these sizes would be taken; if not all, the reader will tell when there is room again.
+    pub fn room(&self, lane: Priority, sizes: impl Iterator<Item = usize> + Clone) -> Room {
         let level = self.shared.level(lane);
-        if level.has_room(lane, bytes) {
-            return true;
+        let room = level.room(lane, sizes.clone());
+        if room.for_all {
+            return room;
         }
         level.wants_to_know.store(true, Ordering::SeqCst);
         // The reader may have emptied the lane before it could see the flag.
-        level.has_room(lane, bytes)
+        level.room(lane, sizes)
     }
 
-    /// Notes that a delivery of this size is in a batch about to be sent.
-    pub fn count(&self, lane: Priority, bytes: usize) {
+    /// Notes that deliveries of these bytes are in a batch about to be sent.
+    pub fn count(&self, lane: Priority, deliveries: usize, bytes: usize) {
         let level = self.shared.level(lane);
-        level.deliveries.fetch_add(1, Ordering::SeqCst);
+        level.deliveries.fetch_add(deliveries, Ordering::SeqCst);
         level.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
@@ -216,15 +245,17 @@ impl Outbox {
         self.shared.shortcuts().of(form).is_some()
     }
 
-    /// Passes on the first messages that came from this connection, as many as take the same shortcut; whether any did.
-    pub fn pass(&self, messages: &mut VecDeque<(u64, Envelope)>, now: Timestamp) -> bool {
-        let outcomes = self.shared.shortcuts().pass(messages, now);
-        let any = !outcomes.is_empty();
-        if any {
+    /// Passes on the first messages of a run that came from this connection, which bear tags from one on, as far as they take a
+    /// shortcut; gives back those that do not.
+    pub fn pass(&self, first: u64, run: Run, now: Timestamp) -> Option<Run> {
+        let shortcut = self.shared.shortcuts().of(run.form()).cloned();
+        let Some(shortcut) = shortcut else { return Some(run) };
+        let (passed, rest) = shortcut.pass(run, now);
+        if passed > 0 {
             // Answers have room as long as their sends were given it.
-            let _ = self.send(outcomes);
+            let _ = self.send(vec![Outgoing::Passed(first, passed)]);
         }
-        any
+        rest
     }
 
     /// Drops what waits for a subscription that ended; `true` if there is room again where there was none.
@@ -301,9 +332,17 @@ pub fn delivery_bytes(delivery: &Delivery) -> usize {
 
 /// Bytes that the delivery of a message takes up, roughly.
 pub fn message_bytes(envelope: &Envelope) -> usize {
-    // Proof and transit part, at their longest.
-    const OVERHEAD_BYTES: usize = 2 * 1024;
-    envelope.payload.len() + envelope.attributes.bytes() + OVERHEAD_BYTES
+    // At its longest.
+    const PROOF_BYTES: usize = 2 * 1024;
+    let proof = if envelope.proof.is_some() { PROOF_BYTES } else { 0 };
+    alike_bytes(envelope.payload.len() + envelope.attributes.bytes()) + proof
+}
+
+/// The same of a message without a proof, by the bytes of its payload and attributes.
+pub(crate) const fn alike_bytes(bytes: usize) -> usize {
+    /// Heads, numbers, and a transit part as nodes write it.
+    const OVERHEAD_BYTES: usize = 256;
+    bytes + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
@@ -322,7 +361,7 @@ mod tests {
         let bytes = delivery_bytes(&delivery);
         let fits = outbox.has_room(lane, bytes);
         if fits {
-            outbox.count(lane, bytes);
+            outbox.count(lane, 1, bytes);
             outbox.send(vec![Outgoing::Deliver(lane, delivery)]).unwrap();
         }
         fits

@@ -3,11 +3,11 @@
 
 use crate::matched::Matched;
 use crate::metrics::{SENT, SYSTEM};
-use crate::outbox::{Batch, Outgoing, WeakOutbox};
+use crate::outbox::{Batch, WeakOutbox};
 use metrics::{Counter, counter};
 use openmesh_core::admit::is_sound_again;
-use openmesh_message::frame::SendOutcome;
-use openmesh_message::{Envelope, Form, Priority, Timestamp};
+use openmesh_message::frame::Run;
+use openmesh_message::{Form, Priority, Timestamp};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -66,14 +66,23 @@ impl Shortcut {
         self.has_ended.load(Ordering::SeqCst)
     }
 
-    fn pass(&self, envelopes: &[Arc<Envelope>]) {
+    /// Hands the first messages of a run over, as far as they are sound; how many, and those from the first that is not.
+    pub(crate) fn pass(&self, mut run: Run, now: Timestamp) -> (u64, Option<Run>) {
+        let sound = run.iter().take_while(|message| is_sound_again(message, now)).count();
+        let rest = (sound < run.len()).then(|| run.split_off(sound));
+        if sound > 0 {
+            self.hand_over(&Arc::new(run));
+            PASSED.increment(sound as u64);
+        }
+        (sound as u64, rest)
+    }
+
+    fn hand_over(&self, run: &Arc<Run>) {
         for Reader { outbox, subscription, matched } in &self.readers {
             // One that has closed belongs to a connection whose end is on its way to the owner.
             let Some(outbox) = outbox.upgrade() else { continue };
-            let mut batch = Batch::with_capacity(envelopes.len());
-            for envelope in envelopes {
-                matched.offer((&outbox, *subscription), self.lane, Arc::clone(envelope), &mut batch);
-            }
+            let mut batch = Batch::with_capacity(1);
+            matched.offer_run((&outbox, *subscription), self.lane, run, &mut batch);
             let _ = outbox.send(batch);
         }
     }
@@ -91,26 +100,5 @@ impl Shortcuts {
     pub fn of(&self, form: &Arc<Form>) -> Option<&Arc<Shortcut>> {
         let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, form));
         known.map(|(_, shortcut)| shortcut).filter(|shortcut| !shortcut.has_ended())
-    }
-
-    /// Passes on the first messages, as many as can take the same shortcut, and gives what is to be said of them.
-    pub fn pass(&self, messages: &mut VecDeque<(u64, Envelope)>, now: Timestamp) -> Batch {
-        let form = messages.front().and_then(|(_, envelope)| envelope.attributes.form()).cloned();
-        let Some((form, shortcut)) = form.and_then(|form| self.of(&form).cloned().map(|found| (form, found)))
-        else {
-            return Batch::new();
-        };
-        let is_alike =
-            |envelope: &Envelope| envelope.attributes.form().is_some_and(|other| Arc::ptr_eq(other, &form));
-        let takes_it =
-            |(_, envelope): &mut (u64, Envelope)| is_alike(envelope) && is_sound_again(envelope, now);
-        let (mut outcomes, mut envelopes) = (Batch::new(), Vec::new());
-        while let Some((tag, envelope)) = messages.pop_front_if(takes_it) {
-            outcomes.push(Outgoing::Outcome(tag, SendOutcome::Passed));
-            envelopes.push(Arc::new(envelope));
-        }
-        shortcut.pass(&envelopes);
-        PASSED.increment(envelopes.len() as u64);
-        outcomes
     }
 }

@@ -8,6 +8,7 @@ use crate::planted::{self, Planted};
 use crate::record::SealedBody;
 use crate::rejection::Rejection;
 use crate::view::{Identity, View};
+use openmesh_message::frame::Lone;
 use openmesh_message::limits::{
     MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS,
     TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
@@ -155,13 +156,13 @@ pub fn admit(
     }
 }
 
-/// Whether a message of a form that was admitted before is as sound as that one ([`Admitted`]): all that is its own is asked.
-pub fn is_sound_again(envelope: &Envelope, now: Timestamp) -> bool {
-    let is_bare = envelope.proof.is_none() && envelope.transit == Transit::default();
-    let id_fits = envelope.attributes.get("id").is_some_and(|id| id.len() <= MESSAGE_ID_BYTES_MAX);
-    let time = envelope.attributes.get("time").and_then(|time| Timestamp::parse(time).ok());
+/// Whether a message of a run is as sound as the one of its form that was admitted before ([`Admitted`]): all that is its own is
+/// asked.
+pub fn is_sound_again(message: &Lone<'_>, now: Timestamp) -> bool {
     let is_in_time = |time| time <= now.plus_ms(TIME_AHEAD_MS_MAX) && time >= now.plus_ms(-TIME_WINDOW_MS);
-    is_bare && id_fits && time.is_some_and(is_in_time) && envelope.payload.len() <= PAYLOAD_BYTES_MAX
+    message.id.len() <= MESSAGE_ID_BYTES_MAX
+        && Timestamp::parse(message.time).is_ok_and(is_in_time)
+        && message.payload.len() <= PAYLOAD_BYTES_MAX
 }
 
 fn read<'a>(

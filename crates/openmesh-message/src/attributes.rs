@@ -137,12 +137,11 @@ impl Attributes {
 
     /// Attributes of a form; `None` if id or time is not such as may be signed, or there is too much of them.
     pub(crate) fn of_form(form: &Arc<Form>, id: &str, time: &str) -> Option<Self> {
-        let bytes = form.bytes(id, time);
-        let is_sound = |text: &str| !text.is_empty() && !has_control_characters(text);
-        if !is_sound(id) || !is_sound(time) || bytes > ATTRIBUTES_BYTES_MAX {
+        if !form.takes(id, time) {
             return None;
         }
         let (encoded, alike) = form.encode(id, time);
+        let bytes = form.bytes(id.len(), time.len());
         Some(Self { entries: Entries::Alike(alike), bytes, encoded: Some(encoded.into()) })
     }
 

@@ -9,6 +9,7 @@ mod held;
 mod interned;
 mod query;
 mod retention;
+mod run;
 mod stream;
 
 pub use command::{Command, Leased, Reply, Start};
@@ -17,13 +18,16 @@ pub(crate) use interned::known_name;
 pub use interned::{DecodeTable, EncodeTable};
 pub use query::{LogFilter, LogPage, Verdict};
 pub use retention::Retention;
+pub use run::{Lone, Run, RunDelivery, Sent};
 pub use stream::{StreamAct, StreamEvent, item_cost};
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, ReceiptRun, SignedReceipt};
-use interned::{ENVELOPE_ITEMS, decode_envelope, encode_envelope};
+use interned::{Coming, ENVELOPE_ITEMS, decode_coming, decode_envelope, encode_envelope};
+use bytes::Bytes;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use run::Gathering;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -57,6 +61,21 @@ pub enum ServerFrame {
     Receipts(ReceiptRun),
     /// What it says of streams.
     Stream(Vec<StreamEvent>),
+    /// Sends whose tags follow one another were handed over and keep no receipt: the first one's tag, and how many.
+    Passed(u64, u64),
+}
+
+/// What a node reads of an agent: a frame whose messages that are alike stay as they came.
+#[derive(Debug)]
+pub enum Heard {
+    /// [`ClientFrame::Send`].
+    Sent(Vec<Sent>),
+    /// [`ClientFrame::Command`].
+    Command(u64, Command),
+    /// [`ClientFrame::Ping`].
+    Ping(u64),
+    /// [`ClientFrame::Stream`].
+    Stream(Vec<StreamAct>),
 }
 
 /// How a send ended, as far as the node can say.
@@ -134,12 +153,28 @@ impl FrameEncoder {
         let table = &mut self.table;
         write_frame(buffer, |e| encode_server(e, frame, table))
     }
+
+    /// Appends length and body of a frame that delivers messages of a run.
+    pub fn encode_run(&mut self, delivery: &RunDelivery, buffer: &mut Vec<u8>) -> Result<(), FrameError> {
+        let table = &mut self.table;
+        write_frame(buffer, |e| run::encode_run(e, delivery, table))
+    }
 }
 
 impl FrameDecoder {
     /// Decodes the body of a frame.
     pub fn decode_client(&mut self, body: &[u8]) -> Result<ClientFrame, FrameError> {
-        read_frame(body, |d| decode_client(d, &mut self.table))
+        Ok(match self.hear(&Bytes::copy_from_slice(body))? {
+            Heard::Sent(sent) => ClientFrame::Send(sent.into_iter().flat_map(Sent::messages).collect()),
+            Heard::Command(tag, command) => ClientFrame::Command(tag, command),
+            Heard::Ping(number) => ClientFrame::Ping(number),
+            Heard::Stream(acts) => ClientFrame::Stream(acts),
+        })
+    }
+
+    /// Decodes the body of a frame, and leaves messages that are alike as they came.
+    pub fn hear(&mut self, body: &Bytes) -> Result<Heard, FrameError> {
+        read_frame(body, |d| hear(d, body, &mut self.table))
     }
 
     /// Decodes the body of a frame.
@@ -216,23 +251,39 @@ fn encode_client(e: &mut FrameWriter<'_>, frame: &ClientFrame, table: &mut Encod
     Ok(())
 }
 
-fn decode_client(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ClientFrame, DecodeError> {
+fn hear(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Result<Heard, DecodeError> {
     let items = items(d)?;
     match (d.u8()?, items) {
-        (0, 2) => {
-            let messages = decode_list(d, |d| {
-                expect_items(d, 1 + ENVELOPE_ITEMS)?;
-                Ok((d.u64()?, decode_envelope(d, table)?))
-            })?;
-            Ok(ClientFrame::Send(messages))
-        }
-        (1, 3) => Ok(ClientFrame::Command(d.u64()?, d.decode()?)),
-        (2, 2) => Ok(ClientFrame::Ping(d.u64()?)),
-        (3, 2) => Ok(ClientFrame::Stream(decode_list(d, Decoder::decode)?)),
+        (0, 2) => decode_sent(d, body, table).map(Heard::Sent),
+        (1, 3) => Ok(Heard::Command(d.u64()?, d.decode()?)),
+        (2, 2) => Ok(Heard::Ping(d.u64()?)),
+        (3, 2) => decode_list(d, Decoder::decode).map(Heard::Stream),
         (kind, items) => {
             Err(DecodeError::message(format!("no client frame has kind {kind} and {items} items")))
         }
     }
+}
+
+fn decode_sent(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Result<Vec<Sent>, DecodeError> {
+    let (mut sent, mut gathering) = (Vec::new(), None::<Gathering>);
+    for _ in 0..list_length(d)? {
+        expect_items(d, 1 + ENVELOPE_ITEMS)?;
+        let tag = d.u64()?;
+        match decode_coming(d, table)? {
+            Coming::Alike(own, payload) => {
+                if gathering.as_ref().is_none_or(|run| !run.goes_on(tag, &own.form, payload.end)) {
+                    sent.extend(gathering.take().map(|run| run.end(body)));
+                }
+                gathering.get_or_insert_with(|| Gathering::begin(tag, Arc::clone(&own.form))).add(&own, payload);
+            }
+            Coming::Other(envelope) => {
+                sent.extend(gathering.take().map(|run| run.end(body)));
+                sent.push(Sent::One(tag, envelope));
+            }
+        }
+    }
+    sent.extend(gathering.map(|run| run.end(body)));
+    Ok(sent)
 }
 
 fn encode_server(e: &mut FrameWriter<'_>, frame: &ServerFrame, table: &mut EncodeTable) -> Encoded {
@@ -261,6 +312,9 @@ fn encode_server(e: &mut FrameWriter<'_>, frame: &ServerFrame, table: &mut Encod
         ServerFrame::Stream(events) => {
             e.array(2)?.u8(6)?.encode(events)?;
         }
+        ServerFrame::Passed(first, count) => {
+            e.array(3)?.u8(7)?.u64(*first)?.u64(*count)?;
+        }
     }
     Ok(())
 }
@@ -275,6 +329,7 @@ fn decode_server(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<ServerF
         (4, 2) => Ok(ServerFrame::Goodbye(d.decode()?)),
         (5, 2) => decode_receipts(d).map(ServerFrame::Receipts),
         (6, 2) => Ok(ServerFrame::Stream(decode_list(d, Decoder::decode)?)),
+        (7, 3) => decode_passed(d),
         (kind, items) => {
             Err(DecodeError::message(format!("no server frame has kind {kind} and {items} items")))
         }
@@ -289,10 +344,18 @@ fn decode_receipts(d: &mut Decoder<'_>) -> Result<ReceiptRun, DecodeError> {
     Ok(run)
 }
 
+fn decode_passed(d: &mut Decoder<'_>) -> Result<ServerFrame, DecodeError> {
+    let (first, count) = (d.u64()?, d.u64()?);
+    if count > FRAME_MESSAGES_MAX as u64 || first.checked_add(count).is_none() {
+        return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} sends passed on in a frame")));
+    }
+    Ok(ServerFrame::Passed(first, count))
+}
+
 fn encode_delivery(e: &mut FrameWriter<'_>, delivery: &Delivery, table: &mut EncodeTable) -> Encoded {
     match delivery {
         Delivery::Message { subscription, number, envelope } => {
-            e.array(3 + ENVELOPE_ITEMS)?.u8(0)?.u64(*subscription)?.u64(*number)?;
+            put_delivery_head(e, *subscription, *number)?;
             encode_envelope(e, envelope, table)
         }
         Delivery::Gap { subscription, first, last } => {
@@ -300,6 +363,11 @@ fn encode_delivery(e: &mut FrameWriter<'_>, delivery: &Delivery, table: &mut Enc
             Ok(())
         }
     }
+}
+
+fn put_delivery_head(e: &mut FrameWriter<'_>, subscription: u64, number: u64) -> Encoded {
+    e.array(3 + ENVELOPE_ITEMS)?.u8(0)?.u64(subscription)?.u64(number)?;
+    Ok(())
 }
 
 fn decode_delivery(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Delivery, DecodeError> {
@@ -320,11 +388,15 @@ fn decode_list<'b, T>(
     d: &mut Decoder<'b>,
     mut item: impl FnMut(&mut Decoder<'b>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
+    (0..list_length(d)?).map(|_| item(d)).collect()
+}
+
+fn list_length(d: &mut Decoder<'_>) -> Result<u64, DecodeError> {
     let count = items(d)?;
     if count > FRAME_MESSAGES_MAX as u64 {
         return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} items in a frame")));
     }
-    (0..count).map(|_| item(d)).collect()
+    Ok(count)
 }
 
 fn expect_items(d: &mut Decoder<'_>, expected: u64) -> Result<(), DecodeError> {

@@ -10,6 +10,8 @@ const HEADER_BYTES: usize = 4;
 /// A frame's body begins with an array of two and its kind.
 const OUTCOMES: [u8; 2] = [0x82, 0];
 const DELIVER: [u8; 2] = [0x82, 2];
+/// Or an array of three: sends whose tags follow one another were passed on.
+const ALL_PASSED: [u8; 2] = [0x83, 7];
 /// A message is an array of seven, its variant first.
 const MESSAGE: [u8; 2] = [0x87, 0];
 /// An outcome `[tag of four bytes, [3, []]]`.
@@ -133,6 +135,9 @@ impl Scan for Frames {
             if body.starts_with(&DELIVER) {
                 return self.delivered(body, seen);
             }
+            if body.starts_with(&ALL_PASSED) {
+                return Ok(());
+            }
             ensure!(body.starts_with(&OUTCOMES), "the node said what was not expected: {}", said(body));
             all_passed(body)
         })
@@ -213,6 +218,8 @@ mod tests {
         let passed = |tags: std::ops::Range<u64>| tags.map(|tag| (tag, SendOutcome::Passed)).collect();
         let well = frames(vec![ServerFrame::Outcomes(passed(70_000..70_300))]);
         assert_eq!(Frames::new(1).scan(&well, &mut Seen::default()).unwrap(), well.len());
+        let run = frames(vec![ServerFrame::Passed(70_000, 300)]);
+        assert_eq!(Frames::new(1).scan(&run, &mut Seen::default()).unwrap(), run.len());
         let unknown = frames(vec![ServerFrame::Outcomes(vec![(70_000, SendOutcome::Unknown)])]);
         assert!(Frames::new(1).scan(&unknown, &mut Seen::default()).is_err());
     }

@@ -1,8 +1,10 @@
 //! What waits for one connection, and which of it goes next.
 
-use super::{ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, delivery_bytes};
+use super::{
+    ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, alike_bytes, delivery_bytes,
+};
 use openmesh_message::Priority;
-use openmesh_message::frame::Delivery;
+use openmesh_message::frame::{Delivery, RunDelivery};
 use std::collections::VecDeque;
 
 /// Bytes of a receipt on its way, about.
@@ -32,7 +34,7 @@ impl Lanes {
     /// `false` if there is no room: then there are more answers than can be owed, or pings.
     pub(super) fn push(&mut self, outgoing: Outgoing) -> bool {
         let place = match &outgoing {
-            Outgoing::Deliver(lane, _) => place_of(*lane),
+            Outgoing::Deliver(lane, _) | Outgoing::DeliverRun(lane, _) => place_of(*lane),
             Outgoing::Stream(_) => STREAMS,
             _ => 0,
         };
@@ -73,7 +75,7 @@ impl Lanes {
         let mut gone = Taken::default();
         for lane in &mut self.lanes {
             lane.waiting.retain(|outgoing| {
-                let drops = matches!(outgoing, Outgoing::Deliver(_, delivery) if is_of(delivery, ended));
+                let drops = subscription_of(outgoing) == Some(ended);
                 if drops {
                     note(outgoing, &mut gone);
                 }
@@ -101,24 +103,26 @@ const fn place_of(lane: Priority) -> usize {
     if place < STREAMS { place } else { place + 1 }
 }
 
-/// Adds a delivery to those counted; the bytes of what there may be much of.
+/// Adds deliveries to those counted; the bytes of what there may be much of.
 fn note(outgoing: &Outgoing, counted: &mut Taken) -> usize {
-    let (lane, delivery) = match outgoing {
-        Outgoing::Deliver(lane, delivery) => (lane, delivery),
+    let (lane, count, size) = match outgoing {
+        Outgoing::Deliver(lane, delivery) => (lane, 1, delivery_bytes(delivery)),
+        Outgoing::DeliverRun(lane, run) => (lane, run.len(), run.sizes().map(alike_bytes).sum()),
         Outgoing::Stream(event) => return event.bytes(),
         Outgoing::Receipts(run) => return run.len() * RECEIPT_BYTES_ABOUT,
         _ => return 0,
     };
-    let size = delivery_bytes(delivery);
     if let Some((deliveries, bytes)) = counted.get_mut(*lane as usize) {
-        *deliveries += 1;
+        *deliveries += count;
         *bytes += size;
     }
     size
 }
 
-const fn is_of(delivery: &Delivery, ended: u64) -> bool {
-    match delivery {
-        Delivery::Message { subscription, .. } | Delivery::Gap { subscription, .. } => *subscription == ended,
+const fn subscription_of(outgoing: &Outgoing) -> Option<u64> {
+    match outgoing {
+        Outgoing::Deliver(_, Delivery::Message { subscription, .. } | Delivery::Gap { subscription, .. })
+        | Outgoing::DeliverRun(_, RunDelivery { subscription, .. }) => Some(*subscription),
+        _ => None,
     }
 }

@@ -7,14 +7,13 @@ use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
 use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
-use openmesh_message::frame::{
-    ClientFrame, Command, FrameDecoder, FrameError, SendOutcome, StreamAct, body_length,
-};
-use openmesh_message::{AgentId, Envelope, Problem};
+use bytes::Bytes;
+use openmesh_message::frame::{Command, FrameDecoder, FrameError, Heard, SendOutcome, Sent, StreamAct, body_length};
+use openmesh_message::{AgentId, Problem, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -31,8 +30,6 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const MESSAGE_BYTES_ABOUT: usize = 1024;
 /// So long a frame that has begun to come is counted on.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(1);
-/// A connection without a frame for so long holds no room for one.
-const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +57,6 @@ struct Connection {
     in_flight: Arc<Semaphore>,
     decoder: FrameDecoder,
     familiar: Familiar,
-    /// The body of the frame being read.
-    frame: Vec<u8>,
 }
 
 /// Both directions of a connection.
@@ -122,7 +117,6 @@ where
             in_flight,
             decoder,
             familiar,
-            frame: Vec::new(),
         };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
@@ -157,13 +151,12 @@ impl Connection {
     }
 
     async fn read_frame<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) -> Result<(), Ended> {
-        self.rest(half).await;
-        let arriving = self.read_body(half).await?;
-        let frame = self.decoder.decode_client(&self.frame)?;
-        drop(arriving);
-        match frame {
-            ClientFrame::Send(messages) => self.send(messages).await,
-            ClientFrame::Command(tag, command) => {
+        let (frame, arriving) = self.read_body(half).await?;
+        let heard = self.decoder.hear(&frame)?;
+        drop((frame, arriving));
+        match heard {
+            Heard::Sent(sent) => self.send(sent).await,
+            Heard::Command(tag, command) => {
                 self.hold(1).await?;
                 let ticket = self.ticket(tag);
                 match self.ask(ticket, command) {
@@ -173,11 +166,11 @@ impl Connection {
                     None => Ok(()),
                 }
             }
-            ClientFrame::Ping(number) => {
+            Heard::Ping(number) => {
                 let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
                 Ok(())
             }
-            ClientFrame::Stream(acts) => self.stream(acts).await,
+            Heard::Stream(acts) => self.stream(acts).await,
         }
     }
 
@@ -196,43 +189,57 @@ impl Connection {
     /// Reads the body of a frame; until it is read and taken apart, the owner knows about how many messages come. A body that
     /// comes slowly is waited for by nobody.
     async fn read_body<R: AsyncRead + Unpin>(
-        &mut self,
+        &self,
         half: &mut BufReader<R>,
-    ) -> Result<Option<Expected>, Ended> {
+    ) -> Result<(Bytes, Option<Expected>), Ended> {
         let mut header = [0; 4];
         half.read_exact(&mut header).await?;
-        self.frame.resize(body_length(header)?, 0);
-        let arriving = self.entrance.expect(self.frame.len() / MESSAGE_BYTES_ABOUT);
-        let mut body = std::pin::pin!(half.read_exact(&mut self.frame));
+        let mut frame = vec![0; body_length(header)?];
+        let arriving = self.entrance.expect(frame.len() / MESSAGE_BYTES_ABOUT);
+        let mut body = std::pin::pin!(half.read_exact(&mut frame));
         if let Ok(read) = timeout(ARRIVES_WITHIN, &mut body).await {
             read?;
-            return Ok(Some(arriving));
+            return Ok((frame.into(), Some(arriving)));
         }
         drop(arriving);
         body.await?;
-        Ok(None)
+        Ok((frame.into(), None))
     }
 
-    /// Lets go of the room for frames when none comes for a while: there may be many idle connections.
-    async fn rest<R: AsyncRead + Unpin>(&mut self, half: &mut BufReader<R>) {
-        let is_waiting = half.buffer().is_empty() && self.frame.capacity() > 0;
-        if is_waiting && timeout(IDLE_AFTER, half.fill_buf()).await.is_err() {
-            self.frame = Vec::new();
-        }
-    }
-
-    async fn send(&mut self, messages: Vec<(u64, Envelope)>) -> Result<(), Ended> {
-        self.hold(messages.len()).await?;
+    async fn send(&mut self, sent: Vec<Sent>) -> Result<(), Ended> {
+        let messages = sent.iter().map(Sent::len).sum();
+        self.hold(messages).await?;
         let admission = Admission::of(self.agent, &self.mesh);
-        let mut messages = VecDeque::from(messages);
-        if self.entrance.is_idle() && !admission.traces() {
-            // While nothing else of the connection waits, what needs no decision goes past the owner in its order.
-            while self.outbox.pass(&mut messages, admission.moment()) {}
+        let mut sent = VecDeque::from(sent);
+        if !admission.traces() {
+            self.pass(&mut sent, admission.moment()).await;
         }
-        let mut expected = self.entrance.expect(messages.len());
-        let mut messages = messages.into_iter();
+        if sent.is_empty() { Ok(()) } else { self.admit(sent, &admission).await }
+    }
+
+    /// Passes on the first runs, up to what is to be decided. They overtake nothing: what came before them is decided first.
+    async fn pass(&self, sent: &mut VecDeque<Sent>, now: Timestamp) {
+        while let Some(Sent::Run(first, run)) = sent.pop_front_if(|next| self.takes_a_shortcut(next)) {
+            self.entrance.idle().await;
+            let messages = run.len();
+            if let Some(rest) = self.outbox.pass(first, run, now) {
+                let passed = messages - rest.len();
+                sent.push_front(Sent::Run(first + passed as u64, rest));
+                return;
+            }
+        }
+    }
+
+    fn takes_a_shortcut(&self, next: &Sent) -> bool {
+        matches!(next, Sent::Run(_, run) if self.outbox.is_shortened(run.form()))
+    }
+
+    async fn admit(&mut self, sent: VecDeque<Sent>, admission: &Admission) -> Result<(), Ended> {
+        let mut left = sent.iter().map(Sent::len).sum();
+        let mut expected = self.entrance.expect(left);
+        let mut messages = sent.into_iter().flat_map(Sent::messages);
         let mut turns = Turns::begin();
-        while messages.len() > 0 {
+        while left > 0 {
             let some = messages.by_ref().take(ADMITTED_AT_ONCE);
             let inputs: Vec<_> = some
                 .map(|(tag, envelope)| admission.admit(self.ticket(tag), envelope, &mut self.familiar))
@@ -240,7 +247,8 @@ impl Connection {
             let admitted = inputs.len();
             self.submit(inputs).await?;
             expected.came(admitted);
-            if messages.len() > 0 {
+            left = left.saturating_sub(ADMITTED_AT_ONCE);
+            if left > 0 {
                 turns.give_way().await;
             }
         }

@@ -108,7 +108,16 @@ impl Frames {
                 self.answers += run.len();
                 self.receipts(run)
             }
+            Outgoing::Passed(first, count) => {
+                self.finish()?;
+                self.answers += usize::try_from(count).unwrap_or(usize::MAX);
+                self.encoder.encode_server(&ServerFrame::Passed(first, count), &mut self.buffer)
+            }
             Outgoing::Deliver(_, delivery) => self.add_delivery(delivery),
+            Outgoing::DeliverRun(_, run) => {
+                self.finish()?;
+                self.encoder.encode_run(&run, &mut self.buffer)
+            }
             Outgoing::Reply(tag, reply) => {
                 self.finish()?;
                 self.answers += 1;

@@ -1,6 +1,7 @@
 //! What messages that are alike have in common: all their attributes but `id` and `time`, which each has for itself.
 
-use super::{Name, Value, head_bytes};
+use super::{Name, Value, has_control_characters, head_bytes};
+use crate::limits::ATTRIBUTES_BYTES_MAX;
 use minicbor::Encoder;
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,9 +46,15 @@ impl Form {
         Some(Self { entries, own, parts, bytes })
     }
 
-    /// Bytes of names and values of a message with this id and time.
-    pub(super) const fn bytes(&self, id: &str, time: &str) -> usize {
-        self.bytes + id.len() + time.len()
+    /// Whether a message of this form may have this id and time: both such as may be signed, and not too much in all.
+    pub(crate) fn takes(&self, id: &str, time: &str) -> bool {
+        let is_sound = |text: &str| !text.is_empty() && !has_control_characters(text);
+        is_sound(id) && is_sound(time) && self.bytes(id.len(), time.len()) <= ATTRIBUTES_BYTES_MAX
+    }
+
+    /// Bytes of names and values of a message whose id and time have so many.
+    pub(crate) const fn bytes(&self, id: usize, time: usize) -> usize {
+        self.bytes + id + time
     }
 
     pub(super) const fn entries(&self) -> &Vec<(Name, Value)> {

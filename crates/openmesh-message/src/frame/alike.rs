@@ -5,8 +5,10 @@
 
 use crate::Attributes;
 use crate::attributes::Form;
+use minicbor::decode::Error as DecodeError;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Forms that are kept of a connection's direction.
@@ -27,6 +29,16 @@ pub(super) struct WireForms {
 struct WireForm {
     form: Arc<Form>,
     parts: [Box<[u8]>; 3],
+}
+
+/// Attributes of a known form as they stand in some bytes.
+pub(super) struct Own {
+    /// The form.
+    pub(super) form: Arc<Form>,
+    /// Where the texts of id and time stand.
+    pub(super) texts: [Range<usize>; 2],
+    /// Where the attributes end.
+    pub(super) end: usize,
 }
 
 /// Where the values of id and time stand in attributes on the wire, with their heads.
@@ -53,10 +65,20 @@ impl Marks {
     }
 }
 
+impl Own {
+    /// The attributes by themselves, from the bytes in which they were found.
+    pub(super) fn attributes(&self, bytes: &[u8]) -> Result<Attributes, DecodeError> {
+        let text = |range: &Range<usize>| std::str::from_utf8(bytes.get(range.clone())?).ok();
+        let [id, time] = &self.texts;
+        let attributes = text(id).zip(text(time)).and_then(|(id, time)| Attributes::of_form(&self.form, id, time));
+        attributes.ok_or_else(|| DecodeError::message("attributes that were sound are not"))
+    }
+}
+
 impl WireForms {
-    /// Reads attributes of a known form from the beginning of some bytes; `None` says nothing against them.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<(Attributes, usize)> {
-        let matched = |(index, known): (usize, &WireForm)| Some((index, known.read(bytes)?));
+    /// Reads attributes of a known form that stand in some bytes from a place on; `None` says nothing against them.
+    pub(super) fn read(&mut self, bytes: &[u8], from: usize) -> Option<Own> {
+        let matched = |(index, known): (usize, &WireForm)| Some((index, known.read(bytes, from)?));
         let (index, read) = self.known.iter().enumerate().find_map(matched)?;
         self.prefer(index);
         Some(read)
@@ -80,12 +102,17 @@ impl WireForms {
 
     /// Appends attributes of a known form; `false` if theirs is not.
     pub(super) fn write(&mut self, attributes: &Attributes, bytes: &mut Vec<u8>) -> bool {
-        let Some(form) = attributes.form() else { return false };
+        let own = |name| attributes.get(name).unwrap_or_default();
+        attributes.form().is_some_and(|form| self.write_own(form, own("id"), own("time"), bytes))
+    }
+
+    /// Appends attributes of a form with this id and time; `false` if the form is not known.
+    pub(super) fn write_own(&mut self, form: &Arc<Form>, id: &str, time: &str, bytes: &mut Vec<u8>) -> bool {
         let known = self.known.iter().position(|known| Arc::ptr_eq(&known.form, form));
         let Some(index) = known else { return false };
         self.prefer(index);
         if let Some(known) = self.known.first() {
-            known.write(attributes, bytes);
+            known.write(id, time, bytes);
         }
         true
     }
@@ -121,27 +148,32 @@ impl WireForms {
 }
 
 impl WireForm {
-    fn read(&self, bytes: &[u8]) -> Option<(Attributes, usize)> {
+    fn read(&self, bytes: &[u8], from: usize) -> Option<Own> {
         let [before, between, behind] = &self.parts;
-        let (id, rest) = short_text(bytes.strip_prefix(&**before)?)?;
+        let rest = bytes.get(from..)?;
+        let (id, rest) = short_text(rest.strip_prefix(&**before)?)?;
+        let id_end = bytes.len() - rest.len();
         let (time, rest) = short_text(rest.strip_prefix(&**between)?)?;
+        let time_end = bytes.len() - rest.len();
         let rest = rest.strip_prefix(&**behind)?;
-        Some((Attributes::of_form(&self.form, id, time)?, bytes.len() - rest.len()))
+        let texts = [id_end - id.len()..id_end, time_end - time.len()..time_end];
+        let end = bytes.len() - rest.len();
+        self.form.takes(id, time).then(|| Own { form: Arc::clone(&self.form), texts, end })
     }
 
-    fn write(&self, attributes: &Attributes, bytes: &mut Vec<u8>) {
+    fn write(&self, id: &str, time: &str, bytes: &mut Vec<u8>) {
         let [before, between, behind] = &self.parts;
         bytes.extend_from_slice(before);
-        put_text(bytes, attributes.get("id"));
+        put_text(bytes, id);
         bytes.extend_from_slice(between);
-        put_text(bytes, attributes.get("time"));
+        put_text(bytes, time);
         bytes.extend_from_slice(behind);
     }
 }
 
 /// Writing to memory cannot fail.
-fn put_text(bytes: &mut Vec<u8>, text: Option<&str>) {
-    let _ = minicbor::Encoder::new(bytes).str(text.unwrap_or_default());
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    let _ = minicbor::Encoder::new(bytes).str(text);
 }
 
 /// A CBOR text of up to 255 bytes, with the shortest head, and what follows it.
@@ -263,6 +295,6 @@ mod tests {
         assert_eq!(decoder.table.forms.known.len(), FORMS_MAX);
         let mut forms = WireForms::default();
         assert!(!forms.write(&Attributes::default(), &mut Vec::new()));
-        assert!(forms.read(b"").is_none());
+        assert!(forms.read(b"", 0).is_none());
     }
 }

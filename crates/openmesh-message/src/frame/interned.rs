@@ -1,7 +1,7 @@
 //! Envelopes on a connection: attribute names by number, repeating values by reference to their first use.
 
 use super::FrameWriter;
-use super::alike::{Marks, WireForms};
+use super::alike::{Marks, Own, WireForms};
 use crate::attributes::{Name, Value};
 use crate::limits::{ATTRIBUTES_MAX, INTERNED_VALUE_BYTES_MAX, INTERNED_VALUES_MAX};
 use crate::{Attributes, Envelope};
@@ -12,6 +12,7 @@ use minicbor::decode::Error as DecodeError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Range;
 
 /// Attribute names with a number; the order is part of the wire and only ever grows at its end.
 const NAMES: [&str; 30] = [
@@ -100,7 +101,7 @@ pub(super) fn encode_envelope(
     Ok(())
 }
 
-fn encode_attributes(
+pub(super) fn encode_attributes(
     e: &mut FrameWriter<'_>,
     attributes: &Attributes,
     table: &mut EncodeTable,
@@ -131,17 +132,53 @@ fn encode_attributes(
     Ok(())
 }
 
-pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
-    let bytes = d.input().get(d.position()..).unwrap_or_default();
-    let attributes = match table.forms.read(bytes) {
-        Some((attributes, length)) => {
-            d.set_position(d.position() + length);
-            attributes
-        }
-        None => decode_attributes(d, table)?,
+/// What stands behind the payload of a message without proof and transit part; see the test that writes one.
+const BARE_TAIL: [u8; 4] = [0xf6, 0x82, 0xf6, 0x80];
+
+/// Appends it.
+pub(super) fn put_tail(bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&BARE_TAIL);
+}
+
+/// One message as it is read.
+pub(super) enum Coming {
+    /// One of a known form that bears nothing else: where its own stands.
+    Alike(Own, Range<usize>),
+    /// Any other.
+    Other(Box<Envelope>),
+}
+
+pub(super) fn decode_coming(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Coming, DecodeError> {
+    let Some(own) = table.forms.read(d.input(), d.position()) else {
+        return decode_rest(d, |d| decode_attributes(d, table)).map(Box::new).map(Coming::Other);
     };
+    d.set_position(own.end);
+    let payload = d.bytes()?.len();
+    let payload = d.position() - payload..d.position();
+    if d.input().get(payload.end..).is_some_and(|rest| rest.starts_with(&BARE_TAIL)) {
+        d.set_position(payload.end + BARE_TAIL.len());
+        return Ok(Coming::Alike(own, payload));
+    }
+    d.set_position(own.end);
+    decode_rest(d, |d| own.attributes(d.input())).map(Box::new).map(Coming::Other)
+}
+
+pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
+    match table.forms.read(d.input(), d.position()) {
+        Some(own) => {
+            d.set_position(own.end);
+            decode_rest(d, |d| own.attributes(d.input()))
+        }
+        None => decode_rest(d, |d| decode_attributes(d, table)),
+    }
+}
+
+fn decode_rest<'b>(
+    d: &mut Decoder<'b>,
+    attributes: impl FnOnce(&mut Decoder<'b>) -> Result<Attributes, DecodeError>,
+) -> Result<Envelope, DecodeError> {
     Ok(Envelope {
-        attributes,
+        attributes: attributes(d)?,
         payload: Bytes::copy_from_slice(d.bytes()?),
         proof: d.decode()?,
         transit: d.decode()?,

@@ -163,6 +163,7 @@ fn server() -> Vec<Value> {
     frames.extend(replies().into_iter().map(reply));
     frames.push((ServerFrame::Reply(6, Err(problem())), json!({"reply": {"tag": 6, "problem": problem()}})));
     frames.push((ServerFrame::Stream(events()), json!({"stream": events_said()})));
+    frames.push((ServerFrame::Passed(7, 300), json!({"passed": [7, 300]})));
     let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
     let one = |(frame, said): (ServerFrame, Value)| {
         let mut bytes = Vec::new();

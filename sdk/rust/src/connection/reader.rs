@@ -109,6 +109,11 @@ impl Reader {
         match frame {
             ServerFrame::Outcomes(outcomes) => self.settle(outcomes),
             ServerFrame::Receipts(run) => self.settle_run(run)?,
+            ServerFrame::Passed(first, count) => {
+                for tag in first..first + count {
+                    self.settle_one(tag, |_, _| Sent::Passed);
+                }
+            }
             ServerFrame::Reply(tag, reply) => {
                 let reply = reply.map_err(|problem| SdkError::Refused(Box::new(problem)));
                 self.connection.awaited().answer_command(tag, reply);

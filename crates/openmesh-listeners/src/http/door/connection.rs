@@ -208,6 +208,17 @@ impl Drop for Awaited {
     }
 }
 
+/// Hands deliveries on to whoever reads them; `false` if they are no longer read.
+async fn hand_on(reader: Option<&mpsc::Sender<Delivery>>, deliveries: impl Iterator<Item = Delivery>) -> bool {
+    let Some(reader) = reader else { return true };
+    for delivery in deliveries {
+        if reader.send(delivery).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Reads a line's outbox until its owner lets go of it, or its stream is no longer read.
 async fn answer_all(
     mut outbox: OutboxReader,
@@ -230,10 +241,19 @@ async fn answer_all(
                         waiting.end(tag, Outgoing::Outcome(tag, SendOutcome::Accepted(receipt)));
                     }
                 }
+                Outgoing::Passed(first, count) => {
+                    for tag in first..first + count {
+                        waiting.end(tag, Outgoing::Outcome(tag, SendOutcome::Passed));
+                    }
+                }
                 Outgoing::Deliver(_, delivery) => {
-                    if let Some(handed_on) = &handed_on
-                        && handed_on.send(delivery).await.is_err()
-                    {
+                    if !hand_on(handed_on.as_ref(), std::iter::once(delivery)).await {
+                        let _ = mesh.tell(Event::Closed(id)).await;
+                        return;
+                    }
+                }
+                Outgoing::DeliverRun(_, run) => {
+                    if !hand_on(handed_on.as_ref(), run.deliveries()).await {
                         let _ = mesh.tell(Event::Closed(id)).await;
                         return;
                     }

@@ -209,6 +209,8 @@ class FrameDecoder:
                 return Farewell(read_problem(fields.get(1)))
             case (5 | 6, 2):
                 return _receipts_or_events(kind, fields)
+            case (7, 3):
+                return Outcomes([(tag, Passed()) for tag in _tags(fields.uint(1), fields.uint(2))])
             case _:
                 raise Malformed(f"no frame of a node has kind {kind} and {count} items")
 
@@ -277,6 +279,12 @@ def _items(items: list[Item]) -> list[Item]:
     if len(items) > FRAME_MESSAGES_MAX:
         raise Malformed(f"more than {FRAME_MESSAGES_MAX} items in a frame")
     return items
+
+
+def _tags(first: int, count: int) -> range:
+    if count > FRAME_MESSAGES_MAX:
+        raise Malformed(f"more than {FRAME_MESSAGES_MAX} sends passed on in a frame")
+    return range(first, first + count)
 
 
 def _receipts_or_events(kind: int, fields: Fields) -> Outcomes | StreamEvents:
