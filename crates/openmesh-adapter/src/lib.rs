@@ -15,5 +15,7 @@ pub use clock::now;
 pub use intake::{Arrival, Intake, Queues};
 pub use matched::{Matched, counted};
 pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, channel};
-pub use outbox::{Batch, Outbox, OutboxReader, Outgoing, Refusal, Room, WeakOutbox, delivery_bytes, message_bytes};
+pub use outbox::{
+    Batch, Outbox, OutboxReader, Outgoing, Refusal, Room, WeakOutbox, delivery_bytes, message_bytes,
+};
 pub use shortcut::{Reader, Shortcut, Shortcuts};

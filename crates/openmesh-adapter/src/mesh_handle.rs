@@ -205,7 +205,11 @@ impl Queues {
 
 impl Entrance {
     fn new(queues: Queues) -> Self {
-        Self { queues, room: Arc::new(Semaphore::new(OF_CONNECTION_MAX as usize)), is_known: AtomicBool::new(false) }
+        Self {
+            queues,
+            room: Arc::new(Semaphore::new(OF_CONNECTION_MAX as usize)),
+            is_known: AtomicBool::new(false),
+        }
     }
 
     /// Says that so many messages are being admitted, and come next.

@@ -23,8 +23,8 @@ pub use stream::{StreamAct, StreamEvent, item_cost};
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use crate::{Envelope, Problem, ReceiptRun, SignedReceipt};
-use interned::{Coming, ENVELOPE_ITEMS, decode_coming, decode_envelope, encode_envelope};
 use bytes::Bytes;
+use interned::{Coming, ENVELOPE_ITEMS, decode_coming, decode_envelope, encode_envelope};
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use run::Gathering;
@@ -274,7 +274,9 @@ fn decode_sent(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Re
                 if gathering.as_ref().is_none_or(|run| !run.goes_on(tag, &own.form, payload.end)) {
                     sent.extend(gathering.take().map(|run| run.end(body)));
                 }
-                gathering.get_or_insert_with(|| Gathering::begin(tag, Arc::clone(&own.form))).add(&own, payload);
+                gathering
+                    .get_or_insert_with(|| Gathering::begin(tag, Arc::clone(&own.form)))
+                    .add(&own, payload);
             }
             Coming::Other(envelope) => {
                 sent.extend(gathering.take().map(|run| run.end(body)));
@@ -347,7 +349,9 @@ fn decode_receipts(d: &mut Decoder<'_>) -> Result<ReceiptRun, DecodeError> {
 fn decode_passed(d: &mut Decoder<'_>) -> Result<ServerFrame, DecodeError> {
     let (first, count) = (d.u64()?, d.u64()?);
     if count > FRAME_MESSAGES_MAX as u64 || first.checked_add(count).is_none() {
-        return Err(DecodeError::message(format!("more than {FRAME_MESSAGES_MAX} sends passed on in a frame")));
+        return Err(DecodeError::message(format!(
+            "more than {FRAME_MESSAGES_MAX} sends passed on in a frame"
+        )));
     }
     Ok(ServerFrame::Passed(first, count))
 }

@@ -1,7 +1,8 @@
 //! What waits for one connection, and which of it goes next.
 
 use super::{
-    ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, alike_bytes, delivery_bytes,
+    ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, alike_bytes,
+    delivery_bytes,
 };
 use openmesh_message::Priority;
 use openmesh_message::frame::{Delivery, RunDelivery};

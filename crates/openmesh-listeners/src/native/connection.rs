@@ -3,12 +3,14 @@
 use super::greeting::GreetingFault;
 use super::writer;
 use crate::admission::Admission;
+use bytes::Bytes;
 use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
 use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
-use bytes::Bytes;
-use openmesh_message::frame::{Command, FrameDecoder, FrameError, Heard, SendOutcome, Sent, StreamAct, body_length};
+use openmesh_message::frame::{
+    Command, FrameDecoder, FrameError, Heard, SendOutcome, Sent, StreamAct, body_length,
+};
 use openmesh_message::{AgentId, Problem, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -108,16 +110,8 @@ where
         let familiar = Familiar::default();
         let entrance = mesh.entrance();
         let held = mesh.clone();
-        let mut connection = Connection {
-            id,
-            agent,
-            mesh: held,
-            entrance,
-            outbox,
-            in_flight,
-            decoder,
-            familiar,
-        };
+        let mut connection =
+            Connection { id, agent, mesh: held, entrance, outbox, in_flight, decoder, familiar };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
             _ = &mut writer => {

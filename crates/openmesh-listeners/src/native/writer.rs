@@ -1,16 +1,22 @@
 //! The way out: batches from the owner, coalesced into frames and one write.
 
-use openmesh_adapter::{Event, MeshHandle, OutboxReader, Outgoing, delivery_bytes};
+use openmesh_adapter::{Batch, Event, MeshHandle, OutboxReader, Outgoing, delivery_bytes};
 use openmesh_core::ConnectionId;
 use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
 use openmesh_message::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use openmesh_message::{Problem, ReceiptRun};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Bytes gathered before a write.
-const WRITE_BYTES: usize = 64 * 1024;
+const WRITE_BYTES: usize = 256 * 1024;
+/// Room for bytes that a connection keeps while nothing is to be written: there may be many.
+const KEPT_BYTES: usize = 64 * 1024;
+/// From then on, nothing is to be written.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Bytes of deliveries in one frame; one message fits whatever its size.
 const DELIVER_BYTES: usize = FRAME_BYTES_MAX / 4;
 /// Outcomes in one frame; each may bear a problem of some length.
@@ -53,7 +59,7 @@ pub(super) async fn say_goodbye<W: AsyncWrite + Unpin>(mut half: W, problem: Pro
 
 async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader, writing: Writing) {
     let mut frames = Frames::default();
-    while let Some(mut batch) = outbox.next().await {
+    while let Some(mut batch) = frames.next(&mut outbox).await {
         let mut spans = Vec::new();
         let tracer = writing.mesh.tracing().listened_to();
         let mut goodbye = false;
@@ -92,6 +98,17 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
 }
 
 impl Frames {
+    /// What is to be written next. While nothing is, little room is kept for it.
+    async fn next(&mut self, outbox: &mut OutboxReader) -> Option<Batch> {
+        if self.buffer.capacity() > KEPT_BYTES {
+            if let Ok(next) = timeout(IDLE_AFTER, outbox.next()).await {
+                return next;
+            }
+            self.buffer = Vec::new();
+        }
+        outbox.next().await
+    }
+
     fn add(&mut self, outgoing: Outgoing) -> Result<(), FrameError> {
         match outgoing {
             Outgoing::Outcome(tag, outcome) => {

@@ -15,6 +15,10 @@ use std::sync::Arc;
 const FORMS_MAX: usize = 8;
 /// Bytes on the wire of a form that is kept, at most: there may be many connections.
 const FORM_BYTES_MAX: usize = 1_024;
+/// The head of a CBOR text of up to 23 bytes, to which its length is added.
+const TEXT: u8 = 0x60;
+/// The head of a CBOR text whose length is in the next byte.
+const TEXT_OF_UP_TO_255: u8 = 0x78;
 
 /// The forms of a direction's latest messages that came more than once.
 #[derive(Default)]
@@ -70,7 +74,8 @@ impl Own {
     pub(super) fn attributes(&self, bytes: &[u8]) -> Result<Attributes, DecodeError> {
         let text = |range: &Range<usize>| std::str::from_utf8(bytes.get(range.clone())?).ok();
         let [id, time] = &self.texts;
-        let attributes = text(id).zip(text(time)).and_then(|(id, time)| Attributes::of_form(&self.form, id, time));
+        let attributes =
+            text(id).zip(text(time)).and_then(|(id, time)| Attributes::of_form(&self.form, id, time));
         attributes.ok_or_else(|| DecodeError::message("attributes that were sound are not"))
     }
 }
@@ -102,12 +107,18 @@ impl WireForms {
 
     /// Appends attributes of a known form; `false` if theirs is not.
     pub(super) fn write(&mut self, attributes: &Attributes, bytes: &mut Vec<u8>) -> bool {
-        let own = |name| attributes.get(name).unwrap_or_default();
+        let own = |name| attributes.get(name).unwrap_or_default().as_bytes();
         attributes.form().is_some_and(|form| self.write_own(form, own("id"), own("time"), bytes))
     }
 
-    /// Appends attributes of a form with this id and time; `false` if the form is not known.
-    pub(super) fn write_own(&mut self, form: &Arc<Form>, id: &str, time: &str, bytes: &mut Vec<u8>) -> bool {
+    /// Appends attributes of a form with this id and time, whose texts these are; `false` if the form is not known.
+    pub(super) fn write_own(
+        &mut self,
+        form: &Arc<Form>,
+        id: &[u8],
+        time: &[u8],
+        bytes: &mut Vec<u8>,
+    ) -> bool {
         let known = self.known.iter().position(|known| Arc::ptr_eq(&known.form, form));
         let Some(index) = known else { return false };
         self.prefer(index);
@@ -161,7 +172,7 @@ impl WireForm {
         self.form.takes(id, time).then(|| Own { form: Arc::clone(&self.form), texts, end })
     }
 
-    fn write(&self, id: &str, time: &str, bytes: &mut Vec<u8>) {
+    fn write(&self, id: &[u8], time: &[u8], bytes: &mut Vec<u8>) {
         let [before, between, behind] = &self.parts;
         bytes.extend_from_slice(before);
         put_text(bytes, id);
@@ -171,15 +182,21 @@ impl WireForm {
     }
 }
 
-/// Writing to memory cannot fail.
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    let _ = minicbor::Encoder::new(bytes).str(text);
+/// Appends a text with the shortest head. Writing to memory cannot fail.
+fn put_text(bytes: &mut Vec<u8>, text: &[u8]) {
+    match u8::try_from(text.len()) {
+        Ok(length @ ..24) => bytes.push(TEXT | length),
+        Ok(length) => bytes.extend_from_slice(&[TEXT_OF_UP_TO_255, length]),
+        Err(_) => {
+            let _ = minicbor::Encoder::new(bytes).str(std::str::from_utf8(text).unwrap_or_default());
+            return;
+        }
+    }
+    bytes.extend_from_slice(text);
 }
 
 /// A CBOR text of up to 255 bytes, with the shortest head, and what follows it.
 fn short_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    const TEXT: u8 = 0x60;
-    const TEXT_OF_UP_TO_255: u8 = 0x78;
     let (length, rest) = match bytes {
         [head @ TEXT..TEXT_OF_UP_TO_255, rest @ ..] => (head - TEXT, rest),
         [TEXT_OF_UP_TO_255, length @ 24..=255, rest @ ..] => (*length, rest),

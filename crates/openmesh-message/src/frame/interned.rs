@@ -132,7 +132,7 @@ pub(super) fn encode_attributes(
     Ok(())
 }
 
-/// What stands behind the payload of a message without proof and transit part; see the test that writes one.
+/// What stands behind the payload of a message without proof and transit part.
 const BARE_TAIL: [u8; 4] = [0xf6, 0x82, 0xf6, 0x80];
 
 /// Appends it.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Messages of one run: its deliveries fit a frame even where each has all its attributes written out.
 const RUN_MESSAGES_MAX: usize = 128;
 /// Bytes of a run of more than one message, so that what is more urgent does not wait long for it.
-const RUN_BYTES_MAX: usize = 64 * 1024;
+const RUN_BYTES_MAX: usize = 128 * 1024;
 
 /// Messages that are alike, in the order in which they came.
 #[derive(Clone, Debug)]
@@ -142,11 +142,11 @@ impl Run {
 
     fn within(&self, range: Range<usize>) -> impl Iterator<Item = Lone<'_>> {
         let places = self.places.get(range).unwrap_or_default();
-        places.iter().map(|Place { id, time, payload }| Lone {
-            id: self.text(id),
-            time: self.text(time),
-            payload: self.part(payload),
-        })
+        places.iter().map(|place| self.lone(place))
+    }
+
+    fn lone(&self, Place { id, time, payload }: &Place) -> Lone<'_> {
+        Lone { id: self.text(id), time: self.text(time), payload: self.part(payload) }
     }
 
     fn part(&self, place: &Range<u32>) -> &[u8] {
@@ -202,7 +202,9 @@ impl Gathering {
     /// Whether a message with this tag and form, which ends there in the frame, goes on with the run.
     pub(super) fn goes_on(&self, tag: u64, form: &Arc<Form>, end: usize) -> bool {
         let has_room = self.places.len() < RUN_MESSAGES_MAX && end - self.span.start <= RUN_BYTES_MAX;
-        has_room && Arc::ptr_eq(&self.form, form) && self.first.checked_add(self.places.len() as u64) == Some(tag)
+        has_room
+            && Arc::ptr_eq(&self.form, form)
+            && self.first.checked_add(self.places.len() as u64) == Some(tag)
     }
 
     /// Adds a message, by where its own stands in the frame: a frame is far shorter than what a place can say.
@@ -212,7 +214,8 @@ impl Gathering {
             self.span.start = id.start.min(time.start);
         }
         self.span.end = payload.end;
-        let place = |range: &Range<usize>| narrow(range.start - self.span.start)..narrow(range.end - self.span.start);
+        let place =
+            |range: &Range<usize>| narrow(range.start - self.span.start)..narrow(range.end - self.span.start);
         self.places.push(Place { id: place(id), time: place(time), payload: place(&payload) });
     }
 
@@ -233,17 +236,127 @@ fn narrow(at: usize) -> u32 {
 }
 
 /// Writes the deliveries of a run.
-pub(super) fn encode_run(e: &mut FrameWriter<'_>, delivery: &RunDelivery, table: &mut EncodeTable) -> Encoded {
+pub(super) fn encode_run(
+    e: &mut FrameWriter<'_>,
+    delivery: &RunDelivery,
+    table: &mut EncodeTable,
+) -> Encoded {
     let RunDelivery { subscription, number, run, range } = delivery;
     e.array(2)?.u8(2)?.array(range.len() as u64)?;
-    for (number, message) in (*number..).zip(run.within(range.clone())) {
+    for (number, place) in (*number..).zip(run.places.get(range.clone()).unwrap_or_default()) {
         super::put_delivery_head(e, *subscription, number)?;
-        if !table.forms.write_own(&run.form, message.id, message.time, e.writer_mut()) {
-            let attributes = Attributes::of_form(&run.form, message.id, message.time).unwrap_or_default();
-            encode_attributes(e, &attributes, table)?;
+        if !table.forms.write_own(&run.form, run.part(&place.id), run.part(&place.time), e.writer_mut()) {
+            let Lone { id, time, .. } = run.lone(place);
+            encode_attributes(e, &Attributes::of_form(&run.form, id, time).unwrap_or_default(), table)?;
         }
-        e.bytes(message.payload)?;
+        e.bytes(run.part(&place.payload))?;
         put_tail(e.writer_mut());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUN_BYTES_MAX, RUN_MESSAGES_MAX, RunDelivery, Sent};
+    use crate::frame::{ClientFrame, Delivery, FrameDecoder, FrameEncoder, Heard, ServerFrame};
+    use crate::{Attributes, Envelope, KeyPair, Proof, Transit};
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    fn message(id: &str, payload: &[u8]) -> Envelope {
+        let mut attributes = Attributes::default();
+        for (name, value) in [("id", id), ("to", "there"), ("time", "now"), ("subject", "weather")] {
+            attributes.set(name, value).unwrap();
+        }
+        let payload = payload.to_vec().into();
+        Envelope { attributes, payload, proof: None, transit: Transit::default() }
+    }
+
+    /// Frames of one connection, heard one after the other.
+    fn heard(frames: &[Vec<(u64, Envelope)>]) -> Vec<Vec<Sent>> {
+        let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        let mut hear = |messages: &Vec<(u64, Envelope)>| {
+            let mut bytes = Vec::new();
+            encoder.encode_client(&ClientFrame::Send(messages.clone()), &mut bytes).unwrap();
+            match decoder.hear(&Bytes::from(bytes).slice(4..)).unwrap() {
+                Heard::Sent(sent) => sent,
+                other => panic!("{other:?}"),
+            }
+        };
+        frames.iter().map(&mut hear).collect()
+    }
+
+    fn known() -> Vec<(u64, Envelope)> {
+        vec![(1, message("a", b"")), (2, message("b", b"")), (3, message("c", b""))]
+    }
+
+    fn lengths(sent: &[Sent]) -> Vec<(bool, usize)> {
+        sent.iter().map(|sent| (matches!(sent, Sent::Run(..)), sent.len())).collect()
+    }
+
+    #[test]
+    fn messages_of_a_known_form_come_as_runs_as_long_as_their_tags_follow_one_another() {
+        let key = KeyPair::from_seed(&[1; 32]).unwrap();
+        let mut signed = message("s", b"signed");
+        signed.proof = Some(Proof::sign(&key, &signed.digest()));
+        let mut messages: Vec<_> =
+            (10..20).map(|tag| (tag, message(&format!("m{tag}"), b"payload"))).collect();
+        messages.push((30, message("tag", b"p")));
+        messages.push((31, signed));
+        messages.push((32, message("last", b"")));
+        let sent = heard(&[known(), messages.clone()]).pop().unwrap();
+        assert_eq!(lengths(&sent), [(true, 10), (true, 1), (false, 1), (true, 1)]);
+        assert_eq!(sent.into_iter().flat_map(Sent::messages).collect::<Vec<_>>(), messages);
+    }
+
+    #[test]
+    fn a_run_is_neither_long_nor_large_and_holds_little_of_a_frame_that_is_not_its_own() {
+        let many = |count, bytes| (10..10 + count).map(|tag| (tag, message("m", &vec![7; bytes]))).collect();
+        let longest = RUN_MESSAGES_MAX as u64;
+        let [_, long, large, one] =
+            heard(&[known(), many(longest + 1, 1), many(3, RUN_BYTES_MAX / 2), many(1, 500_000)])
+                .try_into()
+                .unwrap();
+        assert_eq!(lengths(&long), [(true, RUN_MESSAGES_MAX), (true, 1)]);
+        assert_eq!(lengths(&large), [(true, 1), (true, 1), (true, 1)]);
+        assert_eq!(lengths(&one), [(true, 1)]);
+        let held = |sent: &[Sent]| match sent.last() {
+            Some(Sent::Run(_, run)) => run.bytes.len(),
+            other => panic!("{other:?}"),
+        };
+        assert!(held(&long) < 100, "{}", held(&long));
+        assert!(held(&one) >= 500_000);
+    }
+
+    #[test]
+    fn what_is_delivered_of_a_run_is_what_was_sent() {
+        let messages: Vec<_> = (1..=40).map(|tag| (tag, message(&format!("m{tag}"), &[tag as u8]))).collect();
+        let Some(Sent::Run(1, run)) = heard(&[known(), messages.clone()]).pop().unwrap().pop() else {
+            panic!("no run")
+        };
+        let run = Arc::new(run);
+        let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        for number in [5, 70_000] {
+            let delivery = RunDelivery { subscription: 3, number, run: Arc::clone(&run), range: 4..30 };
+            let mut bytes = Vec::new();
+            encoder.encode_run(&delivery, &mut bytes).unwrap();
+            let expected: Vec<_> = (number..)
+                .zip(&messages[4..30])
+                .map(|(number, (_, envelope))| Delivery::Message {
+                    subscription: 3,
+                    number,
+                    envelope: Arc::new(envelope.clone()),
+                })
+                .collect();
+            assert_eq!(delivery.deliveries().collect::<Vec<_>>(), expected);
+            assert_eq!(decoder.decode_server(&bytes[4..]), Ok(ServerFrame::Deliver(expected)));
+        }
+    }
+
+    #[test]
+    fn the_tail_of_a_bare_message_is_as_it_is_encoded() {
+        let mut written = Vec::new();
+        super::put_tail(&mut written);
+        assert_eq!(written, minicbor::to_vec((None::<Proof>, Transit::default())).unwrap()[1..]);
+    }
 }

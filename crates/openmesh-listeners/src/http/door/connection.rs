@@ -209,7 +209,10 @@ impl Drop for Awaited {
 }
 
 /// Hands deliveries on to whoever reads them; `false` if they are no longer read.
-async fn hand_on(reader: Option<&mpsc::Sender<Delivery>>, deliveries: impl Iterator<Item = Delivery>) -> bool {
+async fn hand_on(
+    reader: Option<&mpsc::Sender<Delivery>>,
+    deliveries: impl Iterator<Item = Delivery>,
+) -> bool {
     let Some(reader) = reader else { return true };
     for delivery in deliveries {
         if reader.send(delivery).await.is_err() {
