@@ -2,18 +2,25 @@
 
 use super::scene::{Kind, LENGTH_BYTES, Scene};
 use super::{MESSAGES, Step, work};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
 use openmesh_core::Effect;
-use openmesh_message::frame::{ClientFrame, Delivery, FrameDecoder, FrameEncoder, ServerFrame};
+use openmesh_message::Envelope;
+use openmesh_message::frame::{
+    ClientFrame, Delivery, FrameDecoder, FrameEncoder, FrameError, Heard, Run, RunDelivery, ServerFrame,
+};
 use openmesh_message::limits::FRAME_BYTES_MAX;
+use std::sync::Arc;
 
 pub(super) const STEPS: &[Step] = &[
     Step { name: "decode/kept", open: |_| decode(Kind::Kept) },
     Step { name: "decode/ephemeral", open: |_| decode(Kind::Ephemeral) },
     Step { name: "decode/typed", open: |_| decode(Kind::Typed) },
     Step { name: "decode/act", open: |_| decode(Kind::Act) },
+    Step { name: "decode/run", open: |_| decode_runs() },
     Step { name: "encode/kept", open: |_| encode(Kind::Kept) },
     Step { name: "encode/ephemeral", open: |_| encode(Kind::Ephemeral) },
+    Step { name: "encode/run", open: |_| encode_runs() },
 ];
 
 /// The two ends of a connection's way in.
@@ -22,6 +29,13 @@ struct Incoming {
     kind: Kind,
     encoder: FrameEncoder,
     decoder: FrameDecoder,
+}
+
+/// One end of a connection's way in, and of another's way out.
+struct Passing {
+    incoming: Incoming,
+    encoder: FrameEncoder,
+    buffer: Vec<u8>,
 }
 
 /// One end of a connection's way out.
@@ -35,19 +49,37 @@ struct Outgoing {
 
 /// A frame of messages becomes messages.
 fn decode(kind: Kind) -> Result<Box<dyn super::Rounds>> {
-    let incoming = Incoming {
-        scene: Scene::new()?,
-        kind,
-        encoder: FrameEncoder::default(),
-        decoder: FrameDecoder::default(),
+    let decode = |incoming: &mut Incoming, body: Bytes| match incoming.decoder.hear(&body) {
+        Ok(Heard::Sent(sent)) => sent.into_messages(),
+        _ => Vec::new(),
     };
-    let decode = |incoming: &mut Incoming, body: Vec<u8>| {
-        let frame = incoming.decoder.decode_client(&body);
-        (frame, body)
-    };
-    work(incoming, Incoming::body, decode, |(frame, _)| match frame {
-        Ok(ClientFrame::Send(messages)) => messages.len(),
+    work(Incoming::of(kind)?, Incoming::body, decode, Vec::<(u64, Envelope)>::len)
+}
+
+/// A frame of messages that are alike is read, and they stay as they came.
+fn decode_runs() -> Result<Box<dyn super::Rounds>> {
+    let hear = |incoming: &mut Incoming, body: Bytes| incoming.decoder.hear(&body);
+    work(Incoming::of_runs()?, Incoming::body, hear, |heard| match heard {
+        Ok(Heard::Sent(sent)) => sent.runs.iter().map(|(_, run)| run.len()).sum(),
         _ => 0,
+    })
+}
+
+/// Runs become deliveries of one subscription.
+fn encode_runs() -> Result<Box<dyn super::Rounds>> {
+    let passing = Passing {
+        incoming: Incoming::of_runs()?,
+        encoder: FrameEncoder::default(),
+        buffer: Vec::with_capacity(FRAME_BYTES_MAX),
+    };
+    let encode = |passing: &mut Passing, runs: Vec<RunDelivery>| {
+        let Passing { encoder, buffer, .. } = passing;
+        let encoded: Result<(), FrameError> = runs.iter().try_for_each(|run| encoder.encode_run(run, buffer));
+        (encoded, runs)
+    };
+    work(passing, Passing::deliveries, encode, |(encoded, runs)| match encoded {
+        Ok(()) => runs.iter().map(RunDelivery::len).sum(),
+        Err(_) => 0,
     })
 }
 
@@ -70,11 +102,41 @@ fn encode(kind: Kind) -> Result<Box<dyn super::Rounds>> {
 }
 
 impl Incoming {
-    fn body(&mut self) -> Result<Vec<u8>> {
+    fn of(kind: Kind) -> Result<Self> {
+        let (encoder, decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        Ok(Self { scene: Scene::new()?, kind, encoder, decoder })
+    }
+
+    /// One whose form is known.
+    fn of_runs() -> Result<Self> {
+        let mut incoming = Self::of(Kind::Ephemeral)?;
+        incoming.runs().map(|_| incoming)
+    }
+
+    fn body(&mut self) -> Result<Bytes> {
         let messages = (0..).zip(self.scene.envelopes(self.kind)?).collect();
         let mut frame = Vec::new();
         self.encoder.encode_client(&ClientFrame::Send(messages), &mut frame)?;
-        Ok(frame.get(LENGTH_BYTES..).context("a frame holds more than its length")?.to_vec())
+        Ok(frame.get(LENGTH_BYTES..).context("a frame holds more than its length")?.to_vec().into())
+    }
+
+    fn runs(&mut self) -> Result<Vec<Run>> {
+        let body = self.body()?;
+        let Heard::Sent(sent) = self.decoder.hear(&body)? else { bail!("no sends") };
+        Ok(sent.runs.into_iter().map(|(_, run)| run).collect())
+    }
+}
+
+impl Passing {
+    fn deliveries(&mut self) -> Result<Vec<RunDelivery>> {
+        self.buffer.clear();
+        let mut number = 1;
+        let mut delivery = |run: Run| {
+            let (messages, first) = (run.len(), number);
+            number += messages as u64;
+            RunDelivery { subscription: 1, number: first, run: Arc::new(run), range: 0..messages }
+        };
+        Ok(self.incoming.runs()?.into_iter().map(&mut delivery).collect())
     }
 }
 

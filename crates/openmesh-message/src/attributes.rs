@@ -137,12 +137,14 @@ impl Attributes {
 
     /// Attributes of a form; `None` if id or time is not such as may be signed, or there is too much of them.
     pub(crate) fn of_form(form: &Arc<Form>, id: &str, time: &str) -> Option<Self> {
-        if !form.takes(id, time) {
-            return None;
-        }
+        form.takes(id, time).then(|| Self::of_known(form, id, time))
+    }
+
+    /// The same where the form is known to take them.
+    pub(crate) fn of_known(form: &Arc<Form>, id: &str, time: &str) -> Self {
         let (encoded, alike) = form.encode(id, time);
         let bytes = form.bytes(id.len(), time.len());
-        Some(Self { entries: Entries::Alike(alike), bytes, encoded: Some(encoded.into()) })
+        Self { entries: Entries::Alike(alike), bytes, encoded: Some(encoded.into()) }
     }
 
     /// The form of these attributes, for those that come later; `None` if id or time is missing.
@@ -282,13 +284,11 @@ fn check(name: &str, value: &str) -> Result<(), AttributeError> {
     Ok(())
 }
 
-/// Most values are ASCII, of which no character needs to be decoded.
+/// Most values are plain ASCII, of which no character needs to be decoded, and bytes are looked at many at a time.
 fn has_control_characters(value: &str) -> bool {
-    if value.is_ascii() {
-        value.bytes().any(|byte| byte.is_ascii_control())
-    } else {
-        value.chars().any(char::is_control)
-    }
+    let is_other = |byte: &u8| !(b' '..=b'~').contains(byte);
+    let has_other = value.as_bytes().iter().fold(false, |has_other, byte| has_other | is_other(byte));
+    has_other && value.chars().any(char::is_control)
 }
 
 impl<C> Encode<C> for Attributes {

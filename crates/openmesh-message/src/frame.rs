@@ -69,7 +69,7 @@ pub enum ServerFrame {
 #[derive(Debug)]
 pub enum Heard {
     /// [`ClientFrame::Send`].
-    Sent(Vec<Sent>),
+    Sent(Sent),
     /// [`ClientFrame::Command`].
     Command(u64, Command),
     /// [`ClientFrame::Ping`].
@@ -165,7 +165,7 @@ impl FrameDecoder {
     /// Decodes the body of a frame.
     pub fn decode_client(&mut self, body: &[u8]) -> Result<ClientFrame, FrameError> {
         Ok(match self.hear(&Bytes::copy_from_slice(body))? {
-            Heard::Sent(sent) => ClientFrame::Send(sent.into_iter().flat_map(Sent::messages).collect()),
+            Heard::Sent(sent) => ClientFrame::Send(sent.into_messages()),
             Heard::Command(tag, command) => ClientFrame::Command(tag, command),
             Heard::Ping(number) => ClientFrame::Ping(number),
             Heard::Stream(acts) => ClientFrame::Stream(acts),
@@ -264,27 +264,31 @@ fn hear(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Result<He
     }
 }
 
-fn decode_sent(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Result<Vec<Sent>, DecodeError> {
-    let (mut sent, mut gathering) = (Vec::new(), None::<Gathering>);
-    for _ in 0..list_length(d)? {
+fn decode_sent(d: &mut Decoder<'_>, body: &Bytes, table: &mut DecodeTable) -> Result<Sent, DecodeError> {
+    let (mut sent, mut gathering) = (Sent::default(), None::<Gathering>);
+    let messages = list_length(d)?;
+    for number in 0..messages {
         expect_items(d, 1 + ENVELOPE_ITEMS)?;
         let tag = d.u64()?;
+        if !sent.messages.is_empty() {
+            sent.messages.push((tag, decode_envelope(d, table)?));
+            continue;
+        }
         match decode_coming(d, table)? {
             Coming::Alike(own, payload) => {
                 if gathering.as_ref().is_none_or(|run| !run.goes_on(tag, &own.form, payload.end)) {
-                    sent.extend(gathering.take().map(|run| run.end(body)));
+                    sent.runs.extend(gathering.take().map(|run| run.end(body)));
                 }
-                gathering
-                    .get_or_insert_with(|| Gathering::begin(tag, Arc::clone(&own.form)))
-                    .add(&own, payload);
+                let run = gathering.get_or_insert_with(|| Gathering::begin(tag, Arc::clone(&own.form)));
+                run.add(&own, payload);
             }
             Coming::Other(envelope) => {
-                sent.extend(gathering.take().map(|run| run.end(body)));
-                sent.push(Sent::One(tag, envelope));
+                sent.messages.reserve_exact((messages - number) as usize);
+                sent.messages.push((tag, envelope));
             }
         }
     }
-    sent.extend(gathering.map(|run| run.end(body)));
+    sent.runs.extend(gathering.map(|run| run.end(body)));
     Ok(sent)
 }
 

@@ -9,9 +9,9 @@ use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Out
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
 use openmesh_message::frame::{
-    Command, FrameDecoder, FrameError, Heard, SendOutcome, Sent, StreamAct, body_length,
+    Command, FrameDecoder, FrameError, Heard, Run, SendOutcome, Sent, StreamAct, body_length,
 };
-use openmesh_message::{AgentId, Problem, Timestamp};
+use openmesh_message::{AgentId, Envelope, Problem, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -200,40 +200,34 @@ impl Connection {
         Ok((frame.into(), None))
     }
 
-    async fn send(&mut self, sent: Vec<Sent>) -> Result<(), Ended> {
-        let messages = sent.iter().map(Sent::len).sum();
-        self.hold(messages).await?;
+    async fn send(&mut self, mut sent: Sent) -> Result<(), Ended> {
+        self.hold(sent.len()).await?;
         let admission = Admission::of(self.agent, &self.mesh);
-        let mut sent = VecDeque::from(sent);
         if !admission.traces() {
-            self.pass(&mut sent, admission.moment()).await;
+            self.pass(&mut sent.runs, admission.moment()).await;
         }
-        if sent.is_empty() { Ok(()) } else { self.admit(sent, &admission).await }
+        if sent.is_empty() { Ok(()) } else { self.admit(sent.into_messages(), &admission).await }
     }
 
     /// Passes on the first runs, up to what is to be decided. They overtake nothing: what came before them is decided first.
-    async fn pass(&self, sent: &mut VecDeque<Sent>, now: Timestamp) {
-        while let Some(Sent::Run(first, run)) = sent.pop_front_if(|next| self.takes_a_shortcut(next)) {
+    async fn pass(&self, runs: &mut VecDeque<(u64, Run)>, now: Timestamp) {
+        let takes_a_shortcut = |(_, run): &mut (u64, Run)| self.outbox.is_shortened(run.form());
+        while let Some((first, run)) = runs.pop_front_if(takes_a_shortcut) {
             self.entrance.idle().await;
             let messages = run.len();
             if let Some(rest) = self.outbox.pass(first, run, now) {
                 let passed = messages - rest.len();
-                sent.push_front(Sent::Run(first + passed as u64, rest));
+                runs.push_front((first + passed as u64, rest));
                 return;
             }
         }
     }
 
-    fn takes_a_shortcut(&self, next: &Sent) -> bool {
-        matches!(next, Sent::Run(_, run) if self.outbox.is_shortened(run.form()))
-    }
-
-    async fn admit(&mut self, sent: VecDeque<Sent>, admission: &Admission) -> Result<(), Ended> {
-        let mut left = sent.iter().map(Sent::len).sum();
-        let mut expected = self.entrance.expect(left);
-        let mut messages = sent.into_iter().flat_map(Sent::messages);
+    async fn admit(&mut self, messages: Vec<(u64, Envelope)>, admission: &Admission) -> Result<(), Ended> {
+        let mut expected = self.entrance.expect(messages.len());
+        let mut messages = messages.into_iter();
         let mut turns = Turns::begin();
-        while left > 0 {
+        while messages.len() > 0 {
             let some = messages.by_ref().take(ADMITTED_AT_ONCE);
             let inputs: Vec<_> = some
                 .map(|(tag, envelope)| admission.admit(self.ticket(tag), envelope, &mut self.familiar))
@@ -241,8 +235,7 @@ impl Connection {
             let admitted = inputs.len();
             self.submit(inputs).await?;
             expected.came(admitted);
-            left = left.saturating_sub(ADMITTED_AT_ONCE);
-            if left > 0 {
+            if messages.len() > 0 {
                 turns.give_way().await;
             }
         }

@@ -5,7 +5,6 @@
 
 use crate::Attributes;
 use crate::attributes::Form;
-use minicbor::decode::Error as DecodeError;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
@@ -71,12 +70,11 @@ impl Marks {
 
 impl Own {
     /// The attributes by themselves, from the bytes in which they were found.
-    pub(super) fn attributes(&self, bytes: &[u8]) -> Result<Attributes, DecodeError> {
-        let text = |range: &Range<usize>| std::str::from_utf8(bytes.get(range.clone())?).ok();
-        let [id, time] = &self.texts;
-        let attributes =
-            text(id).zip(text(time)).and_then(|(id, time)| Attributes::of_form(&self.form, id, time));
-        attributes.ok_or_else(|| DecodeError::message("attributes that were sound are not"))
+    pub(super) fn attributes(&self, bytes: &[u8]) -> Attributes {
+        let text = |range: &Range<usize>| bytes.get(range.clone()).map(std::str::from_utf8);
+        let [id, time] =
+            self.texts.each_ref().map(|range| text(range).and_then(Result::ok).unwrap_or_default());
+        Attributes::of_known(&self.form, id, time)
     }
 }
 

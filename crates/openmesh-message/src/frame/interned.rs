@@ -141,48 +141,45 @@ pub(super) fn put_tail(bytes: &mut Vec<u8>) {
 }
 
 /// One message as it is read.
+#[expect(clippy::large_enum_variant, reason = "neither is kept: each is put where it belongs at once")]
 pub(super) enum Coming {
     /// One of a known form that bears nothing else: where its own stands.
     Alike(Own, Range<usize>),
     /// Any other.
-    Other(Box<Envelope>),
+    Other(Envelope),
 }
 
 pub(super) fn decode_coming(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Coming, DecodeError> {
     let Some(own) = table.forms.read(d.input(), d.position()) else {
-        return decode_rest(d, |d| decode_attributes(d, table)).map(Box::new).map(Coming::Other);
+        let attributes = decode_attributes(d, table)?;
+        let payload = d.bytes()?;
+        return decode_rest(d, attributes, payload).map(Coming::Other);
     };
     d.set_position(own.end);
-    let payload = d.bytes()?.len();
-    let payload = d.position() - payload..d.position();
-    if d.input().get(payload.end..).is_some_and(|rest| rest.starts_with(&BARE_TAIL)) {
-        d.set_position(payload.end + BARE_TAIL.len());
-        return Ok(Coming::Alike(own, payload));
+    let payload = d.bytes()?;
+    let end = d.position();
+    if d.input().get(end..).is_some_and(|rest| rest.starts_with(&BARE_TAIL)) {
+        d.set_position(end + BARE_TAIL.len());
+        return Ok(Coming::Alike(own, end - payload.len()..end));
     }
-    d.set_position(own.end);
-    decode_rest(d, |d| own.attributes(d.input())).map(Box::new).map(Coming::Other)
+    decode_rest(d, own.attributes(d.input()), payload).map(Coming::Other)
 }
 
 pub(super) fn decode_envelope(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Envelope, DecodeError> {
-    match table.forms.read(d.input(), d.position()) {
+    let attributes = match table.forms.read(d.input(), d.position()) {
         Some(own) => {
             d.set_position(own.end);
-            decode_rest(d, |d| own.attributes(d.input()))
+            own.attributes(d.input())
         }
-        None => decode_rest(d, |d| decode_attributes(d, table)),
-    }
+        None => decode_attributes(d, table)?,
+    };
+    let payload = d.bytes()?;
+    decode_rest(d, attributes, payload)
 }
 
-fn decode_rest<'b>(
-    d: &mut Decoder<'b>,
-    attributes: impl FnOnce(&mut Decoder<'b>) -> Result<Attributes, DecodeError>,
-) -> Result<Envelope, DecodeError> {
-    Ok(Envelope {
-        attributes: attributes(d)?,
-        payload: Bytes::copy_from_slice(d.bytes()?),
-        proof: d.decode()?,
-        transit: d.decode()?,
-    })
+fn decode_rest(d: &mut Decoder<'_>, attributes: Attributes, payload: &[u8]) -> Result<Envelope, DecodeError> {
+    let payload = Bytes::copy_from_slice(payload);
+    Ok(Envelope { attributes, payload, proof: d.decode()?, transit: d.decode()? })
 }
 
 fn decode_attributes(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Result<Attributes, DecodeError> {

@@ -8,6 +8,7 @@ use super::{Delivery, EncodeTable, Encoded, FrameWriter};
 use crate::attributes::Form;
 use crate::{Attributes, Envelope, Transit};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,13 +44,13 @@ pub struct Lone<'a> {
     pub payload: &'a [u8],
 }
 
-/// One message as a connection sent it, or many that are alike.
-#[derive(Clone, Debug)]
-pub enum Sent {
-    /// With its tag.
-    One(u64, Box<Envelope>),
-    /// With the first one's tag; those of the others follow it.
-    Run(u64, Run),
+/// What a connection sent in one frame, with its tags: runs first. From the first message on that is in none, each stands by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// Each with the tag of its first message; those of the others follow it.
+    pub runs: VecDeque<(u64, Run)>,
+    /// The messages behind them.
+    pub messages: Vec<(u64, Envelope)>,
 }
 
 /// Messages of a run on their way to a subscription.
@@ -67,28 +68,28 @@ pub struct RunDelivery {
 
 impl Sent {
     /// How many messages.
-    pub const fn len(&self) -> usize {
-        match self {
-            Self::One(..) => 1,
-            Self::Run(_, run) => run.len(),
-        }
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|(_, run)| run.len()).sum::<usize>() + self.messages.len()
     }
 
     /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.messages.is_empty()
     }
 
     /// Each message by itself, with its tag.
-    pub fn messages(self) -> impl Iterator<Item = (u64, Envelope)> {
-        let (one, run) = match self {
-            Self::One(tag, envelope) => (Some((tag, *envelope)), None),
-            Self::Run(first, run) => (None, Some((first, run))),
-        };
-        let of_run = run.into_iter().flat_map(|(first, run)| {
-            (0..run.len()).filter_map(move |index| Some((first + index as u64, run.envelope(index)?)))
-        });
-        one.into_iter().chain(of_run)
+    pub fn into_messages(self) -> Vec<(u64, Envelope)> {
+        if self.runs.is_empty() {
+            return self.messages;
+        }
+        let mut messages = Vec::with_capacity(self.len());
+        for (first, run) in &self.runs {
+            messages.extend(
+                (*first..).zip(0..run.len()).filter_map(|(tag, index)| Some((tag, run.envelope(index)?))),
+            );
+        }
+        messages.extend(self.messages);
+        messages
     }
 }
 
@@ -220,14 +221,14 @@ impl Gathering {
     }
 
     /// The run, which holds the frame only where it is most of it: else little would hold much.
-    pub(super) fn end(self, frame: &Bytes) -> Sent {
+    pub(super) fn end(self, frame: &Bytes) -> (u64, Run) {
         let Self { first, form, span, places } = self;
         let bytes = match frame.get(span.clone()) {
             Some(part) if span.len() < frame.len() / 2 => Bytes::copy_from_slice(part),
             Some(part) => frame.slice_ref(part),
             None => Bytes::new(),
         };
-        Sent::Run(first, Run { form, bytes, places })
+        (first, Run { form, bytes, places })
     }
 }
 
@@ -273,7 +274,7 @@ mod tests {
     }
 
     /// Frames of one connection, heard one after the other.
-    fn heard(frames: &[Vec<(u64, Envelope)>]) -> Vec<Vec<Sent>> {
+    fn heard(frames: &[Vec<(u64, Envelope)>]) -> Vec<Sent> {
         let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
         let mut hear = |messages: &Vec<(u64, Envelope)>| {
             let mut bytes = Vec::new();
@@ -290,8 +291,8 @@ mod tests {
         vec![(1, message("a", b"")), (2, message("b", b"")), (3, message("c", b""))]
     }
 
-    fn lengths(sent: &[Sent]) -> Vec<(bool, usize)> {
-        sent.iter().map(|sent| (matches!(sent, Sent::Run(..)), sent.len())).collect()
+    fn lengths(sent: &Sent) -> Vec<usize> {
+        sent.runs.iter().map(|(_, run)| run.len()).collect()
     }
 
     #[test]
@@ -305,8 +306,8 @@ mod tests {
         messages.push((31, signed));
         messages.push((32, message("last", b"")));
         let sent = heard(&[known(), messages.clone()]).pop().unwrap();
-        assert_eq!(lengths(&sent), [(true, 10), (true, 1), (false, 1), (true, 1)]);
-        assert_eq!(sent.into_iter().flat_map(Sent::messages).collect::<Vec<_>>(), messages);
+        assert_eq!((lengths(&sent), sent.messages.len()), (vec![10, 1], 2));
+        assert_eq!((sent.len(), sent.into_messages()), (messages.len(), messages));
     }
 
     #[test]
@@ -317,13 +318,10 @@ mod tests {
             heard(&[known(), many(longest + 1, 1), many(3, RUN_BYTES_MAX / 2), many(1, 500_000)])
                 .try_into()
                 .unwrap();
-        assert_eq!(lengths(&long), [(true, RUN_MESSAGES_MAX), (true, 1)]);
-        assert_eq!(lengths(&large), [(true, 1), (true, 1), (true, 1)]);
-        assert_eq!(lengths(&one), [(true, 1)]);
-        let held = |sent: &[Sent]| match sent.last() {
-            Some(Sent::Run(_, run)) => run.bytes.len(),
-            other => panic!("{other:?}"),
-        };
+        assert_eq!(lengths(&long), [RUN_MESSAGES_MAX, 1]);
+        assert_eq!(lengths(&large), [1, 1, 1]);
+        assert_eq!(lengths(&one), [1]);
+        let held = |sent: &Sent| sent.runs.back().unwrap().1.bytes.len();
         assert!(held(&long) < 100, "{}", held(&long));
         assert!(held(&one) >= 500_000);
     }
@@ -331,9 +329,8 @@ mod tests {
     #[test]
     fn what_is_delivered_of_a_run_is_what_was_sent() {
         let messages: Vec<_> = (1..=40).map(|tag| (tag, message(&format!("m{tag}"), &[tag as u8]))).collect();
-        let Some(Sent::Run(1, run)) = heard(&[known(), messages.clone()]).pop().unwrap().pop() else {
-            panic!("no run")
-        };
+        let (first, run) = heard(&[known(), messages.clone()]).pop().unwrap().runs.remove(0).unwrap();
+        assert_eq!(first, 1);
         let run = Arc::new(run);
         let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
         for number in [5, 70_000] {
