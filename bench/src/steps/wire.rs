@@ -78,7 +78,7 @@ fn encode_runs() -> Result<Box<dyn super::Rounds>> {
         (encoded, runs)
     };
     work(passing, Passing::deliveries, encode, |(encoded, runs)| match encoded {
-        Ok(()) => runs.iter().map(RunDelivery::len).sum(),
+        Ok(()) => runs.iter().map(|run| run.messages).sum(),
         Err(_) => 0,
     })
 }
@@ -134,7 +134,7 @@ impl Passing {
         let mut delivery = |run: Run| {
             let (messages, first) = (run.len(), number);
             number += messages as u64;
-            RunDelivery { subscription: 1, number: first, run: Arc::new(run), range: 0..messages }
+            RunDelivery { subscription: 1, number: first, run: Arc::new(run), messages }
         };
         Ok(self.incoming.runs()?.into_iter().map(&mut delivery).collect())
     }

@@ -63,7 +63,9 @@ impl Matched {
             let number = self.next_numbers(taken);
             outbox.count(lane, taken, room.bytes);
             DELIVERED.increment(taken as u64);
-            let delivery = RunDelivery { subscription, number, run: Arc::clone(run), range: 0..taken };
+            // A few do not hold the bytes of many.
+            let run = if taken < run.len() / 2 { Arc::new(run.first(taken)) } else { Arc::clone(run) };
+            let delivery = RunDelivery { subscription, number, run, messages: taken };
             batch.push(Outgoing::DeliverRun(lane, delivery));
         }
         if !room.for_all {
@@ -105,4 +107,88 @@ pub fn counted(outbox: &Outbox, lane: Priority, delivery: Delivery) -> Outgoing 
     }
     outbox.count(lane, 1, delivery_bytes(&delivery));
     Outgoing::Deliver(lane, delivery)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Matched;
+    use crate::outbox::{Outbox, OutboxReader, Outgoing, alike_bytes};
+    use bytes::Bytes;
+    use openmesh_message::frame::{ClientFrame, Delivery, FrameDecoder, FrameEncoder, Heard, Run};
+    use openmesh_message::{Attributes, Envelope, Priority, Transit};
+    use std::sync::Arc;
+
+    /// A run of messages with payloads of this size.
+    fn run(messages: u64, bytes: usize) -> Arc<Run> {
+        let mut attributes = Attributes::default();
+        for (name, value) in [("id", "m"), ("to", "there"), ("time", "now")] {
+            attributes.set(name, value).unwrap();
+        }
+        let envelope =
+            Envelope { attributes, payload: vec![1; bytes].into(), proof: None, transit: Transit::default() };
+        let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
+        let mut hear = |messages| {
+            let sent = ClientFrame::Send((0..messages).map(|tag| (tag, envelope.clone())).collect());
+            let mut frame = Vec::new();
+            encoder.encode_client(&sent, &mut frame).unwrap();
+            decoder.hear(&Bytes::from(frame).slice(4..)).unwrap()
+        };
+        hear(3);
+        let Heard::Sent(mut sent) = hear(messages) else { panic!("no sends") };
+        Arc::new(sent.runs.pop_front().unwrap().1)
+    }
+
+    /// What was handed over and what was reported as missed, as first and last numbers.
+    fn handed(reader: &mut OutboxReader) -> Vec<(bool, u64, u64)> {
+        let numbers = |outgoing| match outgoing {
+            Outgoing::DeliverRun(_, run) => (true, run.number, run.number + run.messages as u64 - 1),
+            Outgoing::Deliver(_, Delivery::Gap { first, last, .. }) => (false, first, last),
+            other => panic!("{other:?}"),
+        };
+        let mut handed = Vec::new();
+        while let Some(batch) = reader.waiting() {
+            handed.extend(batch.into_iter().map(numbers));
+            reader.written();
+        }
+        handed
+    }
+
+    #[test]
+    fn of_a_run_as_much_is_handed_over_as_there_is_room_for_and_the_rest_is_missed() {
+        let (matched, (outbox, mut reader)) = (Matched::default(), Outbox::new());
+        let (run, lane) = (run(100, 1_000), Priority::Bulk);
+        let size = run.sizes().map(alike_bytes).next().unwrap();
+        let fit = (1024 * 1024 / size) as u64;
+        let offer = |count| {
+            for _ in 0..count {
+                let mut batch = Vec::new();
+                matched.offer_run((&outbox, 1), lane, &run, &mut batch);
+                outbox.send(batch).unwrap();
+            }
+        };
+        offer(20);
+        let handed_over = handed(&mut reader);
+        let handed_over = handed_over.iter().fold(0, |until, (is_handed, first, last)| {
+            assert!(*is_handed && *first == until + 1, "{handed_over:?}");
+            *last
+        });
+        assert_eq!(handed_over, fit);
+        offer(1);
+        assert_eq!(handed(&mut reader), [(false, fit + 1, 2_000), (true, 2_001, 2_100)]);
+    }
+
+    #[test]
+    fn what_is_handed_over_of_a_run_counts_as_much_as_it_gives_back() {
+        let (matched, (outbox, mut reader)) = (Matched::default(), Outbox::new());
+        let (run, lane) = (run(100, 1_000), Priority::Bulk);
+        for _ in 0..50 {
+            let mut batch = Vec::new();
+            matched.offer_run((&outbox, 1), lane, &run, &mut batch);
+            outbox.send(batch).unwrap();
+            handed(&mut reader);
+        }
+        assert_eq!(matched.next_number(), 5_001);
+        let room = outbox.room(lane, run.sizes().map(alike_bytes));
+        assert!(room.for_all && room.deliveries == 100, "{room:?}");
+    }
 }

@@ -108,7 +108,7 @@ const fn place_of(lane: Priority) -> usize {
 fn note(outgoing: &Outgoing, counted: &mut Taken) -> usize {
     let (lane, count, size) = match outgoing {
         Outgoing::Deliver(lane, delivery) => (lane, 1, delivery_bytes(delivery)),
-        Outgoing::DeliverRun(lane, run) => (lane, run.len(), run.sizes().map(alike_bytes).sum()),
+        Outgoing::DeliverRun(lane, run) => (lane, run.messages, run.sizes().map(alike_bytes).sum()),
         Outgoing::Stream(event) => return event.bytes(),
         Outgoing::Receipts(run) => return run.len() * RECEIPT_BYTES_ABOUT,
         _ => return 0,

@@ -62,8 +62,8 @@ pub struct RunDelivery {
     pub number: u64,
     /// Where they are; shared by all they are handed to.
     pub run: Arc<Run>,
-    /// Which of the run they are.
-    pub range: Range<usize>,
+    /// How many they are: the run's first.
+    pub messages: usize,
 }
 
 impl Sent {
@@ -111,12 +111,13 @@ impl Run {
 
     /// What each message has for itself.
     pub fn iter(&self) -> impl Iterator<Item = Lone<'_>> {
-        self.within(0..self.len())
+        self.places.iter().map(|place| self.lone(place))
     }
 
     /// Bytes of payload and attributes of each.
     pub fn sizes(&self) -> impl Iterator<Item = usize> + Clone {
-        self.sizes_within(0..self.len())
+        let own = |Place { id, time, payload }: &Place| (id.len(), time.len(), payload.len());
+        self.places.iter().map(own).map(|(id, time, payload)| self.form.bytes(id, time) + payload)
     }
 
     /// Takes the messages from one on off its end.
@@ -125,25 +126,24 @@ impl Run {
         Self { form: Arc::clone(&self.form), bytes: self.bytes.clone(), places }
     }
 
+    /// Its first messages in a run of their own, which holds no bytes but theirs.
+    #[must_use]
+    pub fn first(&self, messages: usize) -> Self {
+        let places: Vec<_> = self.places.iter().take(messages).cloned().collect();
+        let end = places.last().map_or(0, |last| last.payload.end as usize);
+        let bytes = Bytes::copy_from_slice(self.bytes.get(..end).unwrap_or_default());
+        Self { form: Arc::clone(&self.form), bytes, places }
+    }
+
     /// A message by itself, which holds none of the run's bytes.
     pub fn envelope(&self, index: usize) -> Option<Envelope> {
-        let Lone { id, time, payload } = self.within(index..index + 1).next()?;
+        let Lone { id, time, payload } = self.lone(self.places.get(index)?);
         Some(Envelope {
             attributes: Attributes::of_form(&self.form, id, time)?,
             payload: Bytes::copy_from_slice(payload),
             proof: None,
             transit: Transit::default(),
         })
-    }
-
-    fn sizes_within(&self, range: Range<usize>) -> impl Iterator<Item = usize> + Clone {
-        let places = self.places.get(range).unwrap_or_default();
-        places.iter().map(|Place { id, time, payload }| self.form.bytes(id.len(), time.len()) + payload.len())
-    }
-
-    fn within(&self, range: Range<usize>) -> impl Iterator<Item = Lone<'_>> {
-        let places = self.places.get(range).unwrap_or_default();
-        places.iter().map(|place| self.lone(place))
     }
 
     fn lone(&self, Place { id, time, payload }: &Place) -> Lone<'_> {
@@ -161,25 +161,14 @@ impl Run {
 }
 
 impl RunDelivery {
-    /// How many messages.
-    pub fn len(&self) -> usize {
-        self.range.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.range.is_empty()
-    }
-
     /// Bytes of payload and attributes of each.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
-        self.run.sizes_within(self.range.clone())
+        self.run.sizes().take(self.messages)
     }
 
     /// Each message by itself.
     pub fn deliveries(&self) -> impl Iterator<Item = Delivery> {
-        let numbers = self.number..;
-        self.range.clone().zip(numbers).filter_map(|(index, number)| {
+        (self.number..).zip(0..self.messages).filter_map(|(number, index)| {
             let envelope = Arc::new(self.run.envelope(index)?);
             Some(Delivery::Message { subscription: self.subscription, number, envelope })
         })
@@ -242,9 +231,10 @@ pub(super) fn encode_run(
     delivery: &RunDelivery,
     table: &mut EncodeTable,
 ) -> Encoded {
-    let RunDelivery { subscription, number, run, range } = delivery;
-    e.array(2)?.u8(2)?.array(range.len() as u64)?;
-    for (number, place) in (*number..).zip(run.places.get(range.clone()).unwrap_or_default()) {
+    let RunDelivery { subscription, number, run, messages } = delivery;
+    let places = run.places.get(..*messages).unwrap_or_default();
+    e.array(2)?.u8(2)?.array(places.len() as u64)?;
+    for (number, place) in (*number..).zip(places) {
         super::put_delivery_head(e, *subscription, number)?;
         if !table.forms.write_own(&run.form, run.part(&place.id), run.part(&place.time), e.writer_mut()) {
             let Lone { id, time, .. } = run.lone(place);
@@ -333,12 +323,13 @@ mod tests {
         assert_eq!(first, 1);
         let run = Arc::new(run);
         let (mut encoder, mut decoder) = (FrameEncoder::default(), FrameDecoder::default());
-        for number in [5, 70_000] {
-            let delivery = RunDelivery { subscription: 3, number, run: Arc::clone(&run), range: 4..30 };
+        assert_eq!(run.first(26).bytes.len(), run.places[25].payload.end as usize);
+        for (number, run) in [(5, Arc::new(run.first(26))), (70_000, run)] {
+            let delivery = RunDelivery { subscription: 3, number, run, messages: 26 };
             let mut bytes = Vec::new();
             encoder.encode_run(&delivery, &mut bytes).unwrap();
             let expected: Vec<_> = (number..)
-                .zip(&messages[4..30])
+                .zip(&messages[..26])
                 .map(|(number, (_, envelope))| Delivery::Message {
                     subscription: 3,
                     number,
