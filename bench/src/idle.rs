@@ -9,8 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long the server has to come to rest before its memory is read.
-const REST: Duration = Duration::from_secs(1);
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\nPING\r\n";
 const PONG: &[u8] = b"PONG\r\n";
 
@@ -29,6 +27,9 @@ pub(crate) struct Options {
     /// How many.
     #[arg(long)]
     connections: usize,
+    /// How long the server has to come to rest before its memory is read.
+    #[arg(long, default_value_t = 1_000)]
+    rest_ms: u64,
 }
 
 /// What it cost.
@@ -47,12 +48,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     // What the first connection brings into being is not the cost of one more.
     let mut held = vec![connect()?];
-    std::thread::sleep(REST);
+    let rest = Duration::from_millis(options.rest_ms);
+    std::thread::sleep(rest);
     let before = memory_bytes(options.server, "VmRSS")?;
     while held.len() <= options.connections {
         held.push(connect()?);
     }
-    std::thread::sleep(REST);
+    std::thread::sleep(rest);
     let after = memory_bytes(options.server, "VmRSS")?;
     let bytes = after.saturating_sub(before) as f64 / options.connections as f64;
     println!("{}", serde_json::to_string(&Held { bytes })?);

@@ -3,11 +3,12 @@
 use crate::progress;
 use crate::settings::{QUIET_SHARE, QUIET_WAIT};
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What `/proc/PID/stat` says after the name and before the times: state, parents, terminal, faults (proc(5)).
@@ -23,9 +24,14 @@ const READY_LOOK_EVERY: Duration = Duration::from_millis(2);
 const QUIET_WINDOW: Duration = Duration::from_millis(200);
 /// How long a server rests before its memory is read.
 const REST: Duration = Duration::from_secs(7);
+/// How long a server is waited for to be quiet where figures are not to be quoted.
+const HASTY_WAIT: Duration = Duration::from_millis(400);
 
 /// As much of what a server said is shown when it ended by itself.
 const SAID_BYTES: u64 = 2_048;
+
+/// Whether figures are not to be quoted: servers are then waited for hardly at all.
+static IN_HASTE: AtomicBool = AtomicBool::new(false);
 
 /// A server; killed when dropped.
 pub(crate) struct Process {
@@ -73,7 +79,7 @@ impl Process {
     /// Waits until the server does nothing of its own any more, or for as long as it is worth; tells the processor time
     /// that it took meanwhile, in microseconds.
     pub(crate) fn settle(&self) -> Result<f64> {
-        let until = Instant::now() + QUIET_WAIT;
+        let until = Instant::now() + if is_in_haste() { HASTY_WAIT } else { QUIET_WAIT };
         let begun = cpu_us(self.id())?;
         let mut before = begun;
         while Instant::now() < until {
@@ -91,7 +97,9 @@ impl Process {
     /// Waits until the server is quiet, and then for as long as servers take that give back what they do not use.
     pub(crate) fn rest(&self) -> Result<()> {
         self.settle()?;
-        std::thread::sleep(REST);
+        if !is_in_haste() {
+            std::thread::sleep(REST);
+        }
         Ok(())
     }
 
@@ -115,8 +123,12 @@ impl Process {
 
     /// SIGTERM, and waits until it has ended.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        self.stop_by(Signal::TERM)
+    }
+
+    /// The signal by which it ends in the way that is meant, and waits until it has ended.
+    pub(crate) fn stop_by(&mut self, signal: Signal) -> Result<()> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?;
         let until = Instant::now() + END_WAIT;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > until {
@@ -139,6 +151,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// From now on servers are waited for hardly at all.
+pub(crate) fn make_haste() {
+    IN_HASTE.store(true, Ordering::Relaxed);
+}
+
+/// Whether servers are waited for hardly at all.
+pub(crate) fn is_in_haste() -> bool {
+    IN_HASTE.load(Ordering::Relaxed)
 }
 
 /// The end of a file of text; nothing where it cannot be read.

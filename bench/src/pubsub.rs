@@ -19,6 +19,7 @@ use crate::socket::Socket;
 use anyhow::{Context, Result, ensure};
 use batch::Batch;
 pub(crate) use framed::await_bytes;
+use native::{Made, Making};
 use openmesh_message::DomainId;
 pub(crate) use probe::{Probe, Probed};
 pub(crate) use seen::{STAMP_BYTES, Scan, Seen};
@@ -61,6 +62,15 @@ pub(crate) struct Options {
     /// Load that counts.
     #[arg(long, default_value_t = 3_000)]
     load_ms: u64,
+    /// So many messages to a node that are made before the clock starts, and are JSON; none of them is timed.
+    #[arg(long)]
+    made: Option<usize>,
+    /// Those are signed in batches of 256.
+    #[arg(long, requires = "made")]
+    signed: bool,
+    /// And have a schema.
+    #[arg(long, requires = "made")]
+    typed: bool,
 }
 
 /// Whose protocol is spoken.
@@ -98,7 +108,36 @@ struct Publisher {
     /// What the server answers.
     socket: Socket,
     scan: Box<dyn Scan>,
-    batch: Batch,
+    blocks: Blocks,
+}
+
+/// What is written.
+enum Blocks {
+    /// One block, of which only what must differ is written anew.
+    Renewed(Batch),
+    /// Blocks that were made before.
+    Made(Made),
+}
+
+impl Blocks {
+    /// Messages of the next block.
+    fn messages(&self) -> u64 {
+        match self {
+            Self::Renewed(batch) => batch.messages(),
+            Self::Made(made) => made.messages(),
+        }
+    }
+
+    /// The next block, its messages numbered from `first` on; `None` where there is no more.
+    fn next(&mut self, first: u64, now_ns: u64) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Renewed(batch) => {
+                batch.renew(first, now_ns)?;
+                Ok(Some(batch.bytes()))
+            }
+            Self::Made(made) => Ok(made.next()),
+        }
+    }
 }
 
 /// One who subscribes.
@@ -139,6 +178,9 @@ impl Options {
             window: None,
             warm_up_ms: 0,
             load_ms: 0,
+            made: None,
+            signed: false,
+            typed: false,
         }
     }
 
@@ -150,17 +192,23 @@ impl Options {
     fn publisher_of(&self, messages: usize) -> Result<Publisher> {
         let (address, payload_bytes) = (self.address, self.payload_bytes);
         ensure!(payload_bytes >= STAMP_BYTES, "a payload holds its stamp of {STAMP_BYTES} bytes");
-        match self.system {
-            System::Openmesh => native::publisher(address, &self.domain()?, payload_bytes, messages),
-            System::Nats => nats::publisher(address, payload_bytes, messages),
-            System::Mqtt => mqtt::publisher(address, payload_bytes, messages),
-            System::Redis => redis::publisher(address, payload_bytes, messages),
+        match (self.system, self.made) {
+            (System::Openmesh, Some(count)) => {
+                let (is_signed, is_typed) = (self.signed, self.typed);
+                let making = Making { count, payload_bytes, at_once: messages, is_signed, is_typed };
+                native::publisher_of_made(address, &self.domain()?, making)
+            }
+            (System::Openmesh, None) => native::publisher(address, &self.domain()?, payload_bytes, messages),
+            (System::Nats, _) => nats::publisher(address, payload_bytes, messages),
+            (System::Mqtt, _) => mqtt::publisher(address, payload_bytes, messages),
+            (System::Redis, _) => redis::publisher(address, payload_bytes, messages),
         }
     }
 
     fn subscriber(&self, place: usize) -> Result<Subscriber> {
         let (address, payload_bytes) = (self.address, self.payload_bytes);
         match self.system {
+            System::Openmesh if self.made.is_some() => native::subscriber_of_made(address, &self.domain()?),
             System::Openmesh => native::subscriber(address, &self.domain()?),
             System::Nats => nats::subscriber(address, payload_bytes),
             System::Mqtt => mqtt::subscriber(address, payload_bytes, place),

@@ -7,6 +7,7 @@ mod idle;
 mod mail;
 mod matching;
 mod pipeline;
+mod proved;
 mod publish;
 mod pubsub;
 mod query;
@@ -30,6 +31,7 @@ pub(crate) struct Play {
 /// Every row there is, in the order they are played.
 pub(crate) const PLAYS: &[Play] = &[
     Play { id: "P1", play: pubsub::play },
+    Play { id: "P1s", play: proved::play },
     Play { id: "P2", play: publish::play },
     Play { id: "P3", play: checked::play },
     Play { id: "P4", play: exchange::play },

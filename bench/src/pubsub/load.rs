@@ -1,9 +1,8 @@
 //! The threads of one load: one publishes, one reads what is answered to it, and one reads for each subscriber.
 
-use super::batch::Batch;
 use super::flow::Flow;
 use super::seen::{Scan, Seen};
-use super::{Options, Parties, Passed, Publisher, window};
+use super::{Blocks, Options, Parties, Passed, Publisher, window};
 use crate::process::cpu_us;
 use crate::socket::Socket;
 use crate::statistics::percentile;
@@ -11,8 +10,10 @@ use anyhow::{Result, anyhow};
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::thread::ScopedJoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// Between two looks whether everything is published.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long subscribers have for what was published last.
 const TAIL_WAIT: Duration = Duration::from_secs(2);
 /// How long a server may take nothing in.
@@ -26,7 +27,7 @@ struct Ending<'a> {
 
 /// A moment of the run.
 struct Reading {
-    at: std::time::Instant,
+    at: Instant,
     delivered: u64,
     server_us: Option<f64>,
     own_us: f64,
@@ -34,7 +35,7 @@ struct Reading {
 
 /// Publishes for as long as the options say, and measures.
 pub(super) fn drive(options: &Options, parties: Parties) -> Result<Passed> {
-    let Parties { publisher: Publisher { socket, scan, batch }, subscribers } = parties;
+    let Parties { publisher: Publisher { socket, scan, blocks }, subscribers } = parties;
     let flow = Flow::new(options.window.unwrap_or_else(|| window(options.payload_bytes)), subscribers.len());
     let publishing = socket.stream()?;
     publishing.set_write_timeout(Some(WRITE_WAIT))?;
@@ -50,11 +51,14 @@ pub(super) fn drive(options: &Options, parties: Parties) -> Result<Passed> {
         let readers: Vec<_> = readers
             .map(|(place, one)| scope.spawn(move || listen(one.socket, one.scan, flow, Some(place))))
             .collect();
-        let publishes = scope.spawn(move || publish(publishing, batch, flow));
+        let publishes = scope.spawn(move || publish(publishing, blocks, flow));
         std::thread::sleep(Duration::from_millis(options.warm_up_ms));
         let before = reading(options, flow)?;
         flow.measure(true);
-        std::thread::sleep(Duration::from_millis(options.load_ms));
+        let until = Instant::now() + Duration::from_millis(options.load_ms);
+        while Instant::now() < until && !publishes.is_finished() {
+            std::thread::sleep(LOOK_EVERY.min(until.saturating_duration_since(Instant::now())));
+        }
         flow.measure(false);
         let after = reading(options, flow)?;
         flow.end();
@@ -80,15 +84,18 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().map_err(|_| anyhow!("a thread of the load panicked"))?
 }
 
-/// Writes one block after the other for as long as there is room in the window.
-fn publish(mut stream: TcpStream, mut batch: Batch, flow: &Flow) -> Result<u64> {
+/// Writes one block after the other for as long as there is room in the window, and there are blocks.
+fn publish(mut stream: TcpStream, mut blocks: Blocks, flow: &Flow) -> Result<u64> {
     let mut sent = 0;
-    while flow.wait_room(sent, batch.messages()) {
-        batch.renew(sent, flow.now_ns())?;
-        stream.write_all(batch.bytes())?;
-        sent += batch.messages();
+    loop {
+        let messages = blocks.messages();
+        if !flow.wait_room(sent, messages) {
+            return Ok(sent);
+        }
+        let Some(bytes) = blocks.next(sent, flow.now_ns())? else { return Ok(sent) };
+        stream.write_all(bytes)?;
+        sent += messages;
     }
-    Ok(sent)
 }
 
 /// Reads what comes on one socket until the load is over; `place` is that of a subscriber.
@@ -129,7 +136,7 @@ fn summary(before: &Reading, after: &Reading, sent: u64, seen: &[Seen]) -> Passe
 
 fn reading(options: &Options, flow: &Flow) -> Result<Reading> {
     Ok(Reading {
-        at: std::time::Instant::now(),
+        at: Instant::now(),
         delivered: flow.delivered(),
         server_us: options.server.map(cpu_us).transpose()?,
         own_us: cpu_us(std::process::id())?,

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::framed::{Aside, Framed, await_bytes};
-use super::{Publisher, Subscriber};
+use super::{Blocks, Publisher, Subscriber};
 use crate::socket::Socket;
 use anyhow::{Result, ensure};
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub(super) fn publisher(address: SocketAddr, payload_bytes: usize, messages: usi
     let message = [&head[..], &vec![b'x'; payload_bytes]].concat();
     let batch = Batch::new(&[], &message, head.len(), messages);
     let socket = connect(address, "bench-publisher")?;
-    Ok(Publisher { socket, scan: Box::new(scan(payload_bytes)), batch })
+    Ok(Publisher { socket, scan: Box::new(scan(payload_bytes)), blocks: Blocks::Renewed(batch) })
 }
 
 pub(super) fn subscriber(address: SocketAddr, payload_bytes: usize, place: usize) -> Result<Subscriber> {

@@ -1,12 +1,14 @@
 //! Native frames on bare sockets: messages without proofs, vouched for by their connection, to a topic that is not pinned.
 
+mod made;
 mod scan;
 
 use super::batch::{Batch, ID_BYTES, TAG_MIN, TIME_BYTES, Varying};
-use super::{Publisher, Subscriber};
+use super::{Blocks, Publisher, Subscriber};
 use crate::generate::native::Line;
 use crate::generate::now;
 use anyhow::{Context, Result, bail, ensure};
+pub(super) use made::{Made, Making};
 use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, SendOutcome, ServerFrame, Start};
 use openmesh_message::{Address, AgentId, DomainId, Draft, Envelope, Performative, Target};
 pub(crate) use scan::Frames;
@@ -49,7 +51,25 @@ pub(super) fn publisher(
         &envelope,
         messages,
     )?;
-    Ok(Publisher { socket: line.into_socket(), scan: Box::new(Frames::new(SUBSCRIPTION)), batch })
+    Ok(Publisher {
+        socket: line.into_socket(),
+        scan: Box::new(Frames::new(SUBSCRIPTION)),
+        blocks: Blocks::Renewed(batch),
+    })
+}
+
+/// One whose messages are made before the clock starts.
+pub(super) fn publisher_of_made(address: SocketAddr, domain: &DomainId, making: Making) -> Result<Publisher> {
+    let mut line = Line::connect(address, domain)?;
+    line.register()?;
+    let blocks = Blocks::Made(Made::make(&mut line, *domain, making)?);
+    Ok(Publisher { socket: line.into_socket(), scan: Box::new(Frames::new(SUBSCRIPTION)), blocks })
+}
+
+/// Its subscriber.
+pub(super) fn subscriber_of_made(address: SocketAddr, domain: &DomainId) -> Result<Subscriber> {
+    let Subscriber { socket, .. } = subscriber(address, domain)?;
+    Ok(Subscriber { socket, scan: Box::new(Frames::reading(SUBSCRIPTION, made::seen)) })
 }
 
 pub(super) fn subscriber(address: SocketAddr, domain: &DomainId) -> Result<Subscriber> {

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::framed::{Aside, Framed, await_bytes};
-use super::{Publisher, Subscriber};
+use super::{Blocks, Publisher, Subscriber};
 use crate::socket::Socket;
 use anyhow::{Result, ensure};
 use std::net::SocketAddr;
@@ -23,7 +23,11 @@ pub(super) fn publisher(address: SocketAddr, payload_bytes: usize, messages: usi
     let head = format!("PUB {SUBJECT} {payload_bytes}\r\n").into_bytes();
     let message = [&head, &vec![b'x'; payload_bytes], END].concat();
     let batch = Batch::new(&[], &message, head.len(), messages);
-    Ok(Publisher { socket: connect(address, b"")?, scan: Box::new(scan(payload_bytes)), batch })
+    Ok(Publisher {
+        socket: connect(address, b"")?,
+        scan: Box::new(scan(payload_bytes)),
+        blocks: Blocks::Renewed(batch),
+    })
 }
 
 pub(super) fn subscriber(address: SocketAddr, payload_bytes: usize) -> Result<Subscriber> {

@@ -71,9 +71,8 @@ impl Probe {
 
     /// Sends one message, and waits until it has come.
     fn pass(&mut self) -> Result<()> {
-        let Publisher { batch, socket, .. } = &mut self.publisher;
-        batch.renew(self.sent, self.clock.now_ns())?;
-        socket.write(batch.bytes())?;
+        let Publisher { blocks, socket, .. } = &mut self.publisher;
+        socket.write(blocks.next(self.sent, self.clock.now_ns())?.context("a message to send")?)?;
         self.sent += 1;
         let Subscriber { socket, scan } = &mut self.subscriber;
         while self.seen.next() < self.sent {

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::framed::{Aside, Framed, await_bytes};
-use super::{Publisher, Subscriber};
+use super::{Blocks, Publisher, Subscriber};
 use crate::socket::Socket;
 use anyhow::{Result, ensure};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(super) fn publisher(address: SocketAddr, payload_bytes: usize, messages: usi
     let message = array(&["PUBLISH", CHANNEL, &payload]);
     let payload_at = message.len() - END.len() - payload_bytes;
     let batch = Batch::new(&[], &message, payload_at, messages);
-    Ok(Publisher { socket, scan: Box::new(scan(payload_bytes)), batch })
+    Ok(Publisher { socket, scan: Box::new(scan(payload_bytes)), blocks: Blocks::Renewed(batch) })
 }
 
 pub(super) fn subscriber(address: SocketAddr, payload_bytes: usize) -> Result<Subscriber> {

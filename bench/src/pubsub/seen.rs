@@ -47,12 +47,18 @@ impl Seen {
         let stamp = payload.split_first_chunk::<8>();
         let (written, rest) = stamp.context("a message without its stamp")?;
         let number = u64::from_le_bytes(*rest.first_chunk::<8>().context("a message without its number")?);
-        ensure!(number >= self.next, "message {number} came where {} was due", self.next);
-        self.messages += 1;
-        self.next = number + 1;
+        self.number(number)?;
         if number.is_multiple_of(self.timed_every) {
             self.timed_ns.push(u64::from_le_bytes(*written));
         }
+        Ok(())
+    }
+
+    /// The message of this number came.
+    pub(crate) fn number(&mut self, number: u64) -> Result<()> {
+        ensure!(number >= self.next, "message {number} came where {} was due", self.next);
+        self.messages += 1;
+        self.next = number + 1;
         Ok(())
     }
 

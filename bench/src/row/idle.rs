@@ -3,6 +3,7 @@
 use crate::fill::Filled;
 use crate::generate::nats::Line;
 use crate::idle::Held;
+use crate::process::is_in_haste;
 use crate::report::Row;
 use crate::run::Stage;
 use crate::server::{Node, SyncInterval};
@@ -15,6 +16,8 @@ const NATS: &str = "nats-server";
 const EACH: &str = "bytes each";
 const INBOXES: &str = "idle inboxes";
 const CONNECTIONS: &str = "idle connections";
+/// How long servers rest where figures are not to be quoted.
+const HASTY_REST_MS: u64 = 100;
 
 pub(crate) fn play(stage: &Stage) -> Result<Row> {
     let mut row = Row::new("P6", "memory of idle inboxes and idle connections");
@@ -134,6 +137,7 @@ fn words(stage: &Stage, address: &str, domain: Option<String>, server: u32) -> V
     let connections = stage.settings.idle_connections;
     let mut words = ["idle", "--address", address].map(str::to_owned).to_vec();
     words.extend([format!("--connections={connections}"), format!("--server={server}")]);
+    words.extend(is_in_haste().then(|| format!("--rest-ms={HASTY_REST_MS}")));
     words.extend(domain.map(|domain| format!("--domain={domain}")));
     words
 }

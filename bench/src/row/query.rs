@@ -23,7 +23,7 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
     );
     row.how.push(
         "PostgreSQL: prepared statements, whole rows; b-tree indexes on seq, id, (sender, seq), (topic, seq), \
-         (conversation, seq), at; a quarter of the memory as shared buffers, analysed after the load"
+         (conversation, seq), at; a quarter of the memory as shared buffers, fsync off, analysed after the load"
             .to_owned(),
     );
     let corpus = history.corpus()?;

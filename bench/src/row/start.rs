@@ -4,10 +4,9 @@ use crate::process::Process;
 use crate::report::Row;
 use crate::run::Stage;
 use crate::server::Node;
-use crate::settings::Size;
 use crate::statistics::Spread;
-use anyhow::Result;
-use std::path::Path;
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
 use std::time::Instant;
 
 const OPENMESH: &str = "OpenMesh";
@@ -33,6 +32,7 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
         "ready: OpenMesh has made its domain, its keys and its log, listens, and says so in its folder; nats-server (without JetStream) accepts \
          a connection; looked for every 2 ms"
             .to_owned(),
+        "program: without symbols, as it is shipped, whatever the build at hand kept; nats-server's as its package has it".to_owned(),
         "memory: resident, once the server does nothing any more".to_owned(),
     ];
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -41,16 +41,22 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
         let folder = stage.folder(&format!("p13-openmesh-{round}"))?;
         let begun = Instant::now();
         let node = Node::start(&stage.openmesh, &folder, &[])?;
-        ours.push(started(stage, begun, &node.process, round == 1)?);
+        ours.push(started(begun, &node.process, round == 1)?);
         drop(node);
         let begun = Instant::now();
         if let Some(nats) = stage.core_nats(&format!("p13-nats-{round}"), &mut row)? {
-            theirs.push(started(stage, begun, &nats.process, round == 1)?);
+            theirs.push(started(begun, &nats.process, round == 1)?);
         }
     }
-    add(&mut row, OPENMESH, &stage.openmesh, &ours)?;
+    match shipped_bytes(stage) {
+        Ok(bytes) => add(&mut row, OPENMESH, bytes, &ours),
+        Err(error) => {
+            row.not_run.push(format!("the program without symbols: {error:#}"));
+            add(&mut row, OPENMESH, std::fs::metadata(&stage.openmesh)?.len(), &ours);
+        }
+    }
     if let Some(program) = stage.nats_server() {
-        add(&mut row, NATS, program, &theirs)?;
+        add(&mut row, NATS, std::fs::metadata(program)?.len(), &theirs);
     }
     for (value, limit, unit) in
         [(READY, READY_MS_MAX, " ms"), (PROGRAM, PROGRAM_MB_MAX, " MB"), (MEMORY, MEMORY_MIB_MAX, " MiB")]
@@ -61,26 +67,31 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
     Ok(row)
 }
 
-fn started(stage: &Stage, begun: Instant, process: &Process, is_first: bool) -> Result<Started> {
+fn started(begun: Instant, process: &Process, is_first: bool) -> Result<Started> {
     let ready_ms = begun.elapsed().as_secs_f64() * 1e3;
     if !is_first {
         return Ok(Started { ready_ms, memory_mib: None });
     }
-    if stage.settings.size == Size::Quick {
-        process.settle()?;
-    } else {
-        process.rest()?;
-    }
+    process.rest()?;
     Ok(Started { ready_ms, memory_mib: Some(process.memory_mib()?) })
 }
 
-fn add(row: &mut Row, system: &str, program: &Path, rounds: &[Started]) -> Result<()> {
-    let size = std::fs::metadata(program)?.len() as f64 / 1e6;
+/// Bytes of a copy of the program from which `strip` has taken what a release does not have.
+fn shipped_bytes(stage: &Stage) -> Result<u64> {
+    let copy = stage.folder("p13-program")?.join("openmesh");
+    let mut strip = Command::new("strip");
+    let ended = strip.arg("--strip-all").arg("-o").arg(&copy).arg(&stage.openmesh).output();
+    let ended = ended.context("cannot start strip")?;
+    ensure!(ended.status.success(), "strip: {}", String::from_utf8_lossy(&ended.stderr).trim());
+    Ok(std::fs::metadata(&copy)?.len())
+}
+
+fn add(row: &mut Row, system: &str, program_bytes: u64, rounds: &[Started]) {
+    let size = program_bytes as f64 / 1e6;
     let values = vec![
         (READY, rounds.iter().map(|one| one.ready_ms).collect()),
         (PROGRAM, vec![size]),
         (MEMORY, rounds.iter().filter_map(|one| one.memory_mib).collect()),
     ];
     row.add(SETTING, system, values);
-    Ok(())
 }

@@ -22,6 +22,7 @@ const PASSED: [u8; 3] = [0x82, 3, 0x80];
 /// else ends the load.
 pub(crate) struct Frames {
     subscription: u64,
+    read: fn(&[u8], &mut Seen) -> Result<()>,
     alike: Option<Layout>,
 }
 
@@ -37,8 +38,13 @@ struct Layout {
 }
 
 impl Frames {
-    pub(crate) const fn new(subscription: u64) -> Self {
-        Self { subscription, alike: None }
+    pub(crate) fn new(subscription: u64) -> Self {
+        Self::reading(subscription, |payload, seen| seen.message(payload))
+    }
+
+    /// The same where payloads say otherwise which messages they are of.
+    pub(super) const fn reading(subscription: u64, read: fn(&[u8], &mut Seen) -> Result<()>) -> Self {
+        Self { subscription, read, alike: None }
     }
 
     fn delivered(&mut self, body: &[u8], seen: &mut Seen) -> Result<()> {
@@ -77,7 +83,7 @@ impl Frames {
         };
         let message = bytes.get(3 + number_bytes..).unwrap_or_default();
         let Some(payload) = layout.payload(message) else { return Ok(None) };
-        seen.message(payload)?;
+        (self.read)(payload, seen)?;
         Ok(Some(3 + number_bytes + layout.bytes()))
     }
 
@@ -101,7 +107,7 @@ impl Frames {
         decoder.skip()?;
         decoder.skip()?;
         let message = decoder.input().get(begin..decoder.position()).unwrap_or_default();
-        seen.message(payload)?;
+        (self.read)(payload, seen)?;
         self.alike = Layout::of(message, head - begin, content - begin, payload.len());
         Ok(())
     }
