@@ -6,7 +6,7 @@ use super::Connection;
 use crate::SdkError;
 use crate::connect::Writing;
 use openmesh_message::Envelope;
-use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError, StreamAct};
+use openmesh_message::frame::{ClientFrame, Command, FrameEncoder, FrameError, StreamAct, item_cost};
 use openmesh_message::limits::FRAME_MESSAGES_MAX;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 const WRITE_BYTES: usize = 256 * 1024;
 /// A frame's kind and count, a message's tag, proof and framing: more than they ever take.
 const ENVELOPE_OVERHEAD_BYTES: usize = 1_024;
+/// What is said of a stream and is no item: more than it ever takes.
+const ACT_BYTES_MAX: usize = 1_024;
 /// The framing of one attribute: more than it ever takes.
 const ATTRIBUTE_OVERHEAD_BYTES: usize = 24;
 
@@ -33,6 +35,9 @@ pub(super) struct Writer {
     connection: Arc<Connection>,
     encoder: FrameEncoder,
     batch: Vec<(u64, Envelope)>,
+    /// What is to be said of streams in one frame: never while messages wait for theirs.
+    acts: Vec<StreamAct>,
+    /// More bytes than what waits for a frame takes in it.
     batch_bytes: usize,
     bytes: Vec<u8>,
 }
@@ -55,6 +60,7 @@ impl Writer {
             connection,
             encoder: FrameEncoder::default(),
             batch: Vec::new(),
+            acts: Vec::new(),
             batch_bytes: 0,
             bytes: Vec::new(),
         }
@@ -115,17 +121,15 @@ impl Writer {
                 self.pack_batch()?;
                 self.encode(&ClientFrame::Ping(number))
             }
-            Outgoing::Stream(act) => {
-                self.pack_batch()?;
-                self.encode(&ClientFrame::Stream(vec![act]))
-            }
+            Outgoing::Stream(act) => self.pack_act(act),
             Outgoing::End => Ok(()),
         }
     }
 
     fn pack_message(&mut self, tag: u64, envelope: Envelope) -> Result<(), SdkError> {
         let bytes = envelope_bytes_max(&envelope);
-        let full = self.batch.len() == FRAME_MESSAGES_MAX
+        let full = !self.acts.is_empty()
+            || self.batch.len() == FRAME_MESSAGES_MAX
             || self.batch_bytes + bytes > self.connection.frame_bytes_max;
         if full {
             self.pack_batch()?;
@@ -135,11 +139,32 @@ impl Writer {
         Ok(())
     }
 
+    fn pack_act(&mut self, act: StreamAct) -> Result<(), SdkError> {
+        let bytes = match &act {
+            StreamAct::Item { item, .. } => usize::try_from(item_cost(item.len())).unwrap_or(usize::MAX),
+            _ => ACT_BYTES_MAX,
+        };
+        let full = !self.batch.is_empty()
+            || self.acts.len() == FRAME_MESSAGES_MAX
+            || self.batch_bytes.saturating_add(bytes) > self.connection.frame_bytes_max;
+        if full {
+            self.pack_batch()?;
+        }
+        self.batch_bytes = self.batch_bytes.saturating_add(bytes);
+        self.acts.push(act);
+        Ok(())
+    }
+
+    /// What waits for a frame gets one.
     fn pack_batch(&mut self) -> Result<(), SdkError> {
+        self.batch_bytes = 0;
+        if !self.acts.is_empty() {
+            let frame = ClientFrame::Stream(std::mem::take(&mut self.acts));
+            return self.encode(&frame);
+        }
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.batch_bytes = 0;
         let frame = ClientFrame::Send(std::mem::take(&mut self.batch));
         self.encode(&frame)
     }

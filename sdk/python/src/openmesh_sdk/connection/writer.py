@@ -9,6 +9,7 @@ from openmesh_sdk.errors import TooLarge
 from openmesh_sdk.message import Message
 from openmesh_sdk.wire.frames import Ask, ClientFrame, Ping, Send, StreamActs
 from openmesh_sdk.wire.limits import FRAME_MESSAGES_MAX
+from openmesh_sdk.wire.streams import StreamAct
 
 if TYPE_CHECKING:
     from openmesh_sdk.connection.framing import FrameStream
@@ -20,6 +21,7 @@ Outgoing: TypeAlias = tuple[int, Message] | Ask | Ping | StreamActs | None
 _WRITE_BYTES = 256 * 1024
 _MESSAGE_OVERHEAD_BYTES = 1024
 _ATTRIBUTE_OVERHEAD_BYTES = 24
+_ACT_OVERHEAD_BYTES = 512
 
 
 def message_bytes_max(message: Message) -> int:
@@ -38,6 +40,8 @@ class Writer:
         self._connection = connection
         self._stream = stream
         self._batch: list[tuple[int, Message]] = []
+        self._acts: list[StreamAct] = []
+        """What is to be said of streams in one frame: never while messages wait for theirs."""
         self._batch_bytes = 0
         self._packed: list[bytes] = []
         self._packed_bytes = 0
@@ -74,6 +78,10 @@ class Writer:
         if isinstance(outgoing, tuple):
             self._pack_message(*outgoing)
             return
+        if isinstance(outgoing, StreamActs):
+            for act in outgoing.acts:
+                self._pack_act(act)
+            return
         self._pack_batch()
         try:
             self._encode(outgoing)
@@ -83,15 +91,29 @@ class Writer:
 
     def _pack_message(self, tag: int, message: Message) -> None:
         size = message_bytes_max(message)
-        is_full = len(self._batch) == FRAME_MESSAGES_MAX
+        is_full = bool(self._acts) or len(self._batch) == FRAME_MESSAGES_MAX
         if is_full or self._batch_bytes + size > self._connection.frame_bytes_max:
             self._pack_batch()
         self._batch_bytes += size
         self._batch.append((tag, message))
 
+    def _pack_act(self, act: StreamAct) -> None:
+        size = _ACT_OVERHEAD_BYTES + sum(
+            len(field) for field in act.fields if isinstance(field, str | bytes)
+        )
+        is_full = bool(self._batch) or len(self._acts) == FRAME_MESSAGES_MAX
+        if is_full or self._batch_bytes + size > self._connection.frame_bytes_max:
+            self._pack_batch()
+        self._batch_bytes += size
+        self._acts.append(act)
+
     def _pack_batch(self) -> None:
-        if self._batch:
-            batch, self._batch, self._batch_bytes = self._batch, [], 0
+        """Give what waits for a frame one."""
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        acts, self._acts = self._acts, []
+        if acts:
+            self._encode(StreamActs(acts))
+        if batch:
             self._encode(Send(batch))
 
     def _encode(self, frame: ClientFrame) -> None:
