@@ -7,6 +7,7 @@ mod matched;
 mod mesh_handle;
 pub mod metrics;
 mod outbox;
+pub mod planted;
 mod shortcut;
 pub mod trace;
 
@@ -18,4 +19,4 @@ pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, c
 pub use outbox::{
     Batch, Outbox, OutboxReader, Outgoing, Refusal, Room, WeakOutbox, delivery_bytes, message_bytes,
 };
-pub use shortcut::{Reader, Shortcut, Shortcuts};
+pub use shortcut::{Reader, Shortcut, Shortcuts, ShortcutsByTopic};

@@ -3,10 +3,11 @@
 
 use crate::metrics::{CONSUMED, MISSED, SYSTEM};
 use crate::outbox::{Batch, Outbox, Outgoing, alike_bytes, delivery_bytes};
+use crate::planted::{self, Planted};
 use metrics::{Counter, counter};
 use openmesh_message::frame::{Delivery, Run, RunDelivery};
 use openmesh_message::{Envelope, Priority};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Messages handed over, made at the first one.
@@ -23,9 +24,20 @@ pub struct Matched {
     numbers: AtomicU64,
     /// Numbers in a row that were missed and not reported.
     missed: Mutex<Option<(u64, u64)>>,
+    has_ended: AtomicBool,
 }
 
 impl Matched {
+    /// The subscription has ended: whoever still hands over what is of it finds that it has no place any more.
+    pub fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the subscription has ended.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst) && !planted::has(Planted::HandToEnded)
+    }
+
     /// The number of a message that matches.
     pub fn next_number(&self) -> u64 {
         self.next_numbers(1)
@@ -81,6 +93,9 @@ impl Matched {
 
     /// Counts missed messages; returns the run before, if others were handed over since.
     fn miss(&self, subscription: u64, messages: usize) -> Option<Delivery> {
+        if planted::has(Planted::ForgetMissed) {
+            return None;
+        }
         let mut missed = self.missed();
         let number = self.next_numbers(messages);
         let until = number + messages as u64 - 1;

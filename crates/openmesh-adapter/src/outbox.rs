@@ -6,8 +6,10 @@
 
 mod lanes;
 
+use crate::matched::Matched;
+use crate::planted;
 use crate::shortcut::{Shortcut, Shortcuts};
-use lanes::{Lanes, Taken};
+use lanes::{Lanes, Taken, taken_by};
 use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
 use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -219,11 +221,27 @@ impl Outbox {
 
     /// Hands over a batch, whose deliveries were counted.
     pub fn send(&self, batch: Batch) -> Result<(), Refusal> {
+        self.send_while(|| true, batch)
+    }
+
+    /// Hands over deliveries of one subscription, which were counted, unless it has ended: then they are dropped. Whoever ends it,
+    /// and then [forgets](Self::forget) what waits for it, knows that nothing comes under its number any more.
+    pub fn send_of(&self, matched: &Matched, batch: Batch) -> Result<(), Refusal> {
+        planted::dawdle();
+        self.send_while(|| !matched.has_ended(), batch)
+    }
+
+    fn send_while(&self, is_wanted: impl FnOnce() -> bool, batch: Batch) -> Result<(), Refusal> {
         if self.is_closed() {
             return Err(Refusal::Closed);
         }
         let (refused, lost) = {
             let mut lanes = self.shared.lanes();
+            if !is_wanted() {
+                drop(lanes);
+                self.shared.sink(taken_by(&batch));
+                return Ok(());
+            }
             let refused =
                 batch.into_iter().map(|outgoing| lanes.push(outgoing)).filter(|taken| !taken).count();
             (refused, lanes.lost_of_a_stream())
@@ -348,8 +366,10 @@ pub(crate) const fn alike_bytes(bytes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Outbox, Outgoing, PATIENCE, delivery_bytes, room_of};
+    use crate::matched::Matched;
     use openmesh_message::Priority;
     use openmesh_message::frame::Delivery;
+    use std::sync::atomic::Ordering;
 
     /// Gaps stand for messages: a number tells them apart.
     fn delivery(subscription: u64, number: u64) -> Delivery {
@@ -424,6 +444,24 @@ mod tests {
         assert!(outbox.forget(1), "there is room where there was none");
         assert!(put(&outbox, Priority::Bulk, 3));
         assert_eq!(numbers(reader.waiting().unwrap()), [2, 3]);
+    }
+
+    #[test]
+    fn what_is_of_an_ended_subscription_finds_no_place_and_takes_no_room() {
+        let (outbox, mut reader) = Outbox::new();
+        let matched = Matched::default();
+        let counted = || {
+            let delivery = delivery(7, 1);
+            outbox.count(Priority::Bulk, 1, delivery_bytes(&delivery));
+            vec![Outgoing::Deliver(Priority::Bulk, delivery)]
+        };
+        outbox.send_of(&matched, counted()).unwrap();
+        matched.end();
+        outbox.forget(7);
+        outbox.send_of(&matched, counted()).unwrap();
+        assert!(reader.waiting().is_none());
+        let level = outbox.shared.level(Priority::Bulk);
+        assert_eq!((level.deliveries.load(Ordering::SeqCst), level.bytes.load(Ordering::SeqCst)), (0, 0));
     }
 
     #[tokio::test]

@@ -1,9 +1,14 @@
 //! Shortcuts: what the owner decided of one message is done with those alike on the task of the connection they come from,
 //! until something changes that the decision rests on.
 
+mod by_topic;
+
+pub use by_topic::ShortcutsByTopic;
+
 use crate::matched::Matched;
 use crate::metrics::{SENT, SYSTEM};
 use crate::outbox::{Batch, WeakOutbox};
+use crate::planted::{self, Planted};
 use metrics::{Counter, counter};
 use openmesh_core::admit::is_sound_again;
 use openmesh_message::frame::Run;
@@ -83,7 +88,7 @@ impl Shortcut {
             let Some(outbox) = outbox.upgrade() else { continue };
             let mut batch = Batch::with_capacity(1);
             matched.offer_run((&outbox, *subscription), self.lane, run, &mut batch);
-            let _ = outbox.send(batch);
+            let _ = outbox.send_of(matched, batch);
         }
     }
 }
@@ -98,7 +103,8 @@ impl Shortcuts {
 
     /// The shortcut of a form, unless it has ended.
     pub fn of(&self, form: &Arc<Form>) -> Option<&Arc<Shortcut>> {
-        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, form));
+        let is_its = |known: &Arc<Form>| Arc::ptr_eq(known, form) || planted::has(Planted::TakeAnyShortcut);
+        let known = self.0.iter().find(|(known, _)| is_its(known));
         known.map(|(_, shortcut)| shortcut).filter(|shortcut| !shortcut.has_ended())
     }
 }

@@ -125,6 +125,18 @@ impl Effect {
     pub const fn reads_topics(&self) -> bool {
         matches!(self, Self::CatchUp { .. } | Self::Query { .. })
     }
+
+    /// Whether it says nothing of what is kept, and so need not wait for a sync; a question reads what is synced already.
+    pub const fn is_live(&self) -> bool {
+        match self {
+            Self::Pass(_) | Self::Shorten(_) | Self::PublishView | Self::Query { .. } | Self::Stream(..) => {
+                true
+            }
+            Self::Accept(_, receipt) => receipt.position.is_none(),
+            Self::Deliver(deliver) => deliver.seq.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// A message that was taken in before.

@@ -9,9 +9,11 @@ use crate::log_writer::{Commit, HEADROOM_BYTES, LogWriter, WriterGone};
 use crate::perform::{Performer, Progress};
 use crate::snapshots::Snapshots;
 use crate::upkeep::Upkeep;
+use openmesh_adapter::planted::{self as live, Planted as Live};
 use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
 use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::Timestamp;
+use openmesh_message::frame::StreamAct;
 use openmesh_store::planted::{self, Planted};
 use openmesh_store::{Fault, failpoint};
 use std::time::{Duration, Instant};
@@ -124,7 +126,8 @@ impl EventLoop {
                 break;
             }
             match intake.take(self.queues()) {
-                Some(Arrival::Input { input, since, is_express }) => {
+                Some(Arrival::Input { mut input, since, is_express }) => {
+                    widen_window(&mut input);
                     self.journeys.note_wait(since);
                     self.handle_since(input, since);
                     if is_express {
@@ -207,7 +210,7 @@ impl EventLoop {
             self.performer.end_shortcuts();
         }
         let is_kept = !plan.records.is_empty() || planted::has(Planted::WaitForDisk);
-        if !is_kept && plan.effects.iter().all(is_live) {
+        if !is_kept && plan.effects.iter().all(Effect::is_live) {
             self.performer.perform(plan.effects, journey.performing());
         } else {
             self.journeys.wait(journey);
@@ -257,25 +260,20 @@ fn plans_in(sync: Duration) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX).clamp(PLANS_AT_ONCE_MIN, PLANS_AT_ONCE_MAX)
 }
 
+/// Where the bug that ignores credit is planted, a reader of a stream gives more of it.
+fn widen_window(input: &mut Input) {
+    if let Input::Stream { act: StreamAct::Read { window, .. }, .. } = input
+        && live::has(Live::IgnoreCredit)
+    {
+        *window *= 8;
+    }
+}
+
 /// Without room, messages are refused and refusals leave no record; leases, acks and timers go on.
 fn refuse_unkept(input: &Input) -> Option<Effect> {
     match input {
         Input::Message { ticket, .. } => Some(Effect::Reject(*ticket, Rejection::StoreFull)),
         Input::Refused { ticket, refused } => Some(Effect::Reject(*ticket, refused.rejection.clone())),
         _ => None,
-    }
-}
-
-/// Effects that say nothing of what is kept need not wait for a sync; a question reads what is synced already.
-const fn is_live(effect: &Effect) -> bool {
-    match effect {
-        Effect::Pass(_)
-        | Effect::Shorten(_)
-        | Effect::PublishView
-        | Effect::Query { .. }
-        | Effect::Stream(..) => true,
-        Effect::Accept(_, receipt) => receipt.position.is_none(),
-        Effect::Deliver(deliver) => deliver.seq.is_none(),
-        _ => false,
     }
 }

@@ -3,12 +3,11 @@
 mod delivery;
 mod querying;
 mod reading;
-mod shortcuts;
 
 use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
-use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing, Shortcut};
+use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing, ShortcutsByTopic};
 use openmesh_core::{ConnectionId, Effect, Shorten, Ticket, View};
 use openmesh_message::frame::{SendOutcome, StreamEvent};
 use openmesh_message::{KeyPair, Problem, Receipt, ReceiptRun};
@@ -17,7 +16,6 @@ use openmesh_store::{LogReader, Projection};
 pub(crate) use querying::index;
 use querying::{Beside, Querying, Wish};
 use reading::Reading;
-use shortcuts::ByTopic;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +29,7 @@ pub(crate) struct Performer {
     /// Kept alive for those who ask it.
     _beside: Arc<dyn Answers>,
     policy_file: PathBuf,
-    shortcuts: ByTopic,
+    shortcuts: ShortcutsByTopic,
     channels: BTreeMap<ConnectionId, Channel>,
 }
 
@@ -67,7 +65,7 @@ impl Performer {
             querying,
             _beside: beside,
             policy_file,
-            shortcuts: ByTopic::default(),
+            shortcuts: ShortcutsByTopic::default(),
             channels: BTreeMap::new(),
         }
     }
@@ -138,6 +136,13 @@ impl Performer {
                 Effect::Stream(_, event) if is_lost(&event) => {}
                 Effect::Stream(connection, event) => {
                     gathered.entry(connection).or_default().push(Outgoing::Stream(event));
+                }
+                Effect::Unsubscribe(connection, subscription) => {
+                    if let Some(channel) = self.channels.get_mut(&connection) {
+                        // What was gathered for it is dropped with all else that waits.
+                        channel.send(gathered.remove(&connection).unwrap_or_default());
+                        channel.end(subscription, &self.reading);
+                    }
                 }
                 later => self.perform_later(later),
             }
@@ -232,11 +237,6 @@ impl Performer {
             }
             Effect::Shorten(shorten) => self.shorten(shorten),
             Effect::EndShortcuts(pattern) => self.shortcuts.end(&pattern),
-            Effect::Unsubscribe(connection, subscription) => {
-                if let Some(channel) = self.channels.get_mut(&connection) {
-                    channel.end(subscription, &self.reading);
-                }
-            }
             Effect::ReloadPolicy(ticket) => {
                 let file = self.policy_file.clone();
                 self.answer(ticket, |channel, reading| reading.reload_policy(ticket, file, channel.outbox()));
@@ -247,15 +247,13 @@ impl Performer {
 
     /// Messages of a form go to those readers without being decided one by one.
     fn shorten(&mut self, shorten: Shorten) {
-        let Shorten { connection, form, topic, lane, readers } = shorten;
-        let outbox = self.channels.get(&connection).map(|channel| channel.outbox().clone());
-        let Some(outbox) = outbox.filter(|outbox| !outbox.is_shortened(&form)) else { return };
-        let reader = |(connection, subscription): (ConnectionId, u64)| {
-            self.channels.get_mut(&connection).map(|channel| channel.reader(subscription))
+        let Self { channels, shortcuts, .. } = self;
+        let Some(outbox) = channels.get(&shorten.connection).map(|channel| channel.outbox().clone()) else {
+            return;
         };
-        let shortcut = Arc::new(Shortcut::new(lane, readers.into_iter().filter_map(reader).collect()));
-        outbox.shorten(form, Arc::clone(&shortcut));
-        self.shortcuts.add(topic, &shortcut);
+        shortcuts.give(&outbox, shorten, |(connection, subscription)| {
+            channels.get_mut(&connection).map(|channel| channel.reader(subscription))
+        });
     }
 
     fn answer(&self, ticket: Ticket, answer: impl FnOnce(&Channel, &Reading)) {

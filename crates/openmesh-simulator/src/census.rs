@@ -41,6 +41,9 @@ const FAULTS: &[&str] = &[
     "disk full",
     "resent after Unknown",
     "answered as a duplicate",
+    "passed by a shortcut",
+    "missed by a slow reader",
+    "came while effects waited",
 ];
 
 /// What no run of the simulator can show, and why.

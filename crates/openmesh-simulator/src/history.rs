@@ -1,8 +1,9 @@
-//! Histories: what clients saw, in their order, and what was read afterwards, checked against G2 to G6.
+//! Histories: what clients saw, in their order, and what was read afterwards, checked against G1 to G6.
 //!
 //! A history is a list of [`Event`]s, one JSON object a line where it is kept as text. The [`Checker`] takes them one by
 //! one and remembers what it must: it takes as long as the history is, however often it is asked.
 
+mod aired;
 mod checker;
 mod deliveries;
 mod event;

@@ -286,6 +286,7 @@ impl Model {
             topic,
             performative: control.performative.as_str(),
             role: control.conversation.and_then(|id| self.talks.role_of(&id, &control.source)),
+            sender: self.names.iter().find(|(_, agent)| **agent == control.source).map(|(name, _)| &**name),
         };
         let registered = self.names.values().any(|agent| *agent == control.source);
         let forbidden = !registered || place.is_none_or(|place| policies::forbids(place, &taken));

@@ -1,21 +1,25 @@
 //! A node in memory: admits, hands inputs to the partition in turns, keeps plans, performs their effects.
 
 mod fencing;
+mod hearing;
 mod listening;
+mod live;
 mod performing;
 
 pub(crate) use listening::Listening;
+use live::Live;
 
 use crate::census::{Census, Kind};
 use crate::log::Log;
-use crate::policies::PolicyFile;
+use crate::policies::{self, PolicyFile};
 use crate::random::Random;
 use crate::violation::Violation;
 use openmesh_core::admit::{Familiar, admit};
-use openmesh_core::{Config, ConnectionId, Input, Partition, Plan, Rejection, Ticket, View};
-use openmesh_message::frame::Command;
+use openmesh_core::{Config, ConnectionId, Effect, Input, Partition, Plan, Rejection, Ticket, View};
+use openmesh_message::frame::{Command, Reply, Sent};
 use openmesh_message::{AgentId, Digest, Envelope, KeyPair, Position, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Inputs that wait for their turn.
 const QUEUE_MAX: usize = 24;
@@ -77,6 +81,11 @@ pub(crate) struct Node {
     familiar: BTreeMap<ConnectionId, Familiar>,
     agents: BTreeMap<ConnectionId, AgentId>,
     queue: VecDeque<Input>,
+    /// Messages that come while what was decided waits for the disk.
+    held_up: VecDeque<(ConnectionId, AgentId, Sent)>,
+    live: Live,
+    /// What was found where nobody could be told.
+    broken: Option<Violation>,
     pub(crate) log: Log,
     pub(crate) is_up: bool,
     pub(crate) disk_full: bool,
@@ -90,6 +99,12 @@ pub(crate) struct Node {
 impl Node {
     /// A node that is down, with an empty disk.
     pub(crate) fn new(config: Config, key: KeyPair, file: PolicyFile, bug: Option<NodeBug>) -> Self {
+        let live = Live::new(
+            Digest::of(&config.salt_seed)
+                .as_bytes()
+                .first_chunk()
+                .map_or(0, |first| u64::from_be_bytes(*first)),
+        );
         let partition = Partition::new(config.clone(), file.policy.clone());
         Self {
             key,
@@ -100,6 +115,9 @@ impl Node {
             familiar: BTreeMap::new(),
             agents: BTreeMap::new(),
             queue: VecDeque::new(),
+            held_up: VecDeque::new(),
+            live,
+            broken: None,
             log: Log::default(),
             is_up: false,
             disk_full: false,
@@ -146,6 +164,10 @@ impl Node {
         }
         self.log.is_clean = false;
         self.view = self.partition.view();
+        let topics = &self.view.topics;
+        self.live
+            .hearing
+            .begin(policies::place_of(&self.file.policy.version()), |topic| topics.is_pinned(topic));
         let (policy, text) = (self.file.policy.clone(), self.file.text.clone());
         self.queue.push_back(Input::PolicyLoaded { policy, text });
         Ok(())
@@ -160,11 +182,16 @@ impl Node {
     fn go_down(&mut self) {
         self.is_up = false;
         self.queue.clear();
+        self.held_up.clear();
+        self.live.clear();
         self.familiar.clear();
         self.listening.clear();
     }
 
-    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: AgentId, receives: bool) {
+    pub(crate) fn connect(&mut self, connection: ConnectionId, agent: (AgentId, String), receives: bool) {
+        let (agent, name) = agent;
+        self.live.connect(connection);
+        self.live.hearing.join(connection, name);
         self.familiar.insert(connection, Familiar::default());
         self.agents.insert(connection, agent);
         self.queue.push_back(Input::Connected { connection, agent, receives });
@@ -172,6 +199,8 @@ impl Node {
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
         self.familiar.remove(&connection);
+        self.live.disconnect(connection);
+        self.held_up.retain(|(held, _, _)| *held != connection);
         self.queue.push_back(Input::Disconnected { connection });
     }
 
@@ -184,8 +213,54 @@ impl Node {
         self.queue.push_back(Input::Tick);
     }
 
-    /// Takes a message off a connection: refused at once, or admitted and queued.
+    /// Takes messages off a connection, in one frame: refused at once, passed on by a shortcut, or admitted and queued. The tags of
+    /// those that were refused, and why.
     pub(crate) fn offer(
+        &mut self,
+        connection: ConnectionId,
+        agent: AgentId,
+        messages: Vec<(u64, Envelope)>,
+        now: Timestamp,
+    ) -> Vec<(u64, Rejection)> {
+        let is_bare = messages.iter().all(|(_, envelope)| envelope.proof.is_none());
+        let sent = match self.live.carry(connection, messages) {
+            Ok(sent) => sent,
+            Err(violation) => {
+                self.broken = Some(violation);
+                return Vec::new();
+            }
+        };
+        let comes_after = self.held_up.iter().any(|(held, ..)| *held == connection);
+        if comes_after || is_bare && self.live.is_held_up() {
+            self.held_up.push_back((connection, agent, sent));
+            return Vec::new();
+        }
+        self.take_in(connection, agent, sent, now)
+    }
+
+    fn take_in(
+        &mut self,
+        connection: ConnectionId,
+        agent: AgentId,
+        mut sent: Sent,
+        now: Timestamp,
+    ) -> Vec<(u64, Rejection)> {
+        // What came before is decided first.
+        if !self.queue.iter().any(|input| connection_of(input) == Some(connection))
+            && let Err(violation) = self.live.pass(connection, &mut sent, now)
+        {
+            self.broken = Some(violation);
+        }
+        let mut refused = Vec::new();
+        for (tag, envelope) in sent.into_messages() {
+            if let Err(rejection) = self.admit(Ticket { connection, tag }, agent, envelope, now) {
+                refused.push((tag, rejection));
+            }
+        }
+        refused
+    }
+
+    fn admit(
         &mut self,
         ticket: Ticket,
         agent: AgentId,
@@ -225,7 +300,22 @@ impl Node {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.held_up.is_empty()
+    }
+
+    /// What agents read of what waits for them, by chance; in the end all of it.
+    pub(crate) fn read(&mut self, is_end: bool, census: &mut Census) -> Result<Vec<Out>, Violation> {
+        let mut out = Vec::new();
+        for live::Told { connection, passed, missed } in self.live.read(is_end)? {
+            for _ in 0..passed.len() {
+                census.count(Kind::Fault, "passed by a shortcut");
+            }
+            for _ in 0..missed {
+                census.count(Kind::Fault, "missed by a slow reader");
+            }
+            out.extend(passed.into_iter().map(|tag| Out { connection, said: Said::Done(tag) }));
+        }
+        Ok(out)
     }
 
     /// Handles what is queued, keeps it, performs it; or crashes on the way.
@@ -236,19 +326,22 @@ impl Node {
         random: &mut Random,
         census: &mut Census,
     ) -> Result<Vec<Out>, Violation> {
-        let mut plans = Vec::new();
-        while let Some(input) = self.queue.pop_front() {
-            let subject = self.listening.subject(&input);
-            let fenced = fencing::outsider(&input, &self.agents, &self.partition);
-            let plan = self.partition.handle(input, now);
-            fencing::check(fenced, &plan)?;
-            self.listening.begin(subject, &plan, self.partition.next_seq() - 1);
-            self.note_plan(&plan);
-            plans.push(plan);
+        if let Some(violation) = self.broken.take() {
+            return Err(violation);
         }
+        let mut plans = Vec::new();
         let mut early = Vec::new();
+        while let Some(input) = self.queue.pop_front() {
+            let plan = self.decide(input, now)?;
+            if plan.records.is_empty() && plan.effects.iter().all(Effect::is_live) {
+                early.extend(self.perform_all(&[plan], usize::MAX, census)?);
+            } else {
+                plans.push(plan);
+            }
+        }
+        self.take_held_up(now, !plans.is_empty(), census);
         if self.bug == Some(NodeBug::AcceptBeforeSync) {
-            early = self.perform_all(&plans, usize::MAX, census)?;
+            early.extend(self.perform_all(&plans, usize::MAX, census)?);
         }
         if crash != Some(Crash::BeforeStore) {
             for plan in &plans {
@@ -271,11 +364,54 @@ impl Node {
             Some(_) => random.below(effects as u64) as usize,
             None => usize::MAX,
         };
-        let out = self.perform_all(&plans, limit, census)?;
+        early.extend(self.perform_all(&plans, limit, census)?);
         if crash.is_some() {
             self.crash(0, crash, random, census);
         }
-        Ok(out)
+        Ok(early)
+    }
+
+    /// Has the partition decide, and notes what follows at once: a new view, and shortcuts that end.
+    fn decide(&mut self, input: Input, now: Timestamp) -> Result<Plan, Violation> {
+        let subject = self.listening.subject(&input);
+        let fenced = fencing::outsider(&input, &self.agents, &self.partition);
+        let (rules, kept) = (policy_of(&input), pinning_of(&input));
+        let message = message_of(&input);
+        let plan = self.partition.handle(input, now);
+        fencing::check(fenced, &plan)?;
+        self.live.hearing.plan(&subject, &plan);
+        if let Some((ticket, pattern, pinned)) = kept
+            && plan.effects.contains(&Effect::Reply(ticket, Ok(Reply::Done)))
+        {
+            self.live.hearing.keep(&pattern, pinned);
+        }
+        if let Some(place) = rules {
+            self.live.hearing.rule(place);
+        }
+        self.listening.begin(subject, &plan, self.partition.next_seq() - 1);
+        self.note_plan(&plan);
+        if plan.effects.iter().any(|effect| *effect == Effect::PublishView || effect.reads_topics()) {
+            self.view = self.partition.view();
+        }
+        if plan.effects.contains(&Effect::PublishView) {
+            self.live.end_every_shortcut();
+        }
+        if let Some((connection, envelope)) = message {
+            self.live.note_passed(connection, &envelope, &plan)?;
+        }
+        Ok(plan)
+    }
+
+    /// What came while what was decided waits: all of it has been decided, none of it need have been performed.
+    fn take_held_up(&mut self, now: Timestamp, effects_wait: bool, census: &mut Census) {
+        for (connection, agent, sent) in std::mem::take(&mut self.held_up) {
+            if effects_wait {
+                census.count(Kind::Fault, "came while effects waited");
+            }
+            for (_, refused) in self.take_in(connection, agent, sent, now) {
+                census.count(Kind::Refusal, refused.code());
+            }
+        }
     }
 
     fn crash(&mut self, planned: usize, crash: Option<Crash>, random: &mut Random, census: &mut Census) {
@@ -310,5 +446,43 @@ impl Node {
     /// Adds to the fingerprint of the run.
     pub(crate) fn note(&mut self, bytes: &[u8]) {
         self.trace = Digest::of_parts("simulated trace", &[self.trace.as_bytes(), bytes]);
+    }
+}
+
+/// The connection that an input comes from, if it is one whose order counts.
+const fn connection_of(input: &Input) -> Option<ConnectionId> {
+    match input {
+        Input::Message { ticket, .. } | Input::Refused { ticket, .. } | Input::Command { ticket, .. } => {
+            Some(ticket.connection)
+        }
+        _ => None,
+    }
+}
+
+/// The message of an input, and where it comes from.
+fn message_of(input: &Input) -> Option<(ConnectionId, Arc<Envelope>)> {
+    match input {
+        Input::Message { ticket, admitted } => Some((ticket.connection, Arc::clone(&admitted.envelope))),
+        _ => None,
+    }
+}
+
+/// The place of a policy that comes into force.
+fn policy_of(input: &Input) -> Option<usize> {
+    match input {
+        Input::PolicyLoaded { policy, .. } => policies::place_of(&policy.version()),
+        _ => None,
+    }
+}
+
+/// What a command says of how topics are kept.
+fn pinning_of(input: &Input) -> Option<(Ticket, String, bool)> {
+    let Input::Command { ticket, command } = input else { return None };
+    match &**command {
+        Command::ConfigureTopic { topic, pinned, .. } => {
+            let pattern = topic.rsplit("topic:").next().unwrap_or_default();
+            Some((*ticket, pattern.to_owned(), *pinned))
+        }
+        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The policies a simulated operator changes between, each with a plain function that says what it forbids.
 
-use openmesh_message::Authority;
+use openmesh_message::{Authority, Digest};
 use openmesh_policy::{DEFAULT_CLOSED, Policy};
 
 /// Below this topic one of the policies keeps silence.
@@ -27,6 +27,28 @@ verdict = "deny"
 reason = "a buyer who called stays"
 "#;
 
+/// Who may say nothing, and who may hear nothing, of [`CHAT`] under the last of the policies.
+const HUSHED: &str = "herald";
+const DEAF: &str = "seller-c";
+const CHAT: &str = "chat/";
+const HUSH: &str = r#"
+[[rule]]
+name = "hush"
+action = "send"
+who = "name:herald"
+to = "topic:chat/**"
+verdict = "deny"
+reason = "heralds have their own topics"
+
+[[rule]]
+name = "deaf"
+action = "read"
+who = "name:seller-c"
+to = "topic:chat/**"
+verdict = "deny"
+reason = "no chat for sellers"
+"#;
+
 /// A policy file as it lies on the disk.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyFile {
@@ -39,12 +61,12 @@ pub(crate) struct Taken<'a> {
     pub(crate) topic: Option<&'a str>,
     pub(crate) performative: &'a str,
     pub(crate) role: Option<&'a str>,
+    pub(crate) sender: Option<&'a str>,
 }
 
 /// Every policy of the simulation; the first is in force at the beginning.
 pub(crate) fn all() -> Vec<PolicyFile> {
-    let texts =
-        [DEFAULT_CLOSED.to_owned(), format!("{DEFAULT_CLOSED}{QUIET}"), format!("{DEFAULT_CLOSED}{STAY}")];
+    let texts = ["", QUIET, STAY, HUSH].map(|more| format!("{DEFAULT_CLOSED}{more}"));
     let loaded = texts.into_iter().map(|text| PolicyFile {
         policy: Policy::parse(&text, Authority::OpenMesh).unwrap_or_else(|_| Policy::default_closed()),
         text,
@@ -57,6 +79,17 @@ pub(crate) fn forbids(place: usize, taken: &Taken<'_>) -> bool {
     match place {
         1 => taken.topic.is_some_and(|topic| topic.starts_with(QUIET_TOPICS)),
         2 => taken.performative == "cancel" && taken.role == Some("buyer"),
+        3 => taken.topic.is_some_and(|topic| topic.starts_with(CHAT)) && taken.sender == Some(HUSHED),
         _ => false,
     }
+}
+
+/// Whether an agent of this name may be handed what is said on a topic, under the policy of that place; by hand, too.
+pub(crate) fn may_hear(place: usize, name: Option<&str>, topic: &str) -> bool {
+    place != 3 || name != Some(DEAF) || !topic.starts_with(CHAT)
+}
+
+/// The place in [`all`] of a policy's version.
+pub(crate) fn place_of(version: &Digest) -> Option<usize> {
+    all().iter().position(|file| file.policy.version() == *version)
 }

@@ -4,6 +4,7 @@ mod carrying;
 mod custody;
 mod doing;
 mod power;
+mod ticking;
 
 use crate::agent::Agent;
 use crate::census::{Census, Kind};
@@ -51,6 +52,9 @@ pub(crate) struct World {
     pub(crate) prices: BTreeMap<Digest, u64>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) time: Timestamp,
+    /// Fixes what is said that is not kept, and who listens to it.
+    ticking: Random,
+    ticked: u64,
     ahead_ms: i64,
     wire: BTreeMap<(Timestamp, u64), Carried>,
     order: u64,
@@ -114,6 +118,8 @@ impl World {
             prices: BTreeMap::new(),
             asked: Vec::new(),
             time: Timestamp::from_millis(BEGINNING_MS),
+            ticking: Random::new(!seed),
+            ticked: 0,
             ahead_ms: 0,
             wire: BTreeMap::new(),
             order: 0,
@@ -140,6 +146,7 @@ impl World {
             self.change_world();
             self.carry()?;
             self.act();
+            self.tick_along();
             if step % MISDEED_EVERY == 0 {
                 misdeeds::commit(self, step / MISDEED_EVERY);
             }
@@ -217,7 +224,8 @@ impl World {
             self.node.tick();
         }
         let now = self.now();
-        let out = self.node.turn(now, crash, &mut self.random, &mut self.census)?;
+        let mut out = self.node.turn(now, crash, &mut self.random, &mut self.census)?;
+        out.extend(self.node.read(self.calm, &mut self.census)?);
         for out in out {
             self.hand_back(out);
         }

@@ -2,12 +2,13 @@
 
 #[cfg(test)]
 mod tests {
+    use openmesh_adapter::planted::{self as live, Planted as Live};
     use openmesh_core::planted::{Planted, plant};
     use openmesh_simulator::{NodeBug, Options, Violation, run};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Faults planted by the tests below, and those seen so far.
-    const PLANTED: u32 = 19;
+    const PLANTED: u32 = 24;
     static SEEN: AtomicU32 = AtomicU32::new(0);
     /// Seeds tried until the fault is seen.
     const SEEDS_MAX: u64 = 60;
@@ -34,6 +35,12 @@ mod tests {
         plant(Some(fault));
         seen(&format!("{fault:?}"), promises, first_violation(None));
         plant(None);
+    }
+
+    fn on_the_way(bug: Live, promises: &[&str]) {
+        live::plant(Some(bug));
+        seen(&format!("{bug:?}"), promises, first_violation(None));
+        live::plant(None);
     }
 
     fn in_the_node(bug: NodeBug, promises: &[&str]) {
@@ -138,7 +145,13 @@ mod tests {
 
     #[test]
     fn ignore_a_policy_that_changed() {
-        in_the_core(Planted::OldPolicy, &["nothing is taken in that the policy in force forbids"]);
+        in_the_core(
+            Planted::OldPolicy,
+            &[
+                "nothing is taken in that the policy in force forbids",
+                "nothing is passed on that the policy in force forbids",
+            ],
+        );
     }
 
     #[test]
@@ -173,7 +186,51 @@ mod tests {
     fn cut_branch() {
         in_the_core(
             Planted::CutBranch,
-            &["a subscriber is handed every kept message of its topics, in order"],
+            &[
+                "a subscriber is handed every kept message of its topics, in order",
+                "whoever misses something is told how much",
+            ],
         );
+    }
+
+    #[test]
+    fn take_a_shortcut_that_was_given_to_others() {
+        on_the_way(
+            Live::TakeAnyShortcut,
+            &[
+                "what is handed over was sent to it, once, in its sender's order",
+                "whoever misses something is told how much",
+                "what is said to be JSON is JSON",
+                "nothing unsigned passes to a topic that is kept",
+                "nothing is passed on that the policy in force forbids",
+            ],
+        );
+    }
+
+    #[test]
+    fn let_a_shortcut_outlive_who_listens() {
+        on_the_way(Live::OutliveListeners, &["whoever misses something is told how much"]);
+    }
+
+    #[test]
+    fn let_a_shortcut_outlive_the_rules() {
+        on_the_way(
+            Live::OutliveRules,
+            &[
+                "nothing is passed on that the policy in force forbids",
+                "nothing unsigned passes to a topic that is kept",
+                "what is handed over was sent to it, once, in its sender's order",
+            ],
+        );
+    }
+
+    #[test]
+    fn forget_what_was_missed() {
+        on_the_way(Live::ForgetMissed, &["whoever misses something is told how much"]);
+    }
+
+    #[test]
+    fn give_a_shortcut_to_what_asks_for_more() {
+        in_the_core(Planted::ShortenAll, &["what is said to be JSON is JSON"]);
     }
 }

@@ -14,7 +14,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("openmesh-adapter", &["openmesh-message", "openmesh-core"]),
     ("openmesh-store", ADAPTER),
     ("openmesh-listeners", ADAPTER),
-    ("openmesh-simulator", &["openmesh-message", "openmesh-schema", "openmesh-policy", "openmesh-core"]),
+    (
+        "openmesh-simulator",
+        &["openmesh-message", "openmesh-schema", "openmesh-policy", "openmesh-core", "openmesh-adapter"],
+    ),
     ("openmesh-sdk", &["openmesh-message", "openmesh-schema"]),
     (
         "openmesh-node",

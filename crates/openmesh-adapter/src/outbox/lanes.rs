@@ -104,6 +104,15 @@ const fn place_of(lane: Priority) -> usize {
     if place < STREAMS { place } else { place + 1 }
 }
 
+/// The deliveries of a batch, counted.
+pub(super) fn taken_by(batch: &[Outgoing]) -> Taken {
+    let mut taken = Taken::default();
+    for outgoing in batch {
+        note(outgoing, &mut taken);
+    }
+    taken
+}
+
 /// Adds deliveries to those counted; the bytes of what there may be much of.
 fn note(outgoing: &Outgoing, counted: &mut Taken) -> usize {
     let (lane, count, size) = match outgoing {

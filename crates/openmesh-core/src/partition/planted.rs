@@ -40,6 +40,8 @@ pub enum Planted {
     IgnoreQuota,
     /// Calls back mail that its recipient holds.
     RecallLeased,
+    /// Gives a shortcut to messages that ask for more than one gives.
+    ShortenAll,
     /// Begins a stream's run anew with what the reader has not taken, though it was passed on.
     RepeatARun,
     /// Loses items of streams that went on over another connection.

@@ -11,7 +11,6 @@ use openmesh_message::limits::FRAME_BYTES_MAX;
 use openmesh_message::{AgentId, Priority, Timestamp, TopicPattern};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The way to one connection.
 pub(super) struct Channel {
@@ -29,8 +28,6 @@ pub(super) struct DeliverTo {
     pub(super) subscription: u64,
     /// Tells a subscription from an ended one that bore the same number.
     pub(super) generation: u64,
-    /// Whether the subscription has ended.
-    pub(super) ended: Arc<AtomicBool>,
     pub(super) agent: AgentId,
     pub(super) pattern: TopicPattern,
     /// Nothing that was decided before.
@@ -48,7 +45,6 @@ pub(super) struct ReadFrom {
 #[derive(Default)]
 struct Subscription {
     generation: u64,
-    ended: Arc<AtomicBool>,
     /// Shared with the task that reads the log, and with shortcuts.
     matched: Arc<Matched>,
     behind: Option<Behind>,
@@ -126,7 +122,7 @@ impl Channel {
     /// A subscription ended: a task that reads for it stops, and what waits for it is dropped.
     pub(super) fn end(&mut self, id: u64, reading: &Reading) {
         if let Some(subscription) = self.subscriptions.remove(&id) {
-            subscription.ended.store(true, Ordering::Relaxed);
+            subscription.matched.end();
         }
         if self.outbox.forget(id) {
             self.resume(reading);
@@ -202,7 +198,7 @@ impl Drop for Channel {
     /// Tasks that read for a connection end with it.
     fn drop(&mut self) {
         for subscription in self.subscriptions.values() {
-            subscription.ended.store(true, Ordering::Relaxed);
+            subscription.matched.end();
         }
     }
 }
@@ -210,7 +206,7 @@ impl Drop for Channel {
 impl Subscription {
     fn deliver_to(&self, connection: ConnectionId, to: (u64, AgentId, TopicPattern)) -> DeliverTo {
         let (subscription, agent, pattern) = to;
-        let (generation, ended) = (self.generation, Arc::clone(&self.ended));
-        DeliverTo { connection, subscription, generation, ended, agent, pattern, since: None }
+        let generation = self.generation;
+        DeliverTo { connection, subscription, generation, agent, pattern, since: None }
     }
 }

@@ -18,7 +18,6 @@ use openmesh_message::{Envelope, KeyPair, Level, Priority, Problem, Receipt, Sig
 use openmesh_store::{LogReader, PageLimit, StoredRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -137,7 +136,7 @@ impl Reading {
         let mut next_seq = after_seq + 1;
         while next_seq <= self.log.head_seq() {
             let stopped = Progress { generation, through_seq: next_seq - 1, to_the_end: false };
-            if to.ended.load(Ordering::Relaxed) {
+            if matched.has_ended() {
                 return stopped;
             }
             let page = match self.log.scan(next_seq, PageLimit::default()) {
@@ -156,15 +155,13 @@ impl Reading {
                     envelope: Arc::new(envelope),
                 };
                 let through_seq = stored.position.seq - 1;
-                if to.ended.load(Ordering::Relaxed)
-                    || !outbox.has_room(Priority::Normal, delivery_bytes(&delivery))
-                {
+                if matched.has_ended() || !outbox.has_room(Priority::Normal, delivery_bytes(&delivery)) {
                     return Progress { generation, through_seq, to_the_end: false };
                 }
                 if let Delivery::Message { number, .. } = &mut delivery {
                     *number = matched.next_number();
                 }
-                let _ = outbox.send(vec![counted(outbox, Priority::Normal, delivery)]);
+                let _ = outbox.send_of(matched, vec![counted(outbox, Priority::Normal, delivery)]);
             }
             next_seq = page.next_seq;
         }

@@ -130,15 +130,18 @@ fn a_hundred_kills_under_load_lose_nothing_that_was_accepted() {
     let (accepted, resent) = (sum(|came| came.figures.accepted), sum(|came| came.resent));
     println!(
         "{kills} kills of {} nodes: {accepted} accepted, {} missing; {} events, {resent} unknown resent, {} replies, \
-         {} violations; {:.0} s",
+         {} heard of what is not kept, {} missed of it; {} violations; {:.0} s",
         nodes.len(),
         sum(|came| came.figures.missing),
         sum(|came| came.figures.events),
         sum(|came| came.figures.answers),
+        sum(|came| came.figures.heard),
+        sum(|came| came.figures.missed),
         sum(|came| came.figures.violations),
         progress.lock().unwrap().seconds()
     );
     assert!(accepted >= kills as u64 * 1_000);
     assert!(sum(|came| came.figures.answers) >= kills as u64, "hardly any reply: nothing was tested");
+    assert!(sum(|came| came.figures.heard) >= kills as u64 * 10, "hardly anything heard: nothing was tested");
     assert!(resent > 0, "the kills must have struck in the middle of sends, or nothing was tested");
 }

@@ -3,12 +3,15 @@
 use crate::node::Node;
 use openmesh_sdk::{Item, Mesh, Performative, Sent, Start, Subscription};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// Rounds with and without the stalled reader, one after the other, so that noise strikes both alike.
 const ROUNDS: usize = 7;
 const MESSAGES_PER_ROUND: usize = 1_000;
 const MESSAGES: usize = ROUNDS * MESSAGES_PER_ROUND;
 const PAYLOAD_BYTES: usize = 4_096;
+/// What is to come comes within this time.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Publishes to the topic and returns the 99th percentile of the times until the listening agent has a message.
 async fn publish_and_time(writer: &Mesh, topic: &str, reader: &mut Subscription, count: usize) -> Duration {
@@ -51,7 +54,9 @@ async fn one_that_never_reads_slows_nobody_and_its_gaps_add_up() {
 
     let (mut delivered, mut missed, mut gaps, mut last) = (0, 0, 0, 0);
     while (last as usize) < MESSAGES {
-        for item in stalled.read_items().await {
+        let items =
+            timeout(SOON, stalled.read_items()).await.expect("each number comes, as a message or as missed");
+        for item in items {
             match item {
                 Item::Message { number, .. } => {
                     assert_eq!(number, last + 1, "in order, nothing skipped unsaid");

@@ -1,5 +1,6 @@
 //! Takes a history event by event and collects what breaks a promise.
 
+use super::aired::Air;
 use super::deliveries::{Deliveries, Delivery};
 use super::event::{Ending, Event};
 use super::inboxes::Inboxes;
@@ -21,6 +22,7 @@ pub struct Checker {
     deliveries: Deliveries,
     inboxes: Inboxes,
     requests: Requests,
+    air: Air,
     found: Vec<Violation>,
     broken: u64,
 }
@@ -50,6 +52,10 @@ pub struct Figures {
     pub leased: u64,
     /// Replies handed to requesters.
     pub answers: u64,
+    /// What is not kept and was heard.
+    pub heard: u64,
+    /// The same that readers were told to have missed.
+    pub missed: u64,
     /// Records read.
     pub records: u64,
     /// Promises broken.
@@ -59,11 +65,12 @@ pub struct Figures {
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { events, sent, accepted, duplicates, refused, unknown, .. } = self;
-        let Self { missing, lost, delivered, leased, answers, records, violations, .. } = self;
+        let Self { missing, lost, delivered, leased, answers, heard, missed, records, violations, .. } = self;
         write!(
             f,
             "{events} events: {sent} sends, {accepted} accepted, {duplicates} duplicates, {refused} refused, \
-             {unknown} unknown; {delivered} delivered, {leased} leased, {answers} answers, {records} records; \
+             {unknown} unknown; {delivered} delivered, {leased} leased, {answers} answers, {heard} heard and {missed} \
+             missed of what is not kept, {records} records; \
              {missing} missing, {lost} reported lost, {violations} violations"
         )
     }
@@ -101,6 +108,8 @@ impl Checker {
             delivered: self.deliveries.delivered,
             leased: self.inboxes.leased,
             answers: self.requests.answers,
+            heard: self.air.heard,
+            missed: self.air.missed,
             records: self.records,
             violations: self.broken,
         }
@@ -145,6 +154,11 @@ impl Checker {
                 let (is_final, at_ms) = (*is_final, *at_ms);
                 self.requests.answer(&Answer { requester, request, responder, is_final, at_ms }, found);
             }
+            Event::Aired { .. }
+            | Event::Withheld { .. }
+            | Event::Tuned { .. }
+            | Event::Heard { .. }
+            | Event::Missed { .. } => self.listen(event, found),
             Event::Record { .. } => self.record(event, found),
             Event::Lost { first, last } => {
                 self.logs.lose(*first, *last, found);
@@ -155,9 +169,23 @@ impl Checker {
                 self.messages.head(found);
                 self.deliveries.head(&mut self.logs, found);
                 self.inboxes.head(found);
+                self.air.head(found);
             }
             Event::Counts { .. } => self.inboxes.counts(event, found),
             Event::Held { agent, numbers } => self.inboxes.held(agent, numbers),
+            _ => {}
+        }
+    }
+
+    fn listen(&mut self, event: &Event, found: &mut Vec<Violation>) {
+        match event {
+            Event::Aired { connection, sender, id } => self.air.say(*connection, sender, id),
+            Event::Withheld { sender, id } => self.air.refuse(sender, id),
+            Event::Tuned { session } => self.air.tune(*session),
+            Event::Heard { session, number, sender, id } => {
+                self.air.hear((*session, *number), (sender, id), found);
+            }
+            Event::Missed { session, first, last } => self.air.miss(*session, *first, *last, found),
             _ => {}
         }
     }

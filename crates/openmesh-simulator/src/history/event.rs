@@ -179,6 +179,47 @@ pub enum Event {
         /// What the sender was told.
         outcome: Outcome,
     },
+    /// A client sends a message to a topic of which nothing is kept.
+    Aired {
+        /// Counts connections: order is promised among what is sent on one of them.
+        connection: u64,
+        /// Who sends it.
+        sender: String,
+        /// The sender's id for it.
+        id: String,
+    },
+    /// The node refused it: nobody hears it.
+    Withheld {
+        /// Who sent it.
+        sender: String,
+        /// The sender's id for it.
+        id: String,
+    },
+    /// A subscription to what is not kept begins.
+    Tuned {
+        /// Counts subscriptions.
+        session: u64,
+    },
+    /// A subscription is handed what is not kept.
+    Heard {
+        /// Which subscription.
+        session: u64,
+        /// The number that the node gave it there.
+        number: u64,
+        /// Who sent it.
+        sender: String,
+        /// The sender's id for it.
+        id: String,
+    },
+    /// A subscription is told that it missed something.
+    Missed {
+        /// Which subscription.
+        session: u64,
+        /// The first number that was missed.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
     /// A client asked something and waits until a time.
     Asked {
         /// Who asks.

@@ -230,3 +230,33 @@ fn a_long_history_takes_as_long_as_it_is() {
     assert_eq!(checker.violations(), []);
     assert_eq!(checker.figures().accepted, 20_000);
 }
+
+fn aired(id: &str) -> String {
+    format!(r#"{{"event":"aired","connection":1,"sender":"ann","id":"{id}"}}"#) + "\n"
+}
+
+fn heard(number: u64, id: &str) -> String {
+    format!(r#"{{"event":"heard","session":7,"number":{number},"sender":"ann","id":"{id}"}}"#) + "\n"
+}
+
+fn missed(first: u64, last: u64) -> String {
+    format!(r#"{{"event":"missed","session":7,"first":{first},"last":{last}}}"#) + "\n"
+}
+
+#[test]
+fn what_is_not_kept_is_heard_once_in_order_and_what_is_missed_is_told() {
+    let said = aired("1") + &aired("2") + &aired("3") + &aired("4") + "{\"event\":\"tuned\",\"session\":7}\n";
+    keeps(&(said.clone() + &heard(1, "1") + &missed(2, 3) + &heard(4, "4") + HEAD));
+    keeps(&(said.clone() + &heard(1, "3") + HEAD));
+    breaks(&(said.clone() + &heard(1, "1") + &heard(2, "1")), "G1 what one sender sends");
+    breaks(&(said.clone() + &heard(1, "2") + &heard(2, "1")), "G1 what one sender sends");
+    breaks(&(said.clone() + &heard(1, "1") + &heard(3, "2")), "G1 numbers go on");
+    breaks(&(said.clone() + &missed(1, 2) + &missed(2, 3)), "G1 numbers go on");
+    breaks(&(said.clone() + &heard(1, "5")), "G1 only what was sent");
+    let passed_over = said + &heard(1, "1") + &heard(2, "3") + HEAD;
+    breaks(&passed_over, "G1 what is passed over");
+    keeps(&(r#"{"event":"withheld","sender":"ann","id":"2"}"#.to_owned() + "\n" + HEAD));
+    let withheld =
+        aired("1") + &aired("2") + &aired("3") + "{\"event\":\"withheld\",\"sender\":\"ann\",\"id\":\"2\"}\n";
+    keeps(&(withheld + &heard(1, "1") + &heard(2, "3") + HEAD));
+}

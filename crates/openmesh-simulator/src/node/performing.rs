@@ -58,6 +58,7 @@ impl Node {
                 say(*ticket, Said::Rejected(ticket.tag, rejection.code()));
             }
             Effect::Reply(ticket, reply) => {
+                self.live.hearing.answer(*ticket);
                 if let Err(rejection) = reply {
                     census.count(Kind::Refusal, rejection.code());
                 }
@@ -65,6 +66,10 @@ impl Node {
             }
             Effect::Deliver(deliver) => {
                 self.check_delivery(deliver)?;
+                if deliver.seq.is_none() {
+                    self.live.deliver(deliver);
+                    return Ok(());
+                }
                 let (connection, said) = (deliver.connection, Said::Other);
                 out.push(Out { connection, said });
             }
@@ -90,13 +95,23 @@ impl Node {
                 self.reload_policy();
                 say(*ticket, Said::Other);
             }
-            Effect::PublishView => self.view = self.partition.view(),
-            // Whether anything still comes is checked where deliveries are.
-            Effect::Unsubscribe(..) | Effect::Stream(..) => {}
-            // Every message is decided here.
-            Effect::Shorten(_) | Effect::EndShortcuts(_) => {}
+            Effect::Unsubscribe(..) | Effect::Shorten(_) | Effect::EndShortcuts(_) => self.pass_by(effect),
+            // What follows from a view that is published is done as soon as it is decided.
+            Effect::PublishView | Effect::Stream(..) => {}
         }
         Ok(())
+    }
+
+    /// What concerns messages that pass the partition by.
+    fn pass_by(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Unsubscribe(connection, subscription) => {
+                self.live.unsubscribe(*connection, *subscription);
+            }
+            Effect::Shorten(shorten) => self.live.shorten(shorten.clone()),
+            Effect::EndShortcuts(pattern) => self.live.end_shortcuts(pattern),
+            _ => {}
+        }
     }
 
     /// A receipt is a promise: one message, one position, for good.

@@ -12,6 +12,9 @@ use openmesh_message::frame::Command;
 /// How long an agent waits before it sends again what it has not heard of.
 const RESEND_AFTER_MS: i64 = 2_000;
 
+/// Nobody waits for what comes of sends with such tags.
+pub(super) const LIVE_TAG: u64 = 1 << 40;
+
 /// Something on its way.
 #[derive(Clone, Debug)]
 pub(crate) enum Carried {
@@ -106,9 +109,8 @@ impl World {
         let Some(id) = self.id_of(agent).filter(|_| self.is_connected(agent, connection)) else {
             return;
         };
-        let ticket = Ticket { connection, tag };
         let now = self.now();
-        if let Err(rejection) = self.node.offer(ticket, id, envelope, now) {
+        for (tag, rejection) in self.node.offer(connection, id, vec![(tag, envelope)], now) {
             self.note_refusal(Some(rejection.code()));
             let said = Said::Rejected(tag, rejection.code());
             self.hand_back(Out { connection, said });
@@ -128,6 +130,9 @@ impl World {
 
     /// Puts what the node says on its way to the agent.
     pub(crate) fn hand_back(&mut self, out: Out) {
+        if matches!(out.said, Said::Done(tag) | Said::Rejected(tag, _) if tag >= LIVE_TAG) {
+            return;
+        }
         let found = self.agents.iter().position(|agent| agent.connection == Some(out.connection));
         if let Some(agent) = found {
             self.put_on_wire(Carried::Back(agent, Box::new(out)), "outcome");

@@ -1,7 +1,7 @@
 //! What agents do of their own accord besides conversing: publish, write, ask, work off their mail, subscribe.
 
 use super::{Asked, World};
-use openmesh_core::{Entry, EntryState, Ticket};
+use openmesh_core::{Entry, EntryState};
 use openmesh_message::frame::{Command, LogFilter, Start};
 use openmesh_message::{Performative, Priority};
 
@@ -205,7 +205,7 @@ impl World {
         let id = sender.id();
         self.model.note_sent(envelope.digest());
         let now = self.now();
-        let _ = self.node.offer(Ticket { connection, tag }, id, envelope, now);
+        let _ = self.node.offer(connection, id, vec![(tag, envelope)], now);
         Some(())
     }
 }

@@ -136,7 +136,7 @@ impl World {
         if let Some(agent) = self.agents.get_mut(agent) {
             agent.connection = Some(connection);
             let (id, receives) = (agent.id(), agent.receives);
-            self.node.connect(connection, id, receives);
+            self.node.connect(connection, (id, agent.name.clone()), receives);
         }
     }
 

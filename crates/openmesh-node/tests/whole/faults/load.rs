@@ -77,6 +77,9 @@ pub(crate) struct Agents {
     reader: Arc<KeyPair>,
     requester: Arc<KeyPair>,
     responder: Arc<KeyPair>,
+    herald: Arc<KeyPair>,
+    listener: Arc<KeyPair>,
+    slow_listener: Arc<KeyPair>,
 }
 
 impl Load {
@@ -107,6 +110,9 @@ impl Load {
             reader: node.agent("reader").await.0,
             requester: node.agent("requester").await.0,
             responder: node.agent(RESPONDER).await.0,
+            herald: node.agent("herald").await.0,
+            listener: node.agent("listener-of-all").await.0,
+            slow_listener: node.agent("slow-listener").await.0,
         };
         Self {
             witness: Witness::new(name),
@@ -177,13 +183,17 @@ impl Load {
 
     /// Who works as what; nobody where the node has died.
     async fn connect_everybody(&self, node: &mut Node) -> Vec<(Role, ConnectOptions, Mesh)> {
-        let Agents { senders, worker, asker, reader, requester, responder } = &self.agents;
+        let Agents { senders, worker, asker, reader, requester, responder, .. } = &self.agents;
+        let Agents { herald, listener, slow_listener, .. } = &self.agents;
         let others = [
             (Role::Worker, worker),
             (Role::Asker, asker),
             (Role::Reader, reader),
             (Role::Responder, responder),
             (Role::Requester, requester),
+            (Role::Listener, listener),
+            (Role::SlowListener, slow_listener),
+            (Role::Herald, herald),
         ];
         let mut everybody = Vec::new();
         for (role, key) in others.into_iter().chain(senders.iter().map(|key| (Role::Sender, key))) {

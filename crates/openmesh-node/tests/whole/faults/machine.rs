@@ -9,6 +9,13 @@ const SHUT_DOWN: &str = "import fcntl,os,struct,sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
 fcntl.ioctl(fd, 0x8004587D, struct.pack('I', 2))";
 
+/// Where distributions keep the library that stands between a program and the clock.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/faketime/libfaketime.so.1",
+];
+
 /// An ext4 file system on a loop device on a file.
 pub(crate) struct LoopDisk {
     image: PathBuf,
@@ -25,6 +32,11 @@ pub(crate) struct MemoryDisk {
 
 /// A group of processes that may use only so much memory together (cgroups, version 1).
 pub(crate) struct MemoryLimit(PathBuf);
+
+/// What stands between a program and the clock, if it is there.
+pub(crate) fn faketime() -> Option<PathBuf> {
+    FAKETIME.iter().map(PathBuf::from).find(|path| path.is_file())
+}
 
 /// Says loudly that a test did not run, for the closing count of the run.
 pub(crate) fn not_run(name: &str, why: &str) {

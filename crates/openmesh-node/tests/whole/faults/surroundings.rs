@@ -2,23 +2,17 @@
 
 use super::check_after;
 use super::load::Load;
-use super::machine::{MemoryLimit, not_run};
+use super::machine::{MemoryLimit, faketime, not_run};
 use crate::crash::check;
 use crate::crash::model::Model;
 use crate::node::{Node, Way};
 use openmesh_sdk::Performative;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const ACCEPTED: u64 = 400;
-/// Where distributions keep the library that stands between a program and the clock.
-const FAKETIME: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/faketime/libfaketime.so.1",
-];
 /// What the clock says in turn; the last is right.
 const JUMPS: [&str; 7] = ["+10y", "-10y", "+0", "+10y", "+0", "-10y", "+0"];
 /// Between two jumps, and between two of many.
@@ -51,7 +45,7 @@ fn jump(clock: &Path, stop: &AtomicBool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_ten_years_loses_nothing() {
-    let Some(library) = FAKETIME.iter().map(PathBuf::from).find(|path| path.is_file()) else {
+    let Some(library) = faketime() else {
         return not_run("clock jumps", "there is no faketime");
     };
     let folder = tempfile::tempdir().unwrap();

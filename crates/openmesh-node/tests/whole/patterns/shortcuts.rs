@@ -1,5 +1,9 @@
 //! Messages that are alike go past the owner; whoever begins to listen, or stops, is right all the same.
 
+mod ended;
+mod forms;
+mod rules;
+
 use crate::node::Node;
 use openmesh_sdk::{Item, Mesh, Performative, Sent, Start, Subscription};
 use std::time::Duration;
@@ -30,14 +34,18 @@ async fn whoever_begins_to_listen_misses_nothing_that_is_sent_from_then_on() {
     let node = Node::start(&[]);
     let (_, writer) = node.agent("writer").await;
     let (_, reader) = node.agent("reader").await;
+    let patterns = ["topic:ticks/fast", "topic:ticks/*", "topic:**"];
+    // All are known before the first shortcut is given: whoever becomes known ends every one.
+    let mut others = Vec::new();
+    for pattern in patterns {
+        others.push((pattern, node.agent(&format!("reader-{}", others.len())).await.1));
+    }
     let mut always = reader.subscribe("topic:ticks/fast", Start::Next).await.unwrap();
     for number in 1..=SOME {
         send(&writer, number).await;
     }
-    let patterns = ["topic:ticks/fast", "topic:ticks/*", "topic:**"];
     let mut later = Vec::new();
-    for (pattern, first) in patterns.into_iter().zip((1..).map(|round| round * SOME + 1)) {
-        let (_, other) = node.agent(&format!("reader-{first}")).await;
+    for ((pattern, other), first) in others.into_iter().zip((1..).map(|round| round * SOME + 1)) {
         later.push((other.subscribe(pattern, Start::Next).await.unwrap(), first, other));
         for number in first..first + SOME {
             send(&writer, number).await;

@@ -1,5 +1,6 @@
 //! Streams between real agents over a real node: credit, both ends, connections cut at random, readers that stall.
 
+mod away;
 mod cuts;
 mod cutting;
 mod stalled;

@@ -1,5 +1,6 @@
 //! What each of the agents does, on one connection: until the round is over, or the connection is.
 
+mod air;
 mod requests;
 
 use super::super::witness::told;
@@ -25,6 +26,9 @@ pub(super) enum Role {
     Reader,
     Requester,
     Responder,
+    Herald,
+    Listener,
+    SlowListener,
 }
 
 impl Role {
@@ -36,6 +40,9 @@ impl Role {
             Self::Reader => read(mesh, load).await,
             Self::Requester => requests::ask(mesh, load).await,
             Self::Responder => requests::respond(mesh, load).await,
+            Self::Herald => air::say(mesh, load).await,
+            Self::Listener => air::hear(mesh, load, false).await,
+            Self::SlowListener => air::hear(mesh, load, true).await,
         }
     }
 }

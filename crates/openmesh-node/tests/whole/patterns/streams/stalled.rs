@@ -107,7 +107,8 @@ async fn a_writer_that_ignores_credit_has_its_stream_broken_off() {
         item: vec![7; 30_000].into(),
     });
     writer.write(&ClientFrame::Stream(items.collect())).await;
-    let ServerFrame::Stream(events) = writer.read_frame().await else { panic!("not of a stream") };
+    let said = timeout(10 * SECOND, writer.read_frame()).await.expect("it is told so in time");
+    let ServerFrame::Stream(events) = said else { panic!("not of a stream") };
     assert!(
         matches!(&events[..], [StreamEvent::Reset { problem, .. }] if problem.code == "stream.over_credit"),
         "{events:?}"
