@@ -3,13 +3,15 @@
 use super::scene::{Kind, NOW, Scene};
 use super::{MESSAGES, Rounds, Step, work};
 use anyhow::{Context, Result};
-use openmesh_core::{Admitted, Effect, Input, steps};
+use openmesh_core::{Admitted, Effect, Input, Plan, steps};
 use openmesh_message::TopicPath;
 
 pub(super) const STEPS: &[Step] = &[
     Step { name: "dedup/kept", open: |_| dedup() },
     Step { name: "converse/act", open: |_| converse() },
     Step { name: "match/100000-subscriptions", open: |_| matching() },
+    Step { name: "fan-out/8", open: |_| fan_out(8) },
+    Step { name: "fan-out/1000", open: |_| fan_out(1_000) },
     Step { name: "handle/kept", open: |_| handle(Kind::Kept) },
     Step { name: "handle/ephemeral", open: |_| handle(Kind::Ephemeral) },
     Step { name: "handle/typed", open: |_| handle(Kind::Typed) },
@@ -78,6 +80,28 @@ fn matching() -> Result<Box<dyn Rounds>> {
 
 fn topic(number: u64) -> String {
     format!("plant{}/line{}/sensor{number}", number % PLANTS, number / PLANTS)
+}
+
+/// A message that is not kept is planned for many readers, under 100 rules.
+fn fan_out(readers: u64) -> Result<Box<dyn Rounds>> {
+    let mut scene = Scene::with_rules(100)?;
+    scene.gather(readers)?;
+    scene.plans(Kind::Ephemeral)?;
+    let handle = |scene: &mut Scene, inputs: Vec<Input>| {
+        inputs.into_iter().map(|input| scene.partition.handle(input, NOW)).collect::<Vec<_>>()
+    };
+    // One has listened before.
+    work(
+        scene,
+        |scene| scene.inputs(Kind::Ephemeral),
+        handle,
+        |plans| {
+            let delivered = |plan: &&Plan| {
+                plan.effects.iter().filter(|effect| matches!(effect, Effect::Deliver(_))).count() > 1
+            };
+            plans.iter().filter(delivered).count()
+        },
+    )
 }
 
 /// A message becomes a plan.

@@ -114,6 +114,22 @@ impl Scene {
         self.command(LISTENING, Command::Subscribe { subscription, pattern, start: Start::Next })
     }
 
+    /// So many agents listen to what is not kept, each on a connection of its own.
+    pub(super) fn gather(&mut self, readers: u64) -> Result<()> {
+        for number in 1..=readers {
+            let mut seed = [5; 32];
+            seed.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
+            let connection = ConnectionId(LISTENING.0 + number);
+            let agent = KeyPair::from_seed(&seed)?.id();
+            self.handle(Input::Connected { connection, agent, receives: true })?;
+            let name = format!("reader-{number}");
+            self.command(connection, Command::Register { name, token: None })?;
+            let pattern = format!("topic:{LIVE}");
+            self.command(connection, Command::Subscribe { subscription: 1, pattern, start: Start::Next })?;
+        }
+        Ok(())
+    }
+
     /// Further messages.
     pub(super) fn envelopes(&mut self, kind: Kind) -> Result<Vec<Envelope>> {
         let first = self.made;
