@@ -3,6 +3,7 @@
 mod looking;
 mod matcher;
 mod readership;
+mod receivers;
 mod seen;
 mod terms;
 
@@ -16,30 +17,13 @@ use crate::command::reads_as;
 use crate::partition::Partition;
 use crate::record::{Header, Outcome, Record};
 use crate::view::View;
-use openmesh_message::{AgentId, ControlAttributes, ConversationId, Target, Timestamp, TopicPath};
+use openmesh_message::{AgentId, ConversationId, Target, Timestamp, TopicPath};
 use openmesh_policy::{
     Action, Authenticity, Decision, Origin, StatefulContext, StaticContext, StaticDecision,
 };
 use readership::Readership;
+pub(crate) use receivers::Receivers;
 use serde_json::{Value, json};
-
-/// Whether policy lets an agent read a message that goes to a topic it subscribed to.
-pub(crate) fn may_receive(
-    view: &View,
-    reader: &AgentId,
-    control: &ControlAttributes,
-    authenticity: Authenticity,
-) -> bool {
-    let context = StaticContext {
-        authenticity,
-        destination: Some(destination(&control.to.target, view)),
-        performative: Some(&control.performative),
-        schema: control.schema.as_ref().map(|schema| &schema.versioned),
-        protocol: control.protocol.as_ref().map(|protocol| &protocol.versioned),
-        ..plain_read(view, reader)
-    };
-    allows(view, &context)
-}
 
 /// Who reads a record, before policy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,12 +107,12 @@ pub fn may_ask_for(view: &View, reader: &AgentId, topic: TopicPath) -> bool {
 }
 
 pub(crate) fn plain_read<'a>(view: &'a View, reader: &AgentId) -> StaticContext<'a> {
-    let agent_name = view.directory.name(reader);
+    let (standing, agent_name) = view.known_as(reader);
     StaticContext {
         action: Action::Read,
         agent: *reader,
         agent_name,
-        standing: view.standing(reader),
+        standing,
         origin: Origin::Agent,
         authenticity: Authenticity::Connection,
         destination: reads_as(Action::Read, *reader, agent_name),

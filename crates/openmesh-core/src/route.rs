@@ -33,11 +33,28 @@ pub(crate) struct Routes {
     wild: Wild,
 }
 
+/// A subscription that takes in a topic, and the connection it is of.
+pub(crate) struct Listening<'a> {
+    pub(crate) key: SubscriptionKey,
+    pub(crate) at: &'a Connection,
+}
+
 /// Whose a connection is, and what is subscribed to on it.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     agent: AgentId,
     subscriptions: BTreeMap<u64, TopicPattern>,
+}
+
+impl Connection {
+    pub(crate) const fn agent(&self) -> AgentId {
+        self.agent
+    }
+
+    /// What a subscription takes in.
+    pub(crate) fn pattern(&self, subscription: u64) -> Option<&TopicPattern> {
+        self.subscriptions.get(&subscription)
+    }
 }
 
 impl Routes {
@@ -107,20 +124,17 @@ impl Routes {
         Some(pattern)
     }
 
-    /// What a subscription takes in.
-    pub(crate) fn pattern(&self, key: SubscriptionKey) -> Option<&TopicPattern> {
-        self.connections.get(&key.0)?.subscriptions.get(&key.1)
-    }
-
     /// How many subscriptions a connection has.
     pub(crate) fn count(&self, connection: ConnectionId) -> usize {
         self.connections.get(&connection).map_or(0, |found| found.subscriptions.len())
     }
 
-    /// The subscriptions that take in a topic, with their agents: those without wildcards, then in the order of patterns.
-    pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<(SubscriptionKey, AgentId)> {
+    /// The subscriptions that take in a topic: those without wildcards, then in the order of patterns.
+    pub(crate) fn matching(&self, topic: &TopicPath) -> Vec<Listening<'_>> {
         let mut matching = Vec::new();
-        let mut add = |key: SubscriptionKey| matching.extend(self.agent(key.0).map(|agent| (key, agent)));
+        let mut add = |key: SubscriptionKey| {
+            matching.extend(self.connections.get(&key.0).map(|at| Listening { key, at }));
+        };
         self.exact.listeners(topic.as_str()).for_each(&mut add);
         if planted::has(Planted::DeliverAnywhere) {
             self.all_wild().for_each(add);

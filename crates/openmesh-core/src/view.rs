@@ -49,9 +49,12 @@ impl View {
 
     /// What an agent is to this domain.
     pub fn standing(&self, agent: &AgentId) -> Standing {
-        match self.directory.agent(agent) {
-            Some(_) => Standing::Registered,
-            None => Standing::Stranger,
-        }
+        self.known_as(agent).0
+    }
+
+    /// What an agent is to this domain, and by which name.
+    pub(crate) fn known_as(&self, agent: &AgentId) -> (Standing, Option<&str>) {
+        let name = self.directory.name(agent);
+        (if name.is_some() { Standing::Registered } else { Standing::Stranger }, name)
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod decision;
 mod error;
 mod file;
+mod narrowed;
 mod pattern;
 mod policy;
 mod rule;
@@ -20,4 +21,5 @@ pub use context::{
 };
 pub use decision::{DEFAULT_RULE, Decision, StaticDecision, Verdict};
 pub use error::PolicyError;
+pub use narrowed::Narrowed;
 pub use policy::{DEFAULT_CLOSED, DEFAULT_OPEN, Policy, RuleSummary};

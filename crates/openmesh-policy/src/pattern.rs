@@ -153,6 +153,15 @@ impl DestinationPattern {
         }
     }
 
+    /// Whether it matches if the right one asks.
+    pub(crate) fn may_match(&self, destination: Destination<'_>) -> bool {
+        match (self, destination) {
+            (Self::Topic(pattern), Destination::Topic(path)) => pattern.matches(path),
+            (_, Destination::Topic(_)) => false,
+            _ => true,
+        }
+    }
+
     pub(crate) fn matches(&self, destination: Destination<'_>, asker: AgentId) -> bool {
         match (self, destination) {
             (Self::Agent(pattern), Destination::Agent(party))

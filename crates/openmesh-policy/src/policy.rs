@@ -99,6 +99,10 @@ impl Policy {
         })
     }
 
+    pub(crate) fn every_rule(&self) -> &[Rule] {
+        &self.rules
+    }
+
     fn from_rules(mut rules: Vec<Rule>) -> Self {
         rules.sort_by(|one, other| one.decision.rule.cmp(&other.decision.rule));
         let canonical = canonical_text(&rules);

@@ -29,14 +29,26 @@ impl Rule {
 
     /// Whether every condition but role and state is met.
     pub(crate) fn matches_static(&self, request: &StaticContext<'_>) -> bool {
-        let message_at_hand = request.performative.is_some();
         self.action.contains(&request.action)
             && self.who.iter().any(|who| who.matches(request))
-            && met(&self.origin, |origin| *origin == request.origin)
-            && met(&self.authenticity, |kind| *kind == request.authenticity)
+            && self.takes_in(request)
             && met(&self.to, |to| {
                 request.destination.is_some_and(|destination| to.matches(destination, request.agent))
             })
+    }
+
+    /// Whether every condition but role and state is met if the right one asks.
+    pub(crate) fn may_match_static(&self, request: &StaticContext<'_>) -> bool {
+        self.action.contains(&request.action)
+            && self.takes_in(request)
+            && met(&self.to, |to| request.destination.is_some_and(|destination| to.may_match(destination)))
+    }
+
+    /// Whether every condition is met that reads neither who asks nor where to.
+    fn takes_in(&self, request: &StaticContext<'_>) -> bool {
+        let message_at_hand = request.performative.is_some();
+        met(&self.origin, |origin| *origin == request.origin)
+            && met(&self.authenticity, |kind| *kind == request.authenticity)
             && met(&self.performative, |act| Some(act) == request.performative)
             && met(&self.schema, |schema| schema.matches(request.schema, message_at_hand))
             && met(&self.protocol, |protocol| protocol.matches(request.protocol, message_at_hand))

@@ -5,11 +5,14 @@ use crate::admit::Admitted;
 use crate::input::Ticket;
 use crate::partition::Partition;
 use crate::plan::{Deliver, Effect, Plan, Shorten};
-use crate::reading::may_receive;
+use crate::reading::Receivers;
 use crate::record::Header;
-use crate::route::OWN_ADDRESS;
+use crate::route::{Listening, OWN_ADDRESS};
 use openmesh_message::{Level, Priority, Receipt, TopicPath};
 use std::sync::Arc;
+
+/// What a plan has beside deliveries, at most as a rule.
+const EFFECTS_BEHIND: usize = 2;
 
 impl Partition {
     /// Hands over a message that is not kept.
@@ -86,22 +89,24 @@ impl Partition {
         kept: Option<&Header>,
         plan: &mut Plan,
     ) {
-        let mut readers = self.routes.matching(topic);
-        readers.retain(|(_, agent)| may_receive(&self.view, agent, &admitted.control, admitted.authenticity));
-        if readers.is_empty() {
+        let listening = self.routes.matching(topic);
+        if listening.is_empty() {
             return;
         }
-        let envelope = match kept {
-            Some(header) => Arc::new(header.stamp(&admitted.envelope)),
-            None => Arc::clone(&admitted.envelope),
-        };
+        let receivers = Receivers::of(&self.view, &admitted.control, admitted.authenticity);
+        let stamp = |header: &Header| Arc::new(header.stamp(&admitted.envelope));
+        let envelope = kept.map_or_else(|| Arc::clone(&admitted.envelope), stamp);
         let seq = kept.map(|header| header.position.seq);
         let lane = if kept.is_some() { Priority::Normal } else { admitted.control.priority };
-        for (key, agent) in readers {
+        plan.effects.reserve(listening.len() + EFFECTS_BEHIND);
+        for Listening { key: (connection, subscription), at } in listening {
+            let agent = at.agent();
+            if !receivers.include(&agent) {
+                continue;
+            }
             // Only what is kept can be caught up on.
-            let pattern = seq.and_then(|_| self.routes.pattern(key)).cloned();
+            let pattern = seq.and_then(|_| at.pattern(subscription)).cloned();
             let envelope = Arc::clone(&envelope);
-            let (connection, subscription) = key;
             plan.effects.push(Effect::Deliver(Deliver {
                 connection,
                 subscription,

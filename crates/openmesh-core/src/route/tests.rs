@@ -84,8 +84,8 @@ fn perform(act: &Act, routes: &mut Routes, naive: &mut Naive, agents: &[AgentId]
         }
         Act::Look(topic) => {
             let found = routes.matching(topic);
-            assert!(found.iter().all(|((at, _), agent)| agents[at.0 as usize] == *agent));
-            let found: Vec<_> = found.iter().map(|((at, number), _)| (at.0, *number)).collect();
+            assert!(found.iter().all(|found| agents[found.key.0.0 as usize] == found.at.agent()));
+            let found: Vec<_> = found.iter().map(|found| (found.key.0.0, found.key.1)).collect();
             let expected = expected(naive, topic);
             ensure(found == expected, || format!("{topic}: {found:?}, not {expected:?}"))
         }
@@ -147,7 +147,8 @@ fn subscriptions_of_one_topic_share_its_text() {
         routes.connect(ConnectionId(at), agents[at as usize], false);
         assert!(routes.subscribe((ConnectionId(at), 1), "market/rfp".parse().unwrap()));
     }
-    let text = |at| routes.pattern((ConnectionId(at), 1)).unwrap().as_str().as_ptr();
-    assert_eq!(text(0), text(1));
+    let found = routes.matching(&"market/rfp".parse().unwrap());
+    let text = |at: usize| found[at].at.pattern(1).unwrap().as_str().as_ptr();
+    assert_eq!((found.len(), text(0)), (2, text(1)));
     assert!(routes.receiving(&agents[0]).next().is_none());
 }

@@ -175,5 +175,9 @@ impl Wild {
 
 /// The first level, and what is below it.
 fn split(topic: &str) -> (&str, Option<&str>) {
-    topic.split_once('/').map_or((topic, None), |(first, below)| (first, Some(below)))
+    let end = topic.bytes().position(|byte| byte == b'/');
+    match end.and_then(|end| topic.split_at_checked(end)) {
+        Some((first, below)) => (first, below.get(1..)),
+        None => (topic, None),
+    }
 }

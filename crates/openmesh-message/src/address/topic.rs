@@ -61,7 +61,7 @@ impl TopicPattern {
 
     /// Whether there is a wildcard among the levels.
     pub fn has_wildcards(&self) -> bool {
-        self.0.contains('*')
+        self.0.as_bytes().contains(&b'*')
     }
 
     /// The one topic that a pattern without wildcards takes in.
@@ -79,16 +79,22 @@ impl TopicPattern {
         if path.is_system() && !self.0.starts_with('$') {
             return false;
         }
-        let mut levels = path.levels();
-        for wanted in self.levels() {
-            match (wanted, levels.next()) {
-                ("**", Some(_)) => return true,
-                ("*", Some(_)) => {}
-                (literal, Some(level)) if literal == level => {}
-                _ => return false,
+        let (mut wanted, mut topic) = (self.0.as_bytes(), path.0.as_bytes());
+        loop {
+            match (wanted, topic) {
+                // A wildcard stands where a level begins, and so does the topic by then.
+                ([b'*', b'*', ..], [_, ..]) => return true,
+                ([b'*', behind @ ..], [_, ..]) => {
+                    let end = topic.iter().position(|byte| *byte == b'/');
+                    topic = end.and_then(|end| topic.get(end..)).unwrap_or_default();
+                    wanted = behind;
+                }
+                ([one, behind @ ..], [other, rest @ ..]) if one == other => {
+                    (wanted, topic) = (behind, rest);
+                }
+                (wanted, topic) => return wanted.is_empty() && topic.is_empty(),
             }
         }
-        levels.next().is_none()
     }
 }
 

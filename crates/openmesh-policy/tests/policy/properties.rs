@@ -170,6 +170,17 @@ proptest! {
         }
     }
 
+    /// Narrowed for one asker, the rules say of another what all of them say where no conversation is at hand.
+    #[test]
+    fn narrowing_changes_no_decision(rules in rules(), asked in asked()) {
+        let policy = policy(&rules);
+        let request = asked.request();
+        let by_another = StaticContext { agent: agent(3), agent_name: None, standing: Standing::Stranger, ..request };
+        let stateless = StatefulContext { request, role: None, states: &[] };
+        let allowed = policy.decide_stateful(&stateless).allows();
+        prop_assert_eq!(policy.narrowed(&by_another).allows(&request), allowed);
+    }
+
     #[test]
     fn an_allow_names_a_rule_of_the_file(rules in rules(), asked in asked()) {
         let policy = policy(&rules);
