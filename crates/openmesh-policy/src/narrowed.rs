@@ -28,7 +28,7 @@ impl Policy {
 impl Narrowed<'_> {
     /// Whether an asker is allowed what it was narrowed to; `request` differs from that in nothing but its asker.
     pub fn allows(&self, request: &StaticContext<'_>) -> bool {
-        let strictest = self.rules.iter().find(|rule| rule.matches_static(request));
+        let strictest = self.rules.iter().find(|rule| rule.matches_asker(request));
         strictest.is_some_and(|rule| rule.decision.verdict == Verdict::Allow)
     }
 }

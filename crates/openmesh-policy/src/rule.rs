@@ -1,6 +1,6 @@
 //! One rule: its conditions, and whether a request meets them.
 
-use crate::context::{Action, Authenticity, Origin, StatefulContext, StaticContext};
+use crate::context::{Action, Authenticity, Destination, Origin, StatefulContext, StaticContext};
 use crate::decision::Decision;
 use crate::pattern::{DefinitionPattern, DestinationPattern, StatePattern, WhoPattern};
 use openmesh_message::Performative;
@@ -32,9 +32,7 @@ impl Rule {
         self.action.contains(&request.action)
             && self.who.iter().any(|who| who.matches(request))
             && self.takes_in(request)
-            && met(&self.to, |to| {
-                request.destination.is_some_and(|destination| to.matches(destination, request.agent))
-            })
+            && self.leads_to(request)
     }
 
     /// Whether every condition but role and state is met if the right one asks.
@@ -42,6 +40,18 @@ impl Rule {
         self.action.contains(&request.action)
             && self.takes_in(request)
             && met(&self.to, |to| request.destination.is_some_and(|destination| to.may_match(destination)))
+    }
+
+    /// Whether the conditions are met that read who asks, of a rule that the right one meets.
+    pub(crate) fn matches_asker(&self, request: &StaticContext<'_>) -> bool {
+        let is_topic = matches!(request.destination, Some(Destination::Topic(_)));
+        self.who.iter().any(|who| who.matches(request)) && (is_topic || self.leads_to(request))
+    }
+
+    fn leads_to(&self, request: &StaticContext<'_>) -> bool {
+        met(&self.to, |to| {
+            request.destination.is_some_and(|destination| to.matches(destination, request.agent))
+        })
     }
 
     /// Whether every condition is met that reads neither who asks nor where to.
