@@ -54,9 +54,7 @@ impl Matched {
         let (outbox, subscription) = to;
         let mut message = Delivery::Message { subscription, number: 0, envelope };
         if !outbox.has_room(lane, delivery_bytes(&message)) {
-            // Reported without a look at the room: something was handed over between this run and the one before.
-            batch.extend(self.miss(subscription, 1).map(|gap| counted(outbox, lane, gap)));
-            return;
+            return self.note_missed(to, lane, 1, batch);
         }
         batch.extend(self.take_gap(subscription).map(|gap| counted(outbox, lane, gap)));
         if let Delivery::Message { number, .. } = &mut message {
@@ -81,7 +79,18 @@ impl Matched {
             batch.push(Outgoing::DeliverRun(lane, delivery));
         }
         if !room.for_all {
-            batch.extend(self.miss(subscription, run.len() - taken).map(|gap| counted(outbox, lane, gap)));
+            self.note_missed(to, lane, run.len() - taken, batch);
+        }
+    }
+
+    /// Counts missed messages. Word of them is given when the reader tells of room; it may have told since there was none, so one
+    /// looks again.
+    fn note_missed(&self, to: (&Outbox, u64), lane: Priority, messages: usize, batch: &mut Batch) {
+        let (outbox, subscription) = to;
+        // Reported without a look at the room: something was handed over between this run and the one before.
+        batch.extend(self.miss(subscription, messages).map(|gap| counted(outbox, lane, gap)));
+        if outbox.is_low(lane) {
+            batch.extend(self.take_gap(subscription).map(|gap| counted(outbox, lane, gap)));
         }
     }
 
@@ -205,5 +214,27 @@ mod tests {
         assert_eq!(matched.next_number(), 5_001);
         let room = outbox.room(lane, run.sizes().map(alike_bytes));
         assert!(room.for_all && room.deliveries == 100, "{room:?}");
+    }
+
+    #[test]
+    fn what_is_missed_while_there_is_room_for_word_of_it_is_told_at_once() {
+        let (outbox, _reader) = Outbox::new();
+        let (matched, mut batch) = (Matched::default(), Vec::new());
+        let mut offer = |bytes: usize| {
+            let payload = vec![7; bytes].into();
+            let (attributes, transit) = (Attributes::default(), Transit::default());
+            let envelope = Arc::new(Envelope { attributes, payload, proof: None, transit });
+            matched.offer((&outbox, 1), Priority::Bulk, envelope, &mut batch);
+        };
+        offer(400 * 1024);
+        offer(700 * 1024);
+        offer(1);
+        let told = batch.iter().map(|outgoing| match outgoing {
+            Outgoing::Deliver(_, Delivery::Gap { first, last, .. }) => (*first, *last),
+            Outgoing::Deliver(_, Delivery::Message { number, .. }) => (*number, *number),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 3)]);
+        assert!(matches!(&batch[1], Outgoing::Deliver(_, Delivery::Gap { .. })), "{:?}", batch[1]);
     }
 }

@@ -54,7 +54,7 @@ metrics! {
     SENT = "messaging.client.sent.messages", Counter of Count by ["messaging.system", "messaging.operation.name", "messaging.destination.template", "openmesh.outcome", "error.type"];
     /// Messages handed over to agents: `deliver` on a subscription or the agent's own address, `receive` leased from its inbox.
     CONSUMED = "messaging.client.consumed.messages", Counter of Count by ["messaging.system", "messaging.operation.name"];
-    /// From a message's arrival in the queue until it was kept and performed, or handed on.
+    /// From a message's arrival in the queue until it was kept and performed, or handed on; those that are alike and pass the queue by are counted as sent and consumed, and not here.
     PROCESS_DURATION = "messaging.process.duration", Histogram of Seconds by ["messaging.system", "messaging.operation.name"];
     /// Messages that subscriptions missed, as their gaps told them.
     MISSED = "openmesh.deliveries.missed", Counter of Count by [];

@@ -151,6 +151,12 @@ impl Level {
         let low = deliveries <= deliveries_max / 2 && bytes <= bytes_max / 2;
         low && self.wants_to_know.swap(false, Ordering::SeqCst)
     }
+
+    fn is_low(&self, lane: Priority) -> bool {
+        let (deliveries_max, bytes_max) = room_of(lane);
+        let (deliveries, bytes) = (self.deliveries.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst));
+        deliveries <= deliveries_max / 2 && bytes <= bytes_max / 2
+    }
 }
 
 impl Shared {
@@ -210,6 +216,13 @@ impl Outbox {
         level.wants_to_know.store(true, Ordering::SeqCst);
         // The reader may have emptied the lane before it could see the flag.
         level.room(lane, sizes)
+    }
+
+    /// Whether a lane is half empty; if it is not, the reader tells when it is.
+    pub fn is_low(&self, lane: Priority) -> bool {
+        let level = self.shared.level(lane);
+        level.wants_to_know.store(true, Ordering::SeqCst);
+        level.is_low(lane)
     }
 
     /// Notes that deliveries of these bytes are in a batch about to be sent.

@@ -15,4 +15,6 @@ mod requests;
 #[cfg(test)]
 mod sends;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod subscriptions;

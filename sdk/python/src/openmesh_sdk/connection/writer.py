@@ -98,9 +98,7 @@ class Writer:
         self._batch.append((tag, message))
 
     def _pack_act(self, act: StreamAct) -> None:
-        size = _ACT_OVERHEAD_BYTES + sum(
-            len(field) for field in act.fields if isinstance(field, str | bytes)
-        )
+        size = _ACT_OVERHEAD_BYTES + sum(len(field) for field in act.fields if isinstance(field, str | bytes))
         is_full = bool(self._batch) or len(self._acts) == FRAME_MESSAGES_MAX
         if is_full or self._batch_bytes + size > self._connection.frame_bytes_max:
             self._pack_batch()
