@@ -25,7 +25,7 @@ const QUIET_WINDOW: Duration = Duration::from_millis(200);
 /// How long a server rests before its memory is read.
 const REST: Duration = Duration::from_secs(7);
 /// How long a server is waited for to be quiet where figures are not to be quoted.
-const HASTY_WAIT: Duration = Duration::from_millis(400);
+const HASTY_WAIT: Duration = Duration::from_millis(50);
 
 /// As much of what a server said is shown when it ended by itself.
 const SAID_BYTES: u64 = 2_048;
@@ -79,13 +79,15 @@ impl Process {
     /// Waits until the server does nothing of its own any more, or for as long as it is worth; tells the processor time
     /// that it took meanwhile, in microseconds.
     pub(crate) fn settle(&self) -> Result<f64> {
-        let until = Instant::now() + if is_in_haste() { HASTY_WAIT } else { QUIET_WAIT };
+        let (wait, window) =
+            if is_in_haste() { (HASTY_WAIT, HASTY_WAIT) } else { (QUIET_WAIT, QUIET_WINDOW) };
+        let until = Instant::now() + wait;
         let begun = cpu_us(self.id())?;
         let mut before = begun;
         while Instant::now() < until {
-            std::thread::sleep(QUIET_WINDOW);
+            std::thread::sleep(window);
             let after = cpu_us(self.id())?;
-            let share = (after - before) / QUIET_WINDOW.as_micros() as f64;
+            let share = (after - before) / window.as_micros() as f64;
             before = after;
             if share <= QUIET_SHARE {
                 break;

@@ -146,7 +146,7 @@ impl Settings {
     fn quick() -> Self {
         Self {
             size: Size::Quick,
-            rounds: 2,
+            rounds: 1,
             pubsub_ms: 200,
             publish_ms: 200,
             warm_up_ms: 50,
