@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +170,20 @@ def shown_delivery(delivery: frames.Delivered | frames.Missed) -> dict[str, Any]
     return {"subscription": delivery.subscription, "number": delivery.number, "message": message}
 
 
+def shown_outcomes(outcomes: Sequence[tuple[int, frames.Outcome]], expected: dict[str, Any]) -> dict[str, Any]:
+    if "passed" in expected:
+        tags = [tag for tag, outcome in outcomes if isinstance(outcome, frames.Passed)]
+        assert tags == list(range(tags[0], tags[0] + len(outcomes)))
+        return {"passed": [tags[0], len(tags)]}
+    kind = "receipts" if "receipts" in expected else "outcomes"
+    pairs = zip(outcomes, expected[kind], strict=True)
+    return {kind: [shown_outcome(tag, one, wanted) for (tag, one), wanted in pairs]}
+
+
 def shown_server(frame: frames.ServerFrame, expected: dict[str, Any]) -> dict[str, Any]:
     match frame:
         case frames.Outcomes(outcomes):
-            kind = "receipts" if "receipts" in expected else "outcomes"
-            pairs = zip(outcomes, expected[kind], strict=True)
-            return {kind: [shown_outcome(tag, one, wanted) for (tag, one), wanted in pairs]}
+            return shown_outcomes(outcomes, expected)
         case frames.Replied(tag, Problem() as problem):
             return {"reply": {"tag": tag, "problem": shown_problem(problem)}}
         case frames.Replied(tag, frames.Reply(number=number)):

@@ -197,8 +197,8 @@ class FrameDecoder:
         """Read what a node says."""
         kind, fields, count = _frame(body)
         match kind, count:
-            case (0, 2):
-                return Outcomes([_outcome(item) for item in _items(fields.items(1))])
+            case (0, 2) | (7, 3):
+                return _outcomes(kind, fields)
             case (1, 3):
                 return Replied(fields.uint(1), _answer(fields.get(2)))
             case (2, 2):
@@ -209,8 +209,6 @@ class FrameDecoder:
                 return Farewell(read_problem(fields.get(1)))
             case (5 | 6, 2):
                 return _receipts_or_events(kind, fields)
-            case (7, 3):
-                return Outcomes([(tag, Passed()) for tag in _tags(fields.uint(1), fields.uint(2))])
             case _:
                 raise Malformed(f"no frame of a node has kind {kind} and {count} items")
 
@@ -285,6 +283,12 @@ def _tags(first: int, count: int) -> range:
     if count > FRAME_MESSAGES_MAX:
         raise Malformed(f"more than {FRAME_MESSAGES_MAX} sends passed on in a frame")
     return range(first, first + count)
+
+
+def _outcomes(kind: int, fields: Fields) -> Outcomes:
+    if kind == 0:
+        return Outcomes([_outcome(item) for item in _items(fields.items(1))])
+    return Outcomes([(tag, Passed()) for tag in _tags(fields.uint(1), fields.uint(2))])
 
 
 def _receipts_or_events(kind: int, fields: Fields) -> Outcomes | StreamEvents:
