@@ -41,7 +41,7 @@ pub enum Arrival {
         input: Input,
         /// Since when it waits.
         since: Instant,
-        /// Whether it came by the express queue.
+        /// Whether it came by the express queue, and ends its batch: what came together is decided together.
         is_express: bool,
     },
     /// Anything else, inputs never.
@@ -70,7 +70,8 @@ impl Intake {
         if self.passed < PATIENCE || !waits {
             self.passed += u32::from(waits);
             if let Some((input, since)) = take_one(&mut self.hasty) {
-                return Some(Arrival::Input { input, since, is_express: true });
+                let is_last = self.hasty.as_ref().is_none_or(Inputs::is_empty);
+                return Some(Arrival::Input { input, since, is_express: is_last });
             }
         }
         if !waits {

@@ -23,6 +23,8 @@ use tokio::time::timeout;
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
 /// Messages of a batch that are admitted and handed in together.
 const ADMITTED_AT_ONCE: usize = 16;
+/// Commands that came together and are handed in together.
+const COMMANDS_AT_ONCE: usize = 16;
 /// After so many of them at first, others have their turn: the owner, which this task has woken, then begins.
 const SHORT_TURNS: usize = 2;
 /// And after so long from then on: a turn costs as much as admitting some messages, and a message may take long.
@@ -59,6 +61,8 @@ struct Connection {
     in_flight: Arc<Semaphore>,
     decoder: FrameDecoder,
     familiar: Familiar,
+    /// Commands that were read and are not handed in yet.
+    commands: Vec<Input>,
 }
 
 /// Both directions of a connection.
@@ -110,8 +114,17 @@ where
         let familiar = Familiar::default();
         let entrance = mesh.entrance();
         let held = mesh.clone();
-        let mut connection =
-            Connection { id, agent, mesh: held, entrance, outbox, in_flight, decoder, familiar };
+        let mut connection = Connection {
+            id,
+            agent,
+            mesh: held,
+            entrance,
+            outbox,
+            in_flight,
+            decoder,
+            familiar,
+            commands: Vec::new(),
+        };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
             _ = &mut writer => {
@@ -139,6 +152,13 @@ impl Connection {
         let mut half = BufReader::with_capacity(READ_BUFFER_BYTES, half);
         loop {
             if let Err(ended) = self.read_frame(&mut half).await {
+                // What came before something that is no frame is done all the same.
+                let _ = self.hand_in().await;
+                return ended;
+            }
+            if !begins_with_a_frame(half.buffer())
+                && let Err(ended) = self.hand_in().await
+            {
                 return ended;
             }
         }
@@ -149,23 +169,34 @@ impl Connection {
         let heard = self.decoder.hear(&frame)?;
         drop((frame, arriving));
         match heard {
-            Heard::Sent(sent) => self.send(sent).await,
+            Heard::Sent(sent) => {
+                self.hand_in().await?;
+                self.send(sent).await
+            }
             Heard::Command(tag, command) => {
                 self.hold(1).await?;
                 let ticket = self.ticket(tag);
-                match self.ask(ticket, command) {
-                    Some(command) => {
-                        self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await
-                    }
-                    None => Ok(()),
-                }
+                let command = self.ask(ticket, command).map(Box::new);
+                self.commands.extend(command.map(|command| Input::Command { ticket, command }));
+                let is_room =
+                    self.commands.len() < COMMANDS_AT_ONCE && self.in_flight.available_permits() > 0;
+                if is_room { Ok(()) } else { self.hand_in().await }
             }
             Heard::Ping(number) => {
                 let _ = self.outbox.send(vec![Outgoing::Pong(number)]);
                 Ok(())
             }
-            Heard::Stream(acts) => self.stream(acts).await,
+            Heard::Stream(acts) => {
+                self.hand_in().await?;
+                self.stream(acts).await
+            }
         }
+    }
+
+    /// Hands in the commands that came together: they are decided, and answered, together.
+    async fn hand_in(&mut self) -> Result<(), Ended> {
+        let commands = std::mem::take(&mut self.commands);
+        if commands.is_empty() { Ok(()) } else { self.submit(commands).await }
     }
 
     /// Hands over what was said of streams. What found no room would be missing, so the connection ends: streams go on
@@ -294,6 +325,12 @@ impl Turns {
         tokio::task::yield_now().await;
         self.begun = Instant::now();
     }
+}
+
+/// Whether all of a frame has come, and can be read without waiting.
+fn begins_with_a_frame(came: &[u8]) -> bool {
+    let length = came.split_first_chunk().map(|(header, body)| (body_length(*header), body.len()));
+    length.is_some_and(|(length, came)| length.is_ok_and(|length| length <= came))
 }
 
 fn answer_busy(input: &Input) -> Option<Outgoing> {
