@@ -2,6 +2,7 @@
 
 mod shortcuts;
 mod streams;
+mod together;
 
 use crate::node::Node;
 use openmesh_sdk::{Item, Performative, Reply, Sent, Start};

@@ -1,0 +1,69 @@
+//! What an agent says in one write is done in the order it was said, however much of it is handed in together.
+
+use crate::node::{Node, new_key};
+use crate::raw_agent::RawAgent;
+use openmesh_message::frame::{
+    ClientFrame, Command, Delivery, FrameEncoder, SendOutcome, ServerFrame, Start,
+};
+use openmesh_message::{Address, Draft, Performative};
+use std::sync::Arc;
+
+/// More than are handed in together.
+const MANY: u64 = 40;
+
+fn bytes(frames: &[ClientFrame]) -> Vec<u8> {
+    let (mut encoder, mut bytes) = (FrameEncoder::default(), Vec::new());
+    frames.iter().for_each(|frame| encoder.encode_client(frame, &mut bytes).unwrap());
+    bytes
+}
+
+fn subscribe(tag: u64, subscription: u64) -> ClientFrame {
+    let pattern = format!("topic:news/{tag}");
+    ClientFrame::Command(tag, Command::Subscribe { subscription, pattern, start: Start::Next })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_done_in_order_and_before_the_message_behind_them() {
+    let node = Node::start(&[]);
+    let mut agent = RawAgent::connect(&node, "teller").await;
+    let last = MANY + 2;
+    let to = Address::expand(&format!("topic:news/{last}"), node.endpoint.domain).unwrap();
+    let draft = Draft::new("1", openmesh_sdk::now(), &to, &Performative::Inform).payload("text/plain", "x");
+    let mut frames: Vec<_> = (1..=MANY).map(|tag| subscribe(tag, tag)).collect();
+    frames.push(ClientFrame::Command(MANY + 1, Command::Unsubscribe { subscription: 1 }));
+    frames.push(subscribe(last, 1));
+    frames.push(ClientFrame::Send(vec![(1, draft.unsigned(&agent.key.id()).unwrap())]));
+    agent.write_bytes(&bytes(&frames)).await;
+    let (mut replied, mut delivered, mut passed) = (Vec::new(), false, false);
+    while !(delivered && passed) {
+        match agent.read_frame().await {
+            ServerFrame::Reply(tag, reply) => {
+                assert!(reply.is_ok(), "{tag}: {reply:?}");
+                replied.push(tag);
+            }
+            ServerFrame::Deliver(deliveries) => {
+                let is_it =
+                    |delivery: &Delivery| matches!(delivery, Delivery::Message { subscription: 1, .. });
+                delivered = deliveries.len() == 1 && deliveries.iter().all(is_it);
+                assert!(delivered, "{deliveries:?}");
+            }
+            ServerFrame::Outcomes(outcomes) => passed = outcomes == [(1, SendOutcome::Passed)],
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(replied, (1..=last).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_before_something_that_is_no_frame_is_done() {
+    let node = Node::start(&[]);
+    let key = new_key();
+    let mut agent = RawAgent::connect_as(&node, Arc::clone(&key)).await;
+    let register = Command::Register { name: "hasty".to_owned(), token: Some(node.admin_token()) };
+    let nonsense = [4_u32.to_be_bytes(), [0xff; 4]].concat();
+    agent.write_bytes(&[bytes(&[ClientFrame::Command(1, register)]), nonsense].concat()).await;
+    while !matches!(agent.read_frame().await, ServerFrame::Goodbye(_)) {}
+    let (_, other) = node.agent("other").await;
+    let agents = other.agents().await.unwrap();
+    assert!(agents.iter().any(|agent| agent["name"] == "hasty"), "{agents:?}");
+}
