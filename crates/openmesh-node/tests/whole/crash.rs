@@ -75,7 +75,7 @@ fn recovered(node: &Node, log: &LogReader, snapshot: Option<&LoadedSnapshot>) ->
 
 /// Kills one node again and again; panics where a promise is broken.
 async fn kill_one_node(kills: usize, name: &str, progress: &Mutex<Progress>) -> Came {
-    let mut node = Node::start(&["--pin", "market/**", "--snapshot-records", "4000"]);
+    let mut node = Node::start(&["--pin", "market/**", "--snapshot-records", "700"]);
     let load = Load::prepare(&node, name).await;
     let mut model = Model::default();
     let mut resent = 0;
