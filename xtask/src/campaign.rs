@@ -44,6 +44,25 @@ const CAMPAIGNS: &[Campaign] = &[
         tool: None,
     },
     Campaign {
+        name: "overload",
+        what: "twice what a node can do for 120 s, of every class; 30 s of a hot topic beside a thousand quiet ones",
+        cargo: "test --release -p openmesh-node --test whole -- overload::flood overload::hot --nocapture --test-threads 1",
+        environment: &[("OPENMESH_FLOOD_SECONDS", "120"), ("OPENMESH_HOT_SECONDS", "30")],
+        tool: None,
+    },
+    Campaign {
+        name: "slow-readers",
+        what: "500 readers of one byte a second: the p99 of others at most a tenth higher, and memory under its ceiling",
+        cargo: "test --release -p openmesh-node --test whole overload::slow -- --nocapture",
+        environment: &[
+            ("OPENMESH_SLOW_READERS", "500"),
+            ("OPENMESH_SLOW_READERS_PERCENT", "10"),
+            ("OPENMESH_SLOW_READERS_ROUNDS", "41"),
+            ("OPENMESH_SLOW_READERS_MIB", "512"),
+        ],
+        tool: None,
+    },
+    Campaign {
         name: "power-cut",
         what: "200 power cuts under load, root needed; beside it nats-server at its defaults",
         cargo: "test -p openmesh-node --test whole power_cut -- --nocapture --test-threads 1",

@@ -2,10 +2,13 @@
 
 use crate::beside::{Answers, Asked, Beside};
 use crate::intake::Intake;
-use crate::outbox::Outbox;
+use crate::load::Load;
+use crate::outbox::{Outbox, message_bytes};
+use crate::quota::{Quotas, Rates, cost_of, cost_of_command};
 use crate::trace::Tracing;
 use arc_swap::ArcSwap;
 use openmesh_core::{ConnectionId, Input, View};
+use openmesh_message::frame::StreamAct;
 use openmesh_message::{AgentId, Priority};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,9 +20,17 @@ use tokio::time::timeout;
 const EVENTS_MAX: usize = 1_024;
 /// Batches that wait for the owner in the express queue.
 const EXPRESS_MAX: usize = 1_024;
-/// Batches of one connection that wait for the owner; until one is taken, nothing more is read from it. What was read takes more
-/// memory than what was not, and the owner needs no more than this to be busy.
+/// Places of one connection for batches that wait for the owner; until one is free, nothing more is read from it. What was read
+/// takes more memory than what was not, and the owner needs no more than this to be busy.
 const OF_CONNECTION_MAX: u32 = 32;
+/// Bytes for which a batch takes a place more.
+const PLACE_BYTES: usize = 256 * 1024;
+/// From this part of the room for all that waits on, a batch takes so many places.
+const CROWDED: (f64, u32) = (0.5, 8);
+/// Bytes that something takes up while it waits, besides its message.
+const WAITING_BYTES_ABOUT: usize = 1024;
+/// What a refusal, a command or a word about a stream costs the owner.
+const OTHER_COST: i64 = 30;
 /// How long a batch may wait for room in the queue.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -64,12 +75,20 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Inputs {
     inputs: std::vec::IntoIter<Input>,
+    /// The connection; 0 where the node itself says it.
+    number: u64,
     since: Instant,
-    _waits: Option<Waits>,
+    cost: i64,
+    waits: Option<Waits>,
 }
 
 /// Stands for a batch of a connection until the owner has taken all of it.
-type Waits = OwnedSemaphorePermit;
+#[derive(Debug)]
+struct Waits {
+    load: Arc<Load>,
+    bytes: usize,
+    _places: OwnedSemaphorePermit,
+}
 
 /// Messages that were read and are being admitted: the owner may wait for them, since nothing else does.
 #[derive(Debug)]
@@ -82,6 +101,7 @@ pub struct Expected {
 /// waits.
 #[derive(Debug)]
 pub struct Entrance {
+    connection: ConnectionId,
     queues: Queues,
     room: Arc<Semaphore>,
     /// The first batch comes after what tells the owner of the connection.
@@ -101,6 +121,7 @@ pub struct MeshHandle {
     next_connection: Arc<AtomicU64>,
     tracing: Tracing,
     beside: Beside,
+    quotas: Arc<Quotas>,
 }
 
 /// The ways in to the owner.
@@ -109,11 +130,12 @@ struct Queues {
     ordinary: mpsc::Sender<Event>,
     express: mpsc::Sender<Inputs>,
     expected: Arc<AtomicUsize>,
+    load: Arc<Load>,
 }
 
-/// Makes a handle and the queues its owner reads.
-pub fn channel(view: View) -> (MeshHandle, Intake) {
-    let (queues, intake) = Queues::new();
+/// Makes a handle and the queues its owner reads; nothing is shed below the load's ceiling, and who pays is said by the rates.
+pub fn channel(view: View, load: Load, rates: Rates) -> (MeshHandle, Intake) {
+    let (queues, intake) = Queues::new(load);
     let view = Arc::new(ArcSwap::from_pointee(view));
     let handle = MeshHandle {
         queues,
@@ -121,6 +143,7 @@ pub fn channel(view: View) -> (MeshHandle, Intake) {
         next_connection: Arc::new(AtomicU64::new(1)),
         tracing: Tracing::default(),
         beside: Beside::default(),
+        quotas: Arc::new(Quotas::new(rates)),
     };
     (handle, intake)
 }
@@ -134,6 +157,16 @@ impl MeshHandle {
     /// Which messages are traced.
     pub const fn tracing(&self) -> Tracing {
         self.tracing
+    }
+
+    /// How much the node has to do.
+    pub const fn load(&self) -> &Arc<Load> {
+        &self.queues.load
+    }
+
+    /// What agents may take.
+    pub const fn quotas(&self) -> &Arc<Quotas> {
+        &self.quotas
     }
 
     /// The view that admission reads.
@@ -162,13 +195,13 @@ impl MeshHandle {
     }
 
     /// A way in for a connection that the owner was told of, or is told of before its first batch.
-    pub fn entrance(&self) -> Entrance {
-        Entrance::new(self.queues.clone())
+    pub fn entrance(&self, connection: ConnectionId) -> Entrance {
+        Entrance::new(connection, self.queues.clone())
     }
 
     /// Hands in inputs; gives them back when the queue has no room in time.
     pub async fn submit(&self, inputs: Vec<Input>) -> Result<(), Option<Vec<Input>>> {
-        self.queues.queue(Inputs::new(inputs, None)).await
+        self.queues.queue(Inputs::new(0, inputs, Instant::now())).await
     }
 
     /// Tells the owner something that must not be lost.
@@ -183,12 +216,13 @@ impl MeshHandle {
 }
 
 impl Queues {
-    fn new() -> (Self, Intake) {
+    fn new(load: Load) -> (Self, Intake) {
         let (ordinary, events) = mpsc::channel(EVENTS_MAX);
         let (express, hasty) = mpsc::channel(EXPRESS_MAX);
         let expected = Arc::default();
-        let intake = Intake::new(events, hasty, Arc::clone(&expected));
-        (Self { ordinary, express, expected }, intake)
+        let load = Arc::new(load);
+        let intake = Intake::new(events, hasty, Arc::clone(&expected), Arc::clone(&load));
+        (Self { ordinary, express, expected, load }, intake)
     }
 
     async fn queue(&self, inputs: Inputs) -> Result<(), Option<Vec<Input>>> {
@@ -204,8 +238,9 @@ impl Queues {
 }
 
 impl Entrance {
-    fn new(queues: Queues) -> Self {
+    fn new(connection: ConnectionId, queues: Queues) -> Self {
         Self {
+            connection,
             queues,
             room: Arc::new(Semaphore::new(OF_CONNECTION_MAX as usize)),
             is_known: AtomicBool::new(false),
@@ -235,8 +270,13 @@ impl Entrance {
         let is_first = !self.is_known.swap(true, Ordering::SeqCst);
         let alone = self.is_idle();
         let may_hurry = alone && !is_first && inputs.iter().any(is_urgent);
-        let waits = Arc::clone(&self.room).acquire_owned().await.map_err(|_| None)?;
-        let mut inputs = Inputs::new(inputs, Some(waits));
+        let bytes = inputs.iter().map(bytes_of).sum();
+        let load = &self.queues.load;
+        let places = places_of(bytes, load.waiting_share());
+        let places = Arc::clone(&self.room).acquire_many_owned(places).await.map_err(|_| None)?;
+        let since = Instant::now();
+        load.look(since);
+        let mut inputs = Inputs::new(self.connection.0, inputs, since).held(load, bytes, places);
         if may_hurry {
             match self.queues.express.try_send(inputs) {
                 Ok(()) => return Ok(()),
@@ -257,9 +297,50 @@ fn is_urgent(input: &Input) -> bool {
     }
 }
 
+/// How many places a batch takes: more where it is large, and where much waits.
+fn places_of(bytes: usize, waiting_share: f64) -> u32 {
+    let (crowded_from, crowded) = CROWDED;
+    let least = if waiting_share >= crowded_from { crowded } else { 1 };
+    let by_bytes = u32::try_from(1 + bytes / PLACE_BYTES).unwrap_or(u32::MAX);
+    least.max(by_bytes).min(OF_CONNECTION_MAX)
+}
+
+/// Bytes that something takes up while it waits, about.
+fn bytes_of(input: &Input) -> usize {
+    match input {
+        Input::Message { admitted, .. } => {
+            let kept = if admitted.sealed.is_some() { admitted.envelope.payload.len() } else { 0 };
+            message_bytes(&admitted.envelope) + kept + WAITING_BYTES_ABOUT
+        }
+        Input::Stream { act: StreamAct::Item { item, .. }, .. } => item.len() + WAITING_BYTES_ABOUT,
+        _ => WAITING_BYTES_ABOUT,
+    }
+}
+
+/// What something costs the owner, in the units of quotas.
+fn cost_of_input(input: &Input) -> i64 {
+    match input {
+        Input::Message { admitted, .. } => cost_of(&admitted.envelope, admitted.sealed.is_some()),
+        Input::Command { command, .. } => OTHER_COST + cost_of_command(command),
+        _ => OTHER_COST,
+    }
+}
+
 impl Inputs {
-    fn new(inputs: Vec<Input>, waits: Option<Waits>) -> Self {
-        Self { inputs: inputs.into_iter(), since: Instant::now(), _waits: waits }
+    fn new(number: u64, inputs: Vec<Input>, since: Instant) -> Self {
+        let cost = inputs.iter().map(cost_of_input).sum();
+        Self { inputs: inputs.into_iter(), number, since, cost, waits: None }
+    }
+
+    fn held(self, load: &Arc<Load>, bytes: usize, places: OwnedSemaphorePermit) -> Self {
+        load.hold(bytes);
+        let waits = Waits { load: Arc::clone(load), bytes, _places: places };
+        Self { waits: Some(waits), ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_turns(number: u64, cost: i64, inputs: Vec<Input>) -> Self {
+        Self { cost, ..Self::new(number, inputs, Instant::now()) }
     }
 
     /// The next, and since when it waits.
@@ -269,6 +350,29 @@ impl Inputs {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.inputs.len() == 0
+    }
+
+    /// The connection, as turns count them.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What it costs the owner.
+    pub(crate) const fn cost(&self) -> i64 {
+        self.cost
+    }
+
+    /// Says that its turn has come.
+    pub(crate) fn note_taken(&self) {
+        if let Some(waits) = &self.waits {
+            waits.load.note_taken();
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.load.let_go(self.bytes);
     }
 }
 
@@ -291,6 +395,7 @@ impl Drop for Expected {
 mod tests {
     use super::{Entrance, Event, Queues};
     use crate::intake::{Arrival, Queues as Taken};
+    use crate::load::Load;
     use openmesh_core::{ConnectionId, Input, Ticket};
     use openmesh_message::frame::Command;
     use std::sync::atomic::Ordering;
@@ -310,8 +415,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_urgent_goes_past_others_but_not_past_its_own() {
-        let (queues, mut intake) = Queues::new();
-        let (flooding, calm) = (Entrance::new(queues.clone()), Entrance::new(queues));
+        let (queues, mut intake) = Queues::new(Load::default());
+        let (flooding, calm) =
+            (Entrance::new(ConnectionId(1), queues.clone()), Entrance::new(ConnectionId(2), queues));
         calm.submit(vec![command(1)]).await.unwrap();
         assert_eq!(tag(intake.take(Taken::Both)), 1, "the first comes after what tells of the connection");
         assert!(!intake.has_more(Taken::Both), "it is decided when the owner looks again");
@@ -326,11 +432,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_ordinary_queue_is_passed_over_only_so_often() {
-        let (queues, mut intake) = Queues::new();
+        let (queues, mut intake) = Queues::new(Load::default());
         queues.ordinary.send(Event::Stop).await.unwrap();
         let mut entrances = Vec::new();
         for number in 1..=100 {
-            let entrance = Entrance::new(queues.clone());
+            let entrance = Entrance::new(ConnectionId(number), queues.clone());
             entrance.is_known.store(true, Ordering::SeqCst);
             entrance.submit(vec![command(number)]).await.unwrap();
             entrances.push(entrance);

@@ -72,6 +72,16 @@ metrics! {
     QUEUE_DEPTH = "openmesh.queue.depth", Gauge of Count by [];
     /// How long what an agent sent waited for the owner.
     QUEUE_WAIT = "openmesh.queue.wait", Histogram of Seconds by [];
+    /// Messages that were refused as `node.busy` since the node is overloaded, by class, in the order of shedding: `passing_stranger`, `passing_registered`, `kept_stranger`, `kept_registered`.
+    SHED = "openmesh.shed.messages", Counter of Count by ["class"];
+    /// How many classes of messages are shed, from 0 to 4, the last in part; `all`, and what each sign says: `owner` and `disk` (what waits for them), `waiting` (bytes that wait) and `memory`.
+    OVERLOAD_PRESSURE = "openmesh.overload.pressure", Gauge of Count by ["sign"];
+    /// Refused as `agent.quota`, by the agent's standing.
+    QUOTA_REFUSED = "openmesh.quota.refused", Counter of Count by ["standing"];
+    /// Bytes that wait: in the owner's `queue`, in `outboxes` for agents that read slowly.
+    MEMORY_HELD = "openmesh.memory.held", Gauge of Bytes by ["in"];
+    /// The ceiling under which the node keeps its memory.
+    MEMORY_MAX = "openmesh.memory.max", Gauge of Bytes by [];
     /// Records written with one sync.
     LOG_BATCH = "openmesh.log.batch.records", Histogram of Count by [];
     /// How long a sync to disk took.

@@ -6,13 +6,15 @@
 
 mod lanes;
 
+use crate::load::Load;
 use crate::matched::Matched;
 use crate::planted;
+use crate::quota::FAN_OUT_COST;
 use crate::shortcut::{Shortcut, Shortcuts};
 use lanes::{Lanes, Taken, taken_by};
 use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
 use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
@@ -22,6 +24,10 @@ const PATIENCE: u32 = 64;
 const ANSWERS_MAX: usize = 16_384;
 /// Words and items of streams that wait for a connection; more than the windows of its agent hold of the smallest items.
 const STREAM_EVENTS_MAX: usize = 65_536;
+/// Bytes of a lane that have room however much waits in other outboxes.
+const ALWAYS_BYTES: usize = 64 * 1024;
+/// What waits is told the node's load when it has changed by so many bytes.
+const NOTED_BYTES: usize = 32 * 1024;
 /// Things taken out at once, so that what is more urgent and comes later does not wait for long.
 const TAKEN_MAX: usize = 256;
 /// Bytes of deliveries taken out at once, but always one.
@@ -87,11 +93,21 @@ struct Shared {
     /// What messages that come from this connection need not be decided for.
     shortcuts: Mutex<Shortcuts>,
     levels: [Level; Priority::ALL.len()],
+    noted: Noted,
+    /// What its agent owes for what went to many.
+    owed: AtomicI64,
     filled: Notify,
     reader_left: AtomicBool,
     owners_left: AtomicBool,
     /// A connection that missed something of a stream is worth nothing to it: it ends, and the stream goes on with another.
     is_cut: AtomicBool,
+}
+
+/// What the node's load knows to wait here.
+#[derive(Debug, Default)]
+struct Noted {
+    load: Arc<Load>,
+    bytes: AtomicUsize,
 }
 
 /// Tells the reader when the last outbox is dropped.
@@ -178,6 +194,18 @@ impl Shared {
         }
     }
 
+    /// Tells the node's load how much waits here, where that has changed by much.
+    fn note_load(&self) {
+        let after: usize = self.levels.iter().map(|level| level.bytes.load(Ordering::Relaxed)).sum();
+        let Noted { load, bytes } = &self.noted;
+        let before = bytes.load(Ordering::Relaxed);
+        if after.abs_diff(before) >= NOTED_BYTES
+            && bytes.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            load.note_outbox(before, after);
+        }
+    }
+
     fn sink(&self, gone: Taken) -> bool {
         let mut tells = false;
         for (lane, (deliveries, bytes)) in Priority::ALL.into_iter().zip(gone) {
@@ -187,10 +215,22 @@ impl Shared {
     }
 }
 
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.load.note_outbox(self.bytes.load(Ordering::Relaxed), 0);
+    }
+}
+
 impl Outbox {
-    /// An outbox and its reader.
+    /// An outbox and its reader; what waits in it counts for no node's load.
     pub fn new() -> (Self, OutboxReader) {
-        let shared = Arc::new(Shared::default());
+        Self::under(&Arc::default())
+    }
+
+    /// An outbox and its reader; what waits in it counts for this load.
+    pub fn under(load: &Arc<Load>) -> (Self, OutboxReader) {
+        let noted = Noted { load: Arc::clone(load), bytes: AtomicUsize::new(0) };
+        let shared = Arc::new(Shared { noted, ..Shared::default() });
         let held = Some(Arc::new(Held(Arc::clone(&shared))));
         let reader = OutboxReader { shared: Arc::clone(&shared), taken: Taken::default() };
         (Self { shared, _held: held }, reader)
@@ -209,13 +249,35 @@ impl Outbox {
     /// How many deliveries of these sizes would be taken; if not all, the reader will tell when there is room again.
     pub fn room(&self, lane: Priority, sizes: impl Iterator<Item = usize> + Clone) -> Room {
         let level = self.shared.level(lane);
-        let room = level.room(lane, sizes.clone());
+        let room = self.room_in(level, lane, sizes.clone());
         if room.for_all {
             return room;
         }
         level.wants_to_know.store(true, Ordering::SeqCst);
         // The reader may have emptied the lane before it could see the flag.
-        level.room(lane, sizes)
+        self.room_in(level, lane, sizes)
+    }
+
+    /// Where outboxes hold as much as they may together, each lane has room for little.
+    fn room_in(&self, level: &Level, lane: Priority, sizes: impl Iterator<Item = usize>) -> Room {
+        let holds_little = level.bytes.load(Ordering::Relaxed) <= ALWAYS_BYTES;
+        if holds_little || !self.shared.noted.load.outboxes_are_full() {
+            return level.room(lane, sizes);
+        }
+        Room { deliveries: 0, bytes: 0, for_all: false }
+    }
+
+    /// Notes what the agent of this connection owes, for what went to many.
+    pub fn owe_for(&self, readers: usize) {
+        let further = i64::try_from(readers.saturating_sub(1)).unwrap_or(i64::MAX);
+        if further > 0 {
+            self.shared.owed.fetch_add(further.saturating_mul(FAN_OUT_COST), Ordering::Relaxed);
+        }
+    }
+
+    /// What the agent owes, which is then paid.
+    pub fn take_owed(&self) -> i64 {
+        self.shared.owed.swap(0, Ordering::Relaxed)
     }
 
     /// Whether a lane is half empty; if it is not, the reader tells when it is.
@@ -262,6 +324,7 @@ impl Outbox {
         if lost {
             self.shared.is_cut.store(true, Ordering::SeqCst);
         }
+        self.shared.note_load();
         self.shared.filled.notify_one();
         if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
     }
@@ -283,6 +346,7 @@ impl Outbox {
         let Some(shortcut) = shortcut else { return Some(run) };
         let (passed, rest) = shortcut.pass(run, now);
         if passed > 0 {
+            self.owe_for(shortcut.readers() * usize::try_from(passed).unwrap_or(usize::MAX));
             // Answers have room as long as their sends were given it.
             let _ = self.send(vec![Outgoing::Passed(first, passed)]);
         }
@@ -342,7 +406,9 @@ impl OutboxReader {
 
     /// Notes that what was taken is written; `true` if someone who found a lane full should be told of the room.
     pub fn written(&mut self) -> bool {
-        self.shared.sink(std::mem::take(&mut self.taken))
+        let tells = self.shared.sink(std::mem::take(&mut self.taken));
+        self.shared.note_load();
+        tells
     }
 }
 

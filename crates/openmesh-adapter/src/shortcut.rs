@@ -71,6 +71,11 @@ impl Shortcut {
         self.has_ended.load(Ordering::SeqCst)
     }
 
+    /// How many subscriptions take them in.
+    pub(crate) const fn readers(&self) -> usize {
+        self.readers.len()
+    }
+
     /// Hands the first messages of a run over, as far as they are sound; how many, and those from the first that is not.
     pub(crate) fn pass(&self, mut run: Run, now: Timestamp) -> (u64, Option<Run>) {
         let sound = run.iter().take_while(|message| is_sound_again(message, now)).count();

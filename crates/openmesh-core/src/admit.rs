@@ -124,6 +124,14 @@ struct Offered {
     digest: Option<Digest>,
 }
 
+impl Familiar {
+    /// Whether a message would be kept, as far as its attributes tell; nothing of it is proven.
+    pub fn would_keep(&mut self, envelope: &Envelope, view: &View) -> bool {
+        let control = ControlAttributes::parse_after(&envelope.attributes, &mut self.alike);
+        control.is_ok_and(|control| is_kept(&control, &view.topics))
+    }
+}
+
 #[cfg(feature = "steps")]
 impl Familiar {
     /// What the rules say of a message.

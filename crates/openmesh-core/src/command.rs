@@ -13,7 +13,7 @@ use crate::partition::{Partition, Waiting};
 use crate::plan::{Begin, Effect, Plan, Question, Taken};
 use crate::reading::{conversation_row, decided};
 use crate::record::{Body, Outcome};
-use crate::rejection::Rejection;
+use crate::rejection::{Bound, Rejection};
 use crate::state::Logical;
 use inbox_verbs::Held;
 use openmesh_message::frame::{Command, Reply, Start};
@@ -133,9 +133,7 @@ impl Partition {
         plan: &mut Plan,
     ) -> Answer {
         let connection = caller.ticket.connection;
-        if self.routes.count(connection) >= self.config.subscriptions_max {
-            return Err(Rejection::TooManySubscriptions);
-        }
+        self.has_room_to_subscribe(caller)?;
         self.decide_pattern(caller, &pattern)?;
         if matches!(start, Start::Since(time) if time > caller.now.plus_ms(TIME_AHEAD_MS_MAX)) {
             return Err(Rejection::BadArgument("start", "a time to come".to_owned()));
@@ -143,6 +141,7 @@ impl Partition {
         if !self.routes.subscribe((connection, subscription), pattern.clone()) {
             return Err(Rejection::BadArgument("subscription", "the number is in use".to_owned()));
         }
+        self.census.enter(caller.agent);
         plan.effects.push(Effect::EndShortcuts(pattern.clone()));
         plan.effects.push(Effect::Reply(caller.ticket, Ok(Reply::Done)));
         let begin = match start {
@@ -153,6 +152,20 @@ impl Partition {
         let agent = caller.agent;
         plan.effects.push(Effect::CatchUp { connection, subscription, agent, pattern, begin });
         Ok(None)
+    }
+
+    fn has_room_to_subscribe(&self, caller: Caller) -> Result<(), Rejection> {
+        let config = &self.config;
+        let bound = if self.routes.count(caller.ticket.connection) >= config.subscriptions_max {
+            Bound::Connection(config.subscriptions_max)
+        } else if self.census.of(&caller.agent) >= config.agent_subscriptions_max {
+            Bound::Agent(config.agent_subscriptions_max)
+        } else if self.census.all() >= config.node_subscriptions_max {
+            Bound::Node(config.node_subscriptions_max)
+        } else {
+            return Ok(());
+        };
+        Err(Rejection::TooManySubscriptions(bound))
     }
 
     /// A pattern without wildcards is decided as the topic it is; others record by record as they match.
@@ -169,6 +182,7 @@ impl Partition {
     fn unsubscribe(&mut self, caller: Caller, subscription: u64, plan: &mut Plan) -> Answer {
         let connection = caller.ticket.connection;
         let ended = self.routes.unsubscribe((connection, subscription)).ok_or(Rejection::NotFound)?;
+        self.census.leave(&caller.agent, 1);
         plan.effects.push(Effect::EndShortcuts(ended));
         plan.effects.push(Effect::Unsubscribe(connection, subscription));
         Ok(Some(Reply::Done))
@@ -185,11 +199,16 @@ impl Partition {
             (None, Some(_)) => {
                 return Err(Rejection::NameTaken(format!("`{name}` is another agent's name")));
             }
-            (None, None) => {}
+            (None, None) => self.has_room_for_an_agent()?,
         }
         let outcome = Outcome::Registered { agent: caller.agent, name: name.to_string() };
         self.commit_administrative(caller, outcome, Body::Empty, plan);
         Ok(Some(Reply::Done))
+    }
+
+    fn has_room_for_an_agent(&self) -> Result<(), Rejection> {
+        let max = self.config.agents_max;
+        if self.state.directory.count() < max { Ok(()) } else { Err(Rejection::TooManyAgents(max)) }
     }
 
     fn list_agents(&self, caller: Caller) -> Answer {

@@ -23,6 +23,7 @@ use crate::record::{
 };
 use crate::request::Requests;
 use crate::route::Routes;
+use crate::route::census::Census;
 use crate::route::stream::Streams;
 use crate::state::{Bounds, Gist, Logical, STATE_VERSION, State};
 use crate::view::{Identity, View};
@@ -45,6 +46,15 @@ const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
 pub const INBOX_MESSAGES_MAX: u64 = 1_000_000;
 /// Messages of one sender that an inbox holds, unless a node is told otherwise.
 pub const INBOX_SENDER_MESSAGES_MAX: u64 = 100_000;
+
+/// Subscriptions of one connection, unless a node is told otherwise.
+pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// Subscriptions of one agent on all its connections, unless a node is told otherwise.
+pub const AGENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
+/// Subscriptions of a node, unless it is told otherwise.
+pub const NODE_SUBSCRIPTIONS_MAX: usize = 4_000_000;
+/// Agents of a domain, each with an inbox, unless a node is told otherwise.
+pub const AGENTS_MAX: usize = 2_000_000;
 
 /// What a partition is told once.
 #[derive(Clone)]
@@ -71,6 +81,12 @@ pub struct Config {
     pub conversations_max: usize,
     /// Subscriptions of one connection.
     pub subscriptions_max: usize,
+    /// Subscriptions of one agent on all its connections.
+    pub agent_subscriptions_max: usize,
+    /// Subscriptions of all connections.
+    pub node_subscriptions_max: usize,
+    /// Agents in the directory.
+    pub agents_max: usize,
     /// Valid tokens of one agent.
     pub tokens_max: usize,
 }
@@ -81,6 +97,7 @@ pub struct Partition {
     pub(crate) state: State,
     pub(crate) view: View,
     pub(crate) routes: Routes,
+    pub(crate) census: Census,
     pub(crate) requests: Requests,
     pub(crate) streams: Streams,
     pub(crate) deadlines: Deadlines,
@@ -126,7 +143,10 @@ impl Config {
             inbox_messages_max: INBOX_MESSAGES_MAX,
             inbox_sender_messages_max: INBOX_SENDER_MESSAGES_MAX,
             conversations_max: 100_000,
-            subscriptions_max: 1_000,
+            subscriptions_max: SUBSCRIPTIONS_MAX,
+            agent_subscriptions_max: AGENT_SUBSCRIPTIONS_MAX,
+            node_subscriptions_max: NODE_SUBSCRIPTIONS_MAX,
+            agents_max: AGENTS_MAX,
             tokens_max: 64,
         }
     }
@@ -183,6 +203,7 @@ impl Partition {
             config,
             state,
             view,
+            census: Census::default(),
             requests: Requests::default(),
             streams: Streams::default(),
             deadlines: Deadlines::default(),
@@ -310,6 +331,9 @@ impl Partition {
         let agent = self.routes.agent(connection);
         self.streams.disconnect(connection, now);
         self.set_stream_deadline();
+        if let Some(agent) = self.routes.agent(connection) {
+            self.census.leave(&agent, self.routes.count(connection));
+        }
         self.routes.disconnect(connection);
         if let Some(waiting) = agent.and_then(|agent| self.waiting.get_mut(&agent)) {
             waiting.retain(|waiting| waiting.ticket.connection != connection);

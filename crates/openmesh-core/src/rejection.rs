@@ -6,6 +6,31 @@ use openmesh_message::{
 use openmesh_policy::Decision;
 use openmesh_schema::{AllowedAct, IllegalAct, IllegalKind, Violation};
 
+/// Who has as many subscriptions as it may, and how many those are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// A WebSocket that speaks CloudEvents.
+    Socket(usize),
+    /// The connection.
+    Connection(usize),
+    /// The agent, on all its connections.
+    Agent(usize),
+    /// The node.
+    Node(usize),
+}
+
+impl Bound {
+    fn detail(self) -> String {
+        let (who, max, how) = match self {
+            Self::Socket(max) => ("the socket", max, "open another"),
+            Self::Connection(max) => ("the connection", max, "--subscriptions-max of its node"),
+            Self::Agent(max) => ("the agent", max, "--agent-subscriptions-max of its node"),
+            Self::Node(max) => ("the node", max, "its --node-subscriptions-max"),
+        };
+        format!("{who} has {max} subscriptions, as many as it may ({how})")
+    }
+}
+
 macro_rules! rejections {
     ($($(#[doc = $doc:literal])+ $variant:ident $(($($field:ty),+))? = $code:literal,)+) => {
         /// Why a send or a command was refused. The sender's fault, or a limit of the node's.
@@ -126,8 +151,10 @@ rejections! {
     OtherVersion(u64) = "version.mismatch",
     /// A command's argument cannot be read.
     BadArgument(&'static str, String) = "argument.malformed",
-    /// The connection has as many subscriptions as it may.
-    TooManySubscriptions = "subscription.too_many",
+    /// The connection, its agent or the node has as many subscriptions as it may.
+    TooManySubscriptions(Bound) = "subscription.too_many",
+    /// The domain has as many agents as it may, each with an inbox.
+    TooManyAgents(usize) = "agent.too_many",
     /// The agent, or the node, has as many streams as it may.
     TooManyStreams = "stream.too_many",
     /// No such stream is open, or it is not the agent's to use so.
@@ -247,16 +274,20 @@ impl Rejection {
             }
             Self::NotFound => "there is nothing of that name that you may see",
             Self::StaleLease => "the lease ended, or another one followed it",
-            Self::TooManySubscriptions => "the connection has as many subscriptions as it may",
             Self::Busy => "the node is busy",
             Self::StoreFull => "there is no room to keep the message",
-            _ => return self.stream_detail(),
+            _ => return self.further_detail(),
         };
         fixed.to_owned()
     }
 
-    fn stream_detail(&self) -> String {
+    /// Of streams, and of limits that say how they are raised.
+    fn further_detail(&self) -> String {
         let fixed = match self {
+            Self::TooManySubscriptions(bound) => return bound.detail(),
+            Self::TooManyAgents(max) => {
+                return format!("the domain has {max} agents, as many as it may (--agents-max of its node)");
+            }
             Self::StreamReset(reason) => return reason.clone(),
             Self::TooManyStreams => "as many streams are open as may be; finish one",
             Self::UnknownStream => "no such stream is open; it may be offered again",

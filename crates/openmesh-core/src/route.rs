@@ -1,5 +1,6 @@
 //! Who is connected and who listens to what. Lives as long as the connections do.
 
+pub(crate) mod census;
 mod exact;
 mod few;
 mod shards;

@@ -33,7 +33,7 @@ pub struct View {
 
 /// Tells one published view from another.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Identity(Arc<()>);
+pub struct Identity(Arc<()>);
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
@@ -45,6 +45,11 @@ impl View {
     /// The authority under which unqualified names are published here.
     pub const fn home(&self) -> Authority {
         Authority::Domain(self.domain)
+    }
+
+    /// What tells this view from others.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What an agent is to this domain.

@@ -5,7 +5,7 @@ mod counters;
 mod gate;
 mod stream;
 
-pub use gate::{Gate, Limits, Opening};
+pub use gate::{Crowded, Gate, Limits, Opening};
 pub use stream::Stream;
 
 use crate::tls::{DoorTls, ServerTls};

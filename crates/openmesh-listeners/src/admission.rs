@@ -27,6 +27,11 @@ impl Admission {
         self.tracer.is_some()
     }
 
+    /// What they are admitted against.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
     /// The moment.
     pub(crate) const fn moment(&self) -> Timestamp {
         self.now

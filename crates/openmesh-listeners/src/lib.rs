@@ -5,3 +5,4 @@ mod admission;
 pub mod http;
 pub mod native;
 pub mod tls;
+mod toll;

@@ -31,7 +31,7 @@ pub async fn serve(
     let serve = move |stream, peer: Peer, opening: Opening| {
         let (identity, mesh) = (Arc::clone(&identity), mesh.clone());
         async move {
-            let may_stay = || opening.done();
+            let may_stay = |agent| opening.done(Some(agent));
             let mut stream = stream;
             let greeted = greeting::greet(&mut stream, &peer.binding, &identity).await;
             match stream {
@@ -59,5 +59,5 @@ where
     let greeted = greeting::greet(&mut stream, binding, identity).await;
     let (reading, writing) = tokio::io::split(stream);
     let halves = connection::Halves { reading, writing };
-    connection::serve_greeted(greeted, halves, mesh, || true).await;
+    connection::serve_greeted(greeted, halves, mesh, |_| Ok(())).await;
 }

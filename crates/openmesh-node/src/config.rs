@@ -1,5 +1,6 @@
 //! What a node is told: where it keeps things, where it listens, which rules it follows.
 
+use crate::limits::Limits;
 use crate::tls::TlsChoice;
 use crate::upkeep::Keeping;
 use anyhow::{Context, Result};
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) inbox_messages_max: u64,
     /// Messages of one sender that an inbox holds.
     pub(crate) inbox_sender_messages_max: u64,
+    /// What the node may take up and hand out.
+    pub(crate) limits: Limits,
     /// Which messages are traced.
     pub(crate) tracing: Tracing,
 }

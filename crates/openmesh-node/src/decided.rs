@@ -2,6 +2,7 @@
 
 use openmesh_core::{Effect, Plan, Sealed};
 use openmesh_store::EncodedRecord;
+use std::time::Instant;
 
 /// Plans taken together.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Decided {
     pub(crate) plans: usize,
     /// Bytes of the records.
     pub(crate) bytes: u64,
+    /// Since when the first of them waits.
+    pub(crate) since: Option<Instant>,
     /// Whether something among them came by the express queue.
     pub(crate) is_urgent: bool,
 }
@@ -22,6 +25,7 @@ impl Decided {
     /// Takes a plan in behind the others.
     pub(crate) fn add(&mut self, plan: Plan) {
         self.plans += 1;
+        self.since.get_or_insert_with(Instant::now);
         for Sealed { position, header, salt, body } in plan.records {
             self.bytes += (header.len() + body.len()) as u64;
             self.records.push(EncodedRecord { position, header, salt, body });

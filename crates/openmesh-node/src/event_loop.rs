@@ -10,12 +10,13 @@ use crate::perform::{Performer, Progress};
 use crate::snapshots::Snapshots;
 use crate::upkeep::Upkeep;
 use openmesh_adapter::planted::{self as live, Planted as Live};
-use openmesh_adapter::{Arrival, Event, Intake, Queues, now};
-use openmesh_core::{Effect, Input, Partition, Plan, Rejection};
+use openmesh_adapter::{Arrival, Event, Intake, Load, Queues, now};
+use openmesh_core::{ConnectionId, Effect, Input, Partition, Plan, Rejection};
 use openmesh_message::Timestamp;
-use openmesh_message::frame::StreamAct;
+use openmesh_message::frame::{Command, StreamAct};
 use openmesh_store::planted::{self, Planted};
 use openmesh_store::{Fault, failpoint};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::sleep;
@@ -60,6 +61,12 @@ pub(crate) struct EventLoop {
     pub(crate) plans_at_once: usize,
     /// Since when what waits is held back for what is about to come.
     pub(crate) held_back_since: Option<Instant>,
+    /// Since when the first of what the log has waits.
+    pub(crate) keeping_since: Option<Instant>,
+    /// Since when only what is urgent is taken, or nothing, until the disk is done.
+    pub(crate) shut_since: Option<Instant>,
+    /// How much the node has to do.
+    pub(crate) load: Arc<Load>,
     /// Makes snapshots of the state.
     pub(crate) snapshots: Snapshots,
     /// Keeps the log as large as it is to be.
@@ -95,9 +102,9 @@ impl EventLoop {
                 return Ended::Stopped;
             }
             let (is_busy, until_deadline) = (self.writer.is_busy(), self.until_deadline());
-            let may_receive = self.has_room() && !stopping;
             let from = self.queues();
-            let has_more = may_receive && intake.has_more(from);
+            self.note_whether_shut(from);
+            let has_more = !stopping && intake.has_more(from);
             // However much comes in meanwhile: a full disk may have room again.
             self.writer.note_if_quiet();
             let quiet_in = self.writer.quiet_in();
@@ -111,7 +118,7 @@ impl EventLoop {
                 },
                 () = sleep(until_deadline), if !stopping => self.handle(Input::Tick),
                 () = yield_now(), if has_more => {}
-                goes_on = intake.arrive(from), if may_receive && !has_more => stopping |= !goes_on,
+                goes_on = intake.arrive(from), if !stopping && !has_more => stopping |= !goes_on,
                 () = sleep(quiet_in.unwrap_or_default()), if quiet_in.is_some() => {}
                 () = sleep(HELD_BACK_MAX), if holds_back => {}
             }
@@ -122,7 +129,7 @@ impl EventLoop {
     fn take_some(&mut self, intake: &mut Intake, stopping: bool) -> bool {
         let mut stopping = stopping;
         for _ in 0..INPUTS_AT_ONCE {
-            if stopping || !self.has_room() {
+            if stopping {
                 break;
             }
             match intake.take(self.queues()) {
@@ -142,9 +149,31 @@ impl EventLoop {
         stopping
     }
 
-    /// What is decided cannot be overtaken any more: while enough waits for the log, only what is urgent is taken.
+    /// What is decided cannot be overtaken any more: while enough waits for the log, only what is urgent is taken, and nothing
+    /// while there is no room.
     const fn queues(&self) -> Queues {
-        if self.waiting.plans < self.plans_at_once { Queues::Both } else { Queues::Express }
+        if self.waiting.bytes >= WAITING_BYTES_MAX {
+            Queues::Neither
+        } else if self.waiting.plans < self.plans_at_once {
+            Queues::Both
+        } else {
+            Queues::Express
+        }
+    }
+
+    /// What waits meanwhile waits for the disk.
+    fn note_whether_shut(&mut self, from: Queues) {
+        match (from, self.shut_since) {
+            (Queues::Both, Some(since)) => {
+                self.shut_since = None;
+                self.load.note_open(since.elapsed());
+            }
+            (Queues::Express | Queues::Neither, None) => {
+                self.shut_since = Some(Instant::now());
+                self.load.note_shut();
+            }
+            _ => {}
+        }
     }
 
     /// Whether what waits should wait for more that is about to come, although the log is free: a write and a sync cost the
@@ -158,10 +187,6 @@ impl EventLoop {
             return false;
         }
         self.held_back_since.get_or_insert_with(Instant::now).elapsed() < HELD_BACK_MAX
-    }
-
-    const fn has_room(&self) -> bool {
-        self.waiting.bytes < WAITING_BYTES_MAX
     }
 
     /// Takes one event; `true` if it says to stop.
@@ -200,7 +225,13 @@ impl EventLoop {
             let performing = self.journeys.decided(begun, &plan).performing();
             return self.performer.perform(plan.effects, performing);
         }
+        if let Some(refusal) = self.planted_refusal(&input) {
+            let performing = self.journeys.decided(begun, &Plan::new(now())).performing();
+            return self.performer.perform(vec![refusal], performing);
+        }
+        let sender = sender_of(&input);
         let plan = self.partition.handle(input, now());
+        self.charge(sender, &plan);
         let journey = self.journeys.decided(begun, &plan);
         let publishes = |effect: &Effect| *effect == Effect::PublishView || effect.reads_topics();
         if plan.effects.iter().any(publishes) {
@@ -218,6 +249,25 @@ impl EventLoop {
         }
     }
 
+    /// Whether the bug that refuses acknowledgements under load is planted, and this is one.
+    fn planted_refusal(&self, input: &Input) -> Option<Effect> {
+        let Input::Command { ticket, command } = input else { return None };
+        let is_refused = planted::has(Planted::ShedAcks)
+            && matches!(**command, Command::Ack { .. })
+            && !self.load.is_light();
+        is_refused.then(|| Effect::Reply(*ticket, Err(Rejection::Busy)))
+    }
+
+    /// Whoever sent what goes to many owes for it.
+    fn charge(&self, sender: Option<ConnectionId>, plan: &Plan) {
+        let readers = plan.effects.iter().filter(|effect| matches!(effect, Effect::Deliver(_))).count();
+        if readers > 1
+            && let Some(sender) = sender
+        {
+            self.performer.charge(sender, readers);
+        }
+    }
+
     /// Hands what waits to the log writer, unless it is still syncing what came before.
     fn submit(&mut self) -> Result<(), WriterGone> {
         if self.writer.is_busy() || self.waiting.plans == 0 {
@@ -230,12 +280,16 @@ impl EventLoop {
             return Ok(());
         }
         self.journeys.keeping();
+        self.keeping_since = decided.since;
         self.writer.submit(decided)
     }
 
     /// Performs what is synced, while the log takes what waited for it.
     fn confirm(&mut self, commit: Commit, intake: &mut Intake) -> Result<(), WriterGone> {
         let performing = self.journeys.kept(commit.head_seq);
+        if let Some(since) = self.keeping_since.take() {
+            self.load.note_commit(since.elapsed());
+        }
         self.plans_at_once = plans_in(commit.synced_in);
         let submitted = if self.holds_back(intake) { Ok(()) } else { self.submit() };
         failpoint::reached("receipt.before-perform");
@@ -274,6 +328,13 @@ fn refuse_unkept(input: &Input) -> Option<Effect> {
     match input {
         Input::Message { ticket, .. } => Some(Effect::Reject(*ticket, Rejection::StoreFull)),
         Input::Refused { ticket, refused } => Some(Effect::Reject(*ticket, refused.rejection.clone())),
+        _ => None,
+    }
+}
+
+const fn sender_of(input: &Input) -> Option<ConnectionId> {
+    match input {
+        Input::Message { ticket, .. } => Some(ticket.connection),
         _ => None,
     }
 }

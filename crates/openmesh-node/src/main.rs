@@ -8,6 +8,7 @@ mod diagram;
 mod event_loop;
 mod identity;
 mod journey;
+mod limits;
 mod log_writer;
 mod metering;
 mod otlp;

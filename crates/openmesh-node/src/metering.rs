@@ -68,8 +68,8 @@ impl Metering {
         if let Some(ticks) = cpu_ticks() {
             counter!(CPU_TIME).absolute(ticks / TICKS_PER_SECOND);
         }
-        if let Some(pages) = resident_pages() {
-            gauge!(MEMORY_USAGE).set((pages * rustix::param::page_size() as u64) as f64);
+        if let Some(bytes) = resident_bytes() {
+            gauge!(MEMORY_USAGE).set(bytes as f64);
         }
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
             gauge!(OPEN_FILES).set(files.count() as f64);
@@ -81,6 +81,20 @@ impl Metering {
 /// is freed (mimalloc's `purge_delay`), which in a node at rest none is.
 fn give_back_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
+}
+
+/// Bytes of this process that are resident; near a ceiling, what was freed is given back before.
+pub(crate) fn resident_under(ceiling: u64) -> Option<u64> {
+    let bytes = resident_bytes()?;
+    if bytes < ceiling / 4 * 3 {
+        return Some(bytes);
+    }
+    give_back_memory();
+    resident_bytes()
+}
+
+fn resident_bytes() -> Option<u64> {
+    resident_pages().map(|pages| pages * rustix::param::page_size() as u64)
 }
 
 /// User and system time of this process.

@@ -109,6 +109,13 @@ impl Performer {
         self.shortcuts.end_every();
     }
 
+    /// What a connection sent went to so many.
+    pub(crate) fn charge(&self, connection: ConnectionId, readers: usize) {
+        if let Some(channel) = self.channels.get(&connection) {
+            channel.outbox().owe_for(readers);
+        }
+    }
+
     /// Performs effects whose records are synced, in order; their receipts share one signature.
     pub(crate) fn perform(&mut self, mut effects: Vec<Effect>, performing: Performing) {
         let mut gathered = self.vouch(&mut effects);

@@ -20,6 +20,7 @@ use openmesh_listeners::http::{self, HttpConfig};
 use openmesh_listeners::native::{self, NodeIdentity};
 use openmesh_message::{Authority, DomainId, PartitionId};
 use openmesh_policy::Policy;
+use openmesh_store::planted::{self, Planted};
 use openmesh_store::{EmbeddedLog, LoadedSnapshot, LogConfig, Opened, failpoint};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -91,7 +92,10 @@ pub(crate) async fn run(
     write_default_policy(&folder, config.open)?;
     let recovered = recover(&folder, &identity, &config)?;
     let metering = Metering::install()?;
-    let (mesh, mut events) = channel(recovered.partition.view());
+    let (mesh, mut events) = channel(recovered.partition.view(), config.limits.load(), config.limits.rates);
+    if planted::has(Planted::TakeInOrder) {
+        events.take_in_order();
+    }
     let mesh = mesh.with_tracing(config.tracing);
     let tls = config.tls.as_ref();
     let tls = tls.map(|choice| NodeTls::prepare(choice, &config.folder, &config.addresses())).transpose()?;
@@ -148,7 +152,7 @@ struct Doors {
 
 impl Doors {
     fn bind(config: &Config, tls: Option<&NodeTls>, metering: Metering) -> Result<Self> {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(Gate::new(config.limits.connections));
         let tls = tls.map(|tls| &tls.server);
         let native = Acceptor::bind(config.listen, Door::Native, Arc::clone(&gate), tls)?;
         let http = config.http.map(|address| Acceptor::bind(address, Door::Http, gate, tls)).transpose()?;
@@ -227,6 +231,10 @@ fn recover(folder: &Folder, identity: &Identity, config: &Config) -> Result<Reco
     let limits = PartitionConfig {
         inbox_messages_max: config.inbox_messages_max,
         inbox_sender_messages_max: config.inbox_sender_messages_max,
+        subscriptions_max: config.limits.subscriptions_max,
+        agent_subscriptions_max: config.limits.agent_subscriptions_max,
+        node_subscriptions_max: config.limits.node_subscriptions_max,
+        agents_max: config.limits.agents_max,
         ..PartitionConfig::new(identity.domain(), identity.admin_token, random_bytes()?, custodian)
     };
     let (mut partition, snapshot_seq) = restore(limits.clone(), policy, opened.snapshot.take())?;
@@ -313,6 +321,7 @@ fn prepare(
         // Also where a node never runs long enough to make one beside its work, starts stay short.
         snapshots.keep(head, partition.snapshot()?);
     }
+    let load = Arc::clone(mesh.load());
     let performer = Performer::new(Arc::clone(&identity.node), mesh, kept, folder.policy());
     Ok(EventLoop {
         partition,
@@ -322,6 +331,9 @@ fn prepare(
         waiting: Decided::default(),
         plans_at_once: PLANS_AT_ONCE_MIN,
         held_back_since: None,
+        keeping_since: None,
+        shut_since: None,
+        load,
         snapshots,
         upkeep,
     })

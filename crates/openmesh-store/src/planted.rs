@@ -73,6 +73,14 @@ pub enum Planted {
     DeliverTwice,
     /// Loses items of streams, now and then.
     LoseStreamItem,
+    /// Sheds what is kept before what is not.
+    ShedKeptFirst,
+    /// Refuses acknowledgements while it sheds.
+    ShedAcks,
+    /// Takes in what comes, however much memory it takes.
+    ForgetCeiling,
+    /// Takes what waits in the order it came, whoever sent it.
+    TakeInOrder,
 }
 
 impl Planted {
@@ -110,6 +118,10 @@ impl Planted {
         Self::OvertakeOwn,
         Self::DeliverTwice,
         Self::LoseStreamItem,
+        Self::ShedKeptFirst,
+        Self::ShedAcks,
+        Self::ForgetCeiling,
+        Self::TakeInOrder,
     ];
 
     /// Its name in the environment: that of the variant.

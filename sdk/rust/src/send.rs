@@ -141,6 +141,12 @@ impl Sent {
         }
     }
 
+    /// When another try makes sense for a message that was rejected: the node is overloaded, or a quota is used up. `None`: the same
+    /// thing will be refused again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.problem()?.retry_after_ms.map(Duration::from_millis)
+    }
+
     /// Whether the message was taken in and is kept.
     pub const fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted(_))

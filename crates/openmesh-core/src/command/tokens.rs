@@ -73,6 +73,7 @@ impl Partition {
             return Err(token_in_use());
         }
         check_grant(&grant, caller.now)?;
+        self.has_room_for_an_agent()?;
         let outcome = Outcome::KeylessRegistered { custody, name: name.to_string(), grant };
         self.commit_administrative(Caller { agent, ..caller }, outcome, Body::Empty, plan);
         Ok(Some(Reply::Issued { agent, custodial_key: Some(agent) }))

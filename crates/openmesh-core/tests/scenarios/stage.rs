@@ -157,6 +157,7 @@ impl Stage {
             "inbox_sender_messages" => self.config.inbox_sender_messages_max = number,
             "conversations" => self.config.conversations_max = number as usize,
             "subscriptions" => self.config.subscriptions_max = number as usize,
+            "agents" => self.config.agents_max = number as usize,
             "tokens" => self.config.tokens_max = number as usize,
             "deliveries" => self.config.deliveries_max = number as u32,
             "dedup_ids" => self.config.dedup_ids_max = number as usize,

@@ -5,12 +5,16 @@
 
 use super::HANDSHAKE_DEADLINE;
 use super::counters::Counters;
+use openmesh_message::{AgentId, Problem};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+/// When another try makes sense for a connection that found no room.
+const RETRY_AFTER_MS: u64 = 5_000;
 
 /// How many connections there may be at a time.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +25,8 @@ pub struct Limits {
     pub established_per_source_max: usize,
     /// Established connections from this machine, whose agents all come from one address.
     pub established_local_max: usize,
+    /// Established connections of one agent, of those that speak natively over TCP.
+    pub established_per_agent_max: usize,
     /// Half-open connections.
     pub half_open_max: usize,
     /// Half-open connections from one source.
@@ -33,6 +39,7 @@ impl Default for Limits {
             established_max: 12_000,
             established_per_source_max: 1_000,
             established_local_max: 11_000,
+            established_per_agent_max: 11_000,
             half_open_max: 4_096,
             half_open_per_source_max: 1_024,
         }
@@ -75,6 +82,8 @@ struct Slot {
     source: Source,
     number: u64,
     phase: watch::Sender<Phase>,
+    /// Whose it is, once that is known and counted.
+    agent: OnceLock<AgentId>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +94,22 @@ struct Places {
     half_open_count: usize,
     established: BTreeMap<Source, usize>,
     established_count: usize,
+    by_agent: BTreeMap<AgentId, usize>,
+}
+
+/// Why a connection may not stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowded {
+    /// The node has as many as it may.
+    Node(usize),
+    /// Its source has.
+    Source(usize),
+    /// This machine has.
+    Local(usize),
+    /// Its agent has.
+    Agent(usize),
+    /// It took too long, and its place went to another.
+    Evicted,
 }
 
 impl Gate {
@@ -106,7 +131,14 @@ impl Gate {
         drop(places);
         counters.accepted.increment(1);
         counters.half_open.increment(1.0);
-        let slot = Slot { gate: Arc::clone(self), counters: counters.clone(), source, number, phase };
+        let slot = Slot {
+            gate: Arc::clone(self),
+            counters: counters.clone(),
+            source,
+            number,
+            phase,
+            agent: OnceLock::new(),
+        };
         Opening { slot: Arc::new(slot) }
     }
 
@@ -116,33 +148,32 @@ impl Gate {
 }
 
 impl Opening {
-    /// The other side has said who it is: the connection may stay. `false` where there is no room for it;
-    /// then it is to be told and ended.
-    pub fn done(&self) -> bool {
+    /// The other side has said who it is, an agent where that is known: the connection may stay. Where there is no room for
+    /// it, it is to be told and ended.
+    pub fn done(&self, agent: Option<AgentId>) -> Result<(), Crowded> {
         let slot = &self.slot;
         let mut places = slot.gate.places();
         if *slot.phase.borrow() == Phase::Established {
-            return true;
+            return Ok(());
         }
-        let is_local = slot.source.0.is_loopback();
-        let limits = &slot.gate.limits;
-        let source_max =
-            if is_local { limits.established_local_max } else { limits.established_per_source_max };
-        let of_source = places.established.get(&slot.source).copied().unwrap_or_default();
-        let has_room = places.established_count < limits.established_max && of_source < source_max;
-        if !has_room {
+        if let Err(crowded) = places.has_room(slot.source, agent, &slot.gate.limits) {
             slot.counters.refused.increment(1);
-            return false;
+            return Err(crowded);
         }
         if !places.leave_half_open(slot.source, slot.number) {
-            return false;
+            return Err(Crowded::Evicted);
         }
         places.established_count += 1;
         *places.established.entry(slot.source).or_default() += 1;
+        if let Some(agent) = agent
+            && slot.agent.set(agent).is_ok()
+        {
+            *places.by_agent.entry(agent).or_default() += 1;
+        }
         slot.phase.send_replace(Phase::Established);
         slot.counters.half_open.decrement(1.0);
         slot.counters.established.increment(1.0);
-        true
+        Ok(())
     }
 
     pub(super) fn watch(&self) -> Watched {
@@ -167,7 +198,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut places = self.gate.places();
         if *self.phase.borrow() == Phase::Established {
-            places.leave_established(self.source);
+            places.leave_established(self.source, self.agent.get());
             self.counters.established.decrement(1.0);
         } else {
             places.leave_half_open(self.source, self.number);
@@ -214,13 +245,68 @@ impl Places {
         was_there
     }
 
-    fn leave_established(&mut self, source: Source) {
-        self.established_count = self.established_count.saturating_sub(1);
-        let Some(count) = self.established.get_mut(&source) else { return };
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            self.established.remove(&source);
+    fn has_room(&self, source: Source, agent: Option<AgentId>, limits: &Limits) -> Result<(), Crowded> {
+        let is_local = source.0.is_loopback();
+        let of_source = self.established.get(&source).copied().unwrap_or_default();
+        let of_agent = agent.and_then(|agent| self.by_agent.get(&agent)).copied().unwrap_or_default();
+        match limits {
+            limits if self.established_count >= limits.established_max => {
+                Err(Crowded::Node(limits.established_max))
+            }
+            limits if is_local && of_source >= limits.established_local_max => {
+                Err(Crowded::Local(limits.established_local_max))
+            }
+            limits if !is_local && of_source >= limits.established_per_source_max => {
+                Err(Crowded::Source(limits.established_per_source_max))
+            }
+            limits if of_agent >= limits.established_per_agent_max => {
+                Err(Crowded::Agent(limits.established_per_agent_max))
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn leave_established(&mut self, source: Source, agent: Option<&AgentId>) {
+        self.established_count = self.established_count.saturating_sub(1);
+        leave(&mut self.established, &source);
+        if let Some(agent) = agent {
+            leave(&mut self.by_agent, agent);
+        }
+    }
+}
+
+/// One less is counted.
+fn leave<K: Ord>(counted: &mut BTreeMap<K, usize>, key: &K) {
+    let Some(count) = counted.get_mut(key) else { return };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counted.remove(key);
+    }
+}
+
+impl Crowded {
+    /// What whoever connected is told.
+    pub fn to_problem(self) -> Problem {
+        let detail = match self {
+            Self::Node(max) => {
+                format!("the node has {max} connections, as many as it may (--connections-max)")
+            }
+            Self::Source(max) => {
+                format!("your address has {max} connections, as many as it may (--source-connections-max)")
+            }
+            Self::Local(max) => {
+                format!(
+                    "the node's machine has {max} connections, as many as it may (--local-connections-max)"
+                )
+            }
+            Self::Agent(max) => {
+                format!("the agent has {max} connections, as many as it may (--agent-connections-max)")
+            }
+            Self::Evicted => "the handshake took too long, and others needed the room".to_owned(),
+        };
+        let mut problem = Problem::new("connection.too_many", detail);
+        problem.retry_after_ms = Some(RETRY_AFTER_MS);
+        problem
     }
 }
 
@@ -237,14 +323,16 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, Limits, Opening, Phase};
+    use super::{Crowded, Gate, Limits, Opening, Phase};
     use crate::accept::{Counters, Door};
+    use openmesh_message::KeyPair;
     use std::sync::Arc;
 
     const LIMITS: Limits = Limits {
         established_max: 3,
         established_per_source_max: 2,
         established_local_max: 3,
+        established_per_agent_max: 2,
         half_open_max: 6,
         half_open_per_source_max: 4,
     };
@@ -269,8 +357,9 @@ mod tests {
         assert_eq!(phase(&honest), Phase::HalfOpen);
         let alive: Vec<_> = (0..100).filter(|&n| phase(&flood[n]) == Phase::HalfOpen).collect();
         assert_eq!(alive, [96, 97, 98, 99]);
-        assert!(honest.done());
-        assert!(!flood[0].done() && flood[99].done(), "who was evicted stays so");
+        assert_eq!(honest.done(None), Ok(()));
+        assert_eq!(flood[0].done(None), Err(Crowded::Evicted), "who was evicted stays so");
+        assert_eq!(flood[99].done(None), Ok(()));
     }
 
     #[test]
@@ -290,18 +379,33 @@ mod tests {
     fn established_connections_are_never_displaced_and_are_counted_by_source() {
         let gate = gate();
         let first: Vec<_> = (0..3).map(|_| enter(&gate, "2001:db8::1")).collect();
-        assert!(first[0].done() && first[0].done() && first[1].done(), "telling twice counts once");
-        assert!(!first[2].done(), "its source has two");
+        let done = |opening: &Opening| opening.done(None).is_ok();
+        assert!(done(&first[0]) && done(&first[0]) && done(&first[1]), "telling twice counts once");
+        assert_eq!(first[2].done(None), Err(Crowded::Source(2)));
         let other = enter(&gate, "2001:db8:0:1::1");
-        assert!(other.done());
+        assert!(done(&other));
         let local = enter(&gate, "::1");
-        assert!(!local.done(), "there are three in all");
+        assert_eq!(local.done(None), Err(Crowded::Node(3)));
+        assert!(Crowded::Node(3).to_problem().detail.contains("--connections-max"));
         let flood: Vec<_> = (0..100).map(|_| enter(&gate, "2001:db8::ffff")).collect();
         assert_eq!(phase(&first[1]), Phase::Established);
         drop((flood, first, other));
-        assert!(local.done());
+        assert!(done(&local));
         drop(local);
         assert_eq!(gate.places().established_count, 0);
         assert!(gate.places().established.is_empty());
+    }
+
+    #[test]
+    fn an_agent_has_as_many_connections_as_it_may_wherever_they_come_from() {
+        let gate = gate();
+        let agent = |number| Some(KeyPair::from_seed(&[number; 32]).unwrap().id());
+        let (one, two, three) =
+            (enter(&gate, "192.0.2.1"), enter(&gate, "192.0.2.2"), enter(&gate, "192.0.2.3"));
+        assert!(one.done(agent(1)).is_ok() && two.done(agent(1)).is_ok());
+        assert_eq!(three.done(agent(1)), Err(Crowded::Agent(2)));
+        assert!(three.done(agent(2)).is_ok());
+        drop((one, two, three));
+        assert!(gate.places().by_agent.is_empty());
     }
 }

@@ -43,6 +43,7 @@ pub(crate) const STATUSES: &[(&str, u16)] = &[
     ("reply.duplicate", 409), ("lease.stale", 409),
     ("argument.malformed", 400), ("not_found", 404), ("subscription.too_many", 429), ("reply.too_large", 400),
     ("policy.invalid", 422),
+    ("agent.quota", 429), ("agent.too_many", 503), ("connection.too_many", 503),
     ("node.busy", 503), ("store.full", 507), ("store.fault", 500), ("outcome.unknown", 504),
     ("frame.malformed", 400),
     ("stream.too_many", 429), ("stream.unknown", 404), ("stream.window", 429), ("stream.taken_over", 409),

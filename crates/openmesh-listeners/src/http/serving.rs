@@ -62,8 +62,8 @@ async fn answer(
     opening: Opening,
     router: Router,
 ) -> Result<Response<Body>, Infallible> {
-    if !opening.done() {
-        let mut response = super::problem::respond(&super::door::busy());
+    if let Err(crowded) = opening.done(None) {
+        let mut response = super::problem::respond(&crowded.to_problem().into());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return Ok(response);
     }

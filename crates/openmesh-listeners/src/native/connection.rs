@@ -2,7 +2,9 @@
 
 use super::greeting::GreetingFault;
 use super::writer;
+use crate::accept::Crowded;
 use crate::admission::Admission;
+use crate::toll::Toll;
 use bytes::Bytes;
 use openmesh_adapter::metrics::HANDSHAKES_REFUSED;
 use openmesh_adapter::{Asked, Entrance, Event, Expected, MeshHandle, Outbox, Outgoing};
@@ -34,6 +36,8 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const MESSAGE_BYTES_ABOUT: usize = 1024;
 /// So long a frame that has begun to come is counted on.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(1);
+/// So long nothing more is read of a connection of whose messages most were turned away: to refuse takes time, too.
+const TURNED_AWAY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,7 @@ struct Connection {
     familiar: Familiar,
     /// Commands that were read and are not handed in yet.
     commands: Vec<Input>,
+    toll: Toll,
 }
 
 /// Both directions of a connection.
@@ -76,16 +81,16 @@ pub(super) async fn serve_greeted<R, W>(
     greeted: Result<AgentId, GreetingFault>,
     halves: Halves<R, W>,
     mesh: MeshHandle,
-    may_stay: impl Fn() -> bool,
+    may_stay: impl Fn(AgentId) -> Result<(), Crowded>,
 ) where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    match greeted {
-        Ok(agent) if may_stay() => serve(halves, agent, mesh).await,
-        Ok(agent) => {
-            tracing::debug!(%agent, "no room for a connection");
-            writer::say_goodbye(halves.writing, Rejection::Busy.to_problem()).await;
+    match greeted.map(|agent| (agent, may_stay(agent))) {
+        Ok((agent, Ok(()))) => serve(halves, agent, mesh).await,
+        Ok((agent, Err(crowded))) => {
+            tracing::debug!(%agent, ?crowded, "no room for a connection");
+            writer::say_goodbye(halves.writing, crowded.to_problem()).await;
         }
         Err(refused) => {
             metrics::counter!(HANDSHAKES_REFUSED, "reason" => refused.reason()).increment(1);
@@ -101,7 +106,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let id = mesh.next_connection();
-    let (outbox, reader) = Outbox::new();
+    let (outbox, reader) = Outbox::under(mesh.load());
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX as usize));
     let writing = writer::Writing { connection: id, mesh: mesh.clone(), in_flight: Arc::clone(&in_flight) };
     let mut writer = tokio::spawn(writer::write(halves.writing, reader, writing));
@@ -112,7 +117,8 @@ where
         let _ = outbox.send(vec![Outgoing::Pong(0)]);
         let decoder = FrameDecoder::default();
         let familiar = Familiar::default();
-        let entrance = mesh.entrance();
+        let entrance = mesh.entrance(id);
+        let toll = Toll::of(agent, &mesh);
         let held = mesh.clone();
         let mut connection = Connection {
             id,
@@ -124,6 +130,7 @@ where
             decoder,
             familiar,
             commands: Vec::new(),
+            toll,
         };
         let ended = tokio::select! {
             ended = connection.read(halves.reading) => Some(ended),
@@ -176,6 +183,10 @@ impl Connection {
             Heard::Command(tag, command) => {
                 self.hold(1).await?;
                 let ticket = self.ticket(tag);
+                if let Err(problem) = self.toll.let_command_in(&command, &self.mesh) {
+                    let _ = self.outbox.send(vec![Outgoing::Reply(tag, Err(*problem))]);
+                    return Ok(());
+                }
                 let command = self.ask(ticket, command).map(Box::new);
                 self.commands.extend(command.map(|command| Input::Command { ticket, command }));
                 let is_room =
@@ -234,6 +245,7 @@ impl Connection {
     async fn send(&mut self, mut sent: Sent) -> Result<(), Ended> {
         self.hold(sent.len()).await?;
         let admission = Admission::of(self.agent, &self.mesh);
+        self.turn_away(&mut sent, &admission).await;
         if !admission.traces() {
             self.pass(&mut sent.runs, admission.moment()).await;
         }
@@ -271,6 +283,19 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Answers the messages that are not let in.
+    async fn turn_away(&mut self, sent: &mut Sent, admission: &Admission) {
+        let refused = self.toll.turn_away(sent, admission, &mut self.familiar, &self.outbox);
+        if refused.is_empty() {
+            return;
+        }
+        let most = refused.len() > sent.len();
+        let _ = self.outbox.send(refused);
+        if most {
+            tokio::time::sleep(TURNED_AWAY_PAUSE).await;
+        }
     }
 
     /// Has a command, whose room is taken, answered beside the owner where that may be; gives it back for the owner else.

@@ -1,5 +1,7 @@
 //! `openmesh up`: starts a node and runs it until it is told to stop.
 
+mod limiting;
+
 use super::amount;
 use super::context::Context;
 use super::logging::Observing;
@@ -9,6 +11,7 @@ use crate::start::{self, Ready};
 use crate::tls::TlsChoice;
 use crate::upkeep::{Keeping, Limits};
 use anyhow::Result;
+use limiting::Limiting;
 use openmesh_core::{INBOX_MESSAGES_MAX, INBOX_SENDER_MESSAGES_MAX};
 use openmesh_listeners::tls::CertificateFiles;
 use openmesh_message::TopicPattern;
@@ -111,6 +114,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = INBOX_SENDER_MESSAGES_MAX)]
     inbox_sender_max: u64,
     #[command(flatten)]
+    limiting: Limiting,
+    #[command(flatten)]
     observing: Observing,
     /// Stop when standard input ends, as it does when the program that started the node is gone.
     #[arg(long, hide = true)]
@@ -157,6 +162,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<()> {
         keeping,
         inbox_messages_max: args.inbox_max,
         inbox_sender_messages_max: args.inbox_sender_max,
+        limits: args.limiting.limits(),
         tracing: args.observing.tracing(),
     };
     let format = context.format();

@@ -3,6 +3,7 @@
 mod disk;
 pub(crate) mod load;
 pub(crate) mod machine;
+mod overload;
 mod planted;
 mod power_cut;
 mod rot;

@@ -31,8 +31,22 @@ impl RawAgent {
         Self::connect_as(node, key).await
     }
 
+    /// Connects on a bare socket, of which the node says that it cannot stay; why, if it said so.
+    pub(crate) async fn connect_refused(node: &Node, key: Arc<KeyPair>) -> Option<Problem> {
+        match Self::greet(node, key).await.read_frame().await {
+            ServerFrame::Goodbye(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
     /// Connects on a bare socket.
     pub(crate) async fn connect_as(node: &Node, key: Arc<KeyPair>) -> Self {
+        let mut agent = Self::greet(node, key).await;
+        assert_eq!(agent.read_frame().await, ServerFrame::Pong(0));
+        agent
+    }
+
+    async fn greet(node: &Node, key: Arc<KeyPair>) -> Self {
         let mut stream = TcpStream::connect(node.endpoint.address).await.unwrap();
         let hello = minicbor::to_vec(ClientHello::new(key.id(), [9; 32])).unwrap();
         stream.write_all(&MAGIC).await.unwrap();
@@ -43,10 +57,12 @@ impl RawAgent {
         let said = Transcript { client_hello: &hello, answered: &answered, binding: &Binding::Loopback };
         let (_, auth) = handshake::authenticate(&key, &domain, &said, now).unwrap();
         write_message(&mut stream, &minicbor::to_vec(auth).unwrap()).await;
-        let mut agent =
-            Self { stream, encoder: FrameEncoder::default(), decoder: FrameDecoder::default(), key, domain };
-        assert_eq!(agent.read_frame().await, ServerFrame::Pong(0));
-        agent
+        Self { stream, encoder: FrameEncoder::default(), decoder: FrameDecoder::default(), key, domain }
+    }
+
+    /// The socket, and what both ends know of what recurs.
+    pub(crate) fn into_parts(self) -> (TcpStream, FrameEncoder, FrameDecoder) {
+        (self.stream, self.encoder, self.decoder)
     }
 
     /// Sends one message and waits for its outcome.
@@ -59,6 +75,7 @@ impl RawAgent {
                     let (_, receipt) = run.open().unwrap().receipts.remove(0);
                     return Ok(SendOutcome::Accepted(receipt));
                 }
+                ServerFrame::Passed(..) => return Ok(SendOutcome::Passed),
                 ServerFrame::Goodbye(problem) => return Err(problem),
                 _ => {}
             }
@@ -83,10 +100,15 @@ impl RawAgent {
 
     /// Subscribes, and reads nothing.
     pub(crate) async fn subscribe(&mut self, pattern: &str) {
+        self.subscribe_as(1, pattern).await;
+    }
+
+    /// Subscribes under a number, and reads nothing.
+    pub(crate) async fn subscribe_as(&mut self, subscription: u64, pattern: &str) {
         let pattern = format!("mesh://{}/topic/{pattern}", self.domain);
-        let command = Command::Subscribe { subscription: 1, pattern, start: Start::Next };
-        self.write(&ClientFrame::Command(1, command)).await;
-        assert!(matches!(self.read_frame().await, ServerFrame::Reply(1, Ok(_))));
+        let command = Command::Subscribe { subscription, pattern, start: Start::Next };
+        self.write(&ClientFrame::Command(subscription, command)).await;
+        assert!(matches!(self.read_frame().await, ServerFrame::Reply(_, Ok(_))));
     }
 
     /// Subscribes many times from the beginning of the log, and reads nothing, not even the replies.

@@ -3,10 +3,11 @@
 use super::{busy, unknown};
 use crate::admission::Admission;
 use crate::http::problem::Failure;
+use crate::toll::Toll;
 use openmesh_adapter::{Entrance, Event, MeshHandle, Outbox, OutboxReader, Outgoing};
 use openmesh_core::admit::Familiar;
 use openmesh_core::{ConnectionId, Input, Rejection, Ticket};
-use openmesh_message::frame::{Command, Delivery, Reply, SendOutcome};
+use openmesh_message::frame::{Command, Delivery, Reply, SendOutcome, Sent as SentInFrame};
 use openmesh_message::{AgentId, Envelope};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ pub(crate) struct Line {
     entrance: Entrance,
     tags: AtomicU64,
     waiting: Arc<Waiting>,
-    familiar: Mutex<Familiar>,
+    admitting: Mutex<(Familiar, Toll)>,
     outbox: Outbox,
 }
 
@@ -71,7 +72,7 @@ impl Line {
         receives: bool,
         mesh: &MeshHandle,
     ) -> Result<(Arc<Self>, OutboxReader), Failure> {
-        let (outbox, reader) = Outbox::new();
+        let (outbox, reader) = Outbox::under(mesh.load());
         let id = mesh.next_connection();
         let opened = Event::Opened { connection: id, agent, receives, outbox: outbox.clone() };
         mesh.tell(opened).await.map_err(|_| busy())?;
@@ -79,10 +80,10 @@ impl Line {
             id,
             agent,
             mesh: mesh.clone(),
-            entrance: mesh.entrance(),
+            entrance: mesh.entrance(id),
             tags: AtomicU64::new(1),
             waiting: Arc::default(),
-            familiar: Mutex::default(),
+            admitting: Mutex::new((Familiar::default(), Toll::of(agent, mesh))),
             outbox,
         };
         Ok((Arc::new(line), reader))
@@ -95,6 +96,7 @@ impl Line {
 
     /// Gives a command and awaits its reply.
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
+        self.admitting().1.let_command_in(&command, &self.mesh).map_err(|problem| Failure::from(*problem))?;
         let awaited = self.expect()?;
         let ticket = Ticket { connection: self.id, tag: awaited.tag };
         self.submit(vec![Input::Command { ticket, command: Box::new(command) }]).await?;
@@ -108,16 +110,35 @@ impl Line {
     /// Admits and sends messages; how each ended is awaited later.
     pub(crate) async fn start(&self, messages: Vec<Envelope>) -> Result<Sent, Failure> {
         let mut awaited = Vec::with_capacity(messages.len());
-        let mut inputs = Vec::with_capacity(messages.len());
-        let admission = Admission::of(self.agent, &self.mesh);
+        let mut tagged = Vec::with_capacity(messages.len());
         for envelope in messages {
             let expected = self.expect()?;
-            let ticket = Ticket { connection: self.id, tag: expected.tag };
-            inputs.push(admission.admit(ticket, envelope, &mut self.familiar()));
+            tagged.push((expected.tag, envelope));
             awaited.push(expected);
         }
-        self.submit(inputs).await?;
+        let inputs = self.admit(tagged);
+        if !inputs.is_empty() {
+            self.submit(inputs).await?;
+        }
         Ok(Sent(awaited))
+    }
+
+    /// Admits the messages that are let in, and answers the others.
+    fn admit(&self, messages: Vec<(u64, Envelope)>) -> Vec<Input> {
+        let mut sent = SentInFrame { messages, ..SentInFrame::default() };
+        let admission = Admission::of(self.agent, &self.mesh);
+        let mut admitting = self.admitting();
+        let (familiar, toll) = &mut *admitting;
+        for refused in toll.turn_away(&mut sent, &admission, familiar, &self.outbox) {
+            if let Outgoing::Outcome(tag, _) = refused {
+                self.waiting.end(tag, refused);
+            }
+        }
+        let ticket = |tag| Ticket { connection: self.id, tag };
+        sent.into_messages()
+            .into_iter()
+            .map(|(tag, envelope)| admission.admit(ticket(tag), envelope, familiar))
+            .collect()
     }
 
     /// Sends messages and awaits how each ended.
@@ -149,8 +170,8 @@ impl Line {
         self.entrance.submit(inputs).await.map_err(|_| Rejection::Busy.into())
     }
 
-    fn familiar(&self) -> MutexGuard<'_, Familiar> {
-        self.familiar.lock().unwrap_or_else(PoisonError::into_inner)
+    fn admitting(&self) -> MutexGuard<'_, (Familiar, Toll)> {
+        self.admitting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::native;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::Method;
-use openmesh_core::Rejection;
+use openmesh_core::{Bound, Rejection};
 use openmesh_message::limits::FRAME_BYTES_MAX;
 use openmesh_message::{Problem, Scope, TopicPattern};
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn check(call: &Call) -> Result<events::Asked, Failure> {
         return Err(Rejection::OutOfScope(Scope::Read).into());
     }
     if patterns.len() > SUBSCRIPTIONS_MAX {
-        return Err(Rejection::TooManySubscriptions.into());
+        return Err(Rejection::TooManySubscriptions(Bound::Socket(SUBSCRIPTIONS_MAX)).into());
     }
     Ok(events::Asked { patterns, receives, tails })
 }

@@ -4,7 +4,7 @@ use super::page::Filling;
 use super::{Beside, Kept, Looked, Querying};
 use crate::decided::Decided;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use openmesh_adapter::{Answers, Asked, Batch, Outbox, Outgoing};
+use openmesh_adapter::{Answers, Asked, Batch, Load, Outbox, Outgoing, Rates};
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::record::{Record, to_json};
 use openmesh_core::{
@@ -334,9 +334,9 @@ async fn answered_beside(stage: &Stage, agent: AgentId, command: Command) -> Opt
 }
 
 async fn asked_beside(stage: &Stage, agent: AgentId, command: Command, overtakes: bool) -> Option<Batch> {
-    let (mesh, _intake) = openmesh_adapter::channel(stage.view());
+    let (mesh, _intake) = openmesh_adapter::channel(stage.view(), Load::default(), Rates::default());
     let beside = Beside(Querying::new(mesh, stage.kept()));
-    let (outbox, mut reader) = Outbox::new();
+    let (outbox, mut reader) = Outbox::under(&Arc::default());
     let ticket = Ticket { connection: ConnectionId(0), tag: 5 };
     match beside.answer(Asked { ticket, agent, command, overtakes }, &outbox) {
         Some(given_back) => {

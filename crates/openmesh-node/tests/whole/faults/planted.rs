@@ -53,6 +53,10 @@ const TABLE: &[(&str, Planted, &str)] = &[
     ("kill -9, requests", Planted::DeliverTwice, "crash::a_hundred_kills"),
     ("questions in their order", Planted::OvertakeOwn, "reads::a_question_overtakes"),
     ("streams", Planted::LoseStreamItem, "streams::cuts::a_stream_that_is_cut"),
+    ("overload, order", Planted::ShedKeptFirst, "overload::flood"),
+    ("overload, acknowledgements", Planted::ShedAcks, "overload::flood"),
+    ("overload, memory", Planted::ForgetCeiling, "overload::slow"),
+    ("overload, turns", Planted::TakeInOrder, "overload::hot"),
 ];
 
 /// The same for bugs on the ways in and out, shortcuts among them.
