@@ -1,4 +1,4 @@
-//! How much the node has to do, and what of it is to be shed: see decision 0057.
+//! How much the node has to do, and what of it is to be shed: see decision 0054.
 //!
 //! Signs of overload are noted where they show, in counters; every [`LOOK_EVERY`] whoever comes by makes one pressure of them.
 //! To read it costs one load of an atomic.

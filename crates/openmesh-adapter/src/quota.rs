@@ -1,6 +1,6 @@
 //! How much of the node's time an agent may take: an account an agent, from which its connections lease portions.
 //!
-//! A connection pays from its portion and asks the account for the next when it is spent: see decision 0057.
+//! A connection pays from its portion and asks the account for the next when it is spent: see decision 0054.
 
 use crate::metrics::QUOTA_REFUSED;
 use metrics::counter;
