@@ -97,6 +97,9 @@ impl World {
         config.deliveries_max = 3;
         config.subscriptions_max = 4;
         config.tokens_max = 5;
+        if seed % 20 == 8 {
+            config.agents_max = NAMES.len();
+        }
         config.conversations_max = if seed % 20 == 3 { 2 } else { 24 };
         config.inbox_messages_max = if seed % 20 == 4 { 6 } else { 5_000 };
         config.inbox_sender_messages_max = if seed % 20 == 6 { 4 } else { 5_000 };
