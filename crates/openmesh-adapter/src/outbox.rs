@@ -5,6 +5,9 @@
 //! that waits is passed over at most [`PATIENCE`] times in a row by more urgent things.
 
 mod lanes;
+mod level;
+
+pub use level::Room;
 
 use crate::load::Load;
 use crate::matched::Matched;
@@ -12,6 +15,7 @@ use crate::planted;
 use crate::quota::FAN_OUT_COST;
 use crate::shortcut::{Shortcut, Shortcuts};
 use lanes::{Lanes, Taken, taken_by};
+use level::Level;
 use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
 use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -114,67 +118,6 @@ struct Noted {
 #[derive(Debug)]
 struct Held(Arc<Shared>);
 
-/// Room in a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// For so many of the deliveries asked about.
-    pub deliveries: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Whether that is all of them.
-    pub for_all: bool,
-}
-
-/// What waits in one lane of deliveries.
-#[derive(Debug, Default)]
-struct Level {
-    deliveries: AtomicUsize,
-    bytes: AtomicUsize,
-    wants_to_know: AtomicBool,
-}
-
-/// Deliveries and bytes that one lane holds.
-const fn room_of(lane: Priority) -> (usize, usize) {
-    match lane {
-        Priority::Critical | Priority::Urgent | Priority::Bulk => (1_024, 1024 * 1024),
-        Priority::Normal => (8_192, 4 * 1024 * 1024),
-    }
-}
-
-impl Level {
-    /// How many deliveries of these sizes are taken. One is taken whatever its size.
-    fn room(&self, lane: Priority, sizes: impl Iterator<Item = usize>) -> Room {
-        let (deliveries_max, bytes_max) = room_of(lane);
-        let (waiting, held) = (self.deliveries.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst));
-        let mut room = Room { deliveries: 0, bytes: 0, for_all: true };
-        for size in sizes {
-            let deliveries = waiting + room.deliveries;
-            let fits = deliveries < deliveries_max && held + room.bytes + size <= bytes_max;
-            if !fits && deliveries > 0 {
-                return Room { for_all: false, ..room };
-            }
-            room.deliveries += 1;
-            room.bytes += size;
-        }
-        room
-    }
-
-    /// Takes away what is gone; `true` if someone who found the lane full should be told of the room.
-    fn sink(&self, lane: Priority, deliveries: usize, bytes: usize) -> bool {
-        let (deliveries_max, bytes_max) = room_of(lane);
-        let deliveries = self.deliveries.fetch_sub(deliveries, Ordering::SeqCst) - deliveries;
-        let bytes = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        let low = deliveries <= deliveries_max / 2 && bytes <= bytes_max / 2;
-        low && self.wants_to_know.swap(false, Ordering::SeqCst)
-    }
-
-    fn is_low(&self, lane: Priority) -> bool {
-        let (deliveries_max, bytes_max) = room_of(lane);
-        let (deliveries, bytes) = (self.deliveries.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst));
-        deliveries <= deliveries_max / 2 && bytes <= bytes_max / 2
-    }
-}
-
 impl Shared {
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -196,7 +139,7 @@ impl Shared {
 
     /// Tells the node's load how much waits here, where that has changed by much.
     fn note_load(&self) {
-        let after: usize = self.levels.iter().map(|level| level.bytes.load(Ordering::Relaxed)).sum();
+        let after: usize = self.levels.iter().map(Level::bytes).sum();
         let Noted { load, bytes } = &self.noted;
         let before = bytes.load(Ordering::Relaxed);
         if after.abs_diff(before) >= NOTED_BYTES
@@ -253,14 +196,14 @@ impl Outbox {
         if room.for_all {
             return room;
         }
-        level.wants_to_know.store(true, Ordering::SeqCst);
+        level.ask_to_know();
         // The reader may have emptied the lane before it could see the flag.
         self.room_in(level, lane, sizes)
     }
 
     /// Where outboxes hold as much as they may together, each lane has room for little.
     fn room_in(&self, level: &Level, lane: Priority, sizes: impl Iterator<Item = usize>) -> Room {
-        let holds_little = level.bytes.load(Ordering::Relaxed) <= ALWAYS_BYTES;
+        let holds_little = level.bytes() <= ALWAYS_BYTES;
         if holds_little || !self.shared.noted.load.outboxes_are_full() {
             return level.room(lane, sizes);
         }
@@ -283,15 +226,13 @@ impl Outbox {
     /// Whether a lane is half empty; if it is not, the reader tells when it is.
     pub fn is_low(&self, lane: Priority) -> bool {
         let level = self.shared.level(lane);
-        level.wants_to_know.store(true, Ordering::SeqCst);
+        level.ask_to_know();
         level.is_low(lane)
     }
 
     /// Notes that deliveries of these bytes are in a batch about to be sent.
     pub fn count(&self, lane: Priority, deliveries: usize, bytes: usize) {
-        let level = self.shared.level(lane);
-        level.deliveries.fetch_add(deliveries, Ordering::SeqCst);
-        level.bytes.fetch_add(bytes, Ordering::SeqCst);
+        self.shared.level(lane).count(deliveries, bytes);
     }
 
     /// Hands over a batch, whose deliveries were counted.
@@ -444,11 +385,11 @@ pub(crate) const fn alike_bytes(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outbox, Outgoing, PATIENCE, delivery_bytes, room_of};
+    use super::level::room_of;
+    use super::{Outbox, Outgoing, PATIENCE, delivery_bytes};
     use crate::matched::Matched;
     use openmesh_message::Priority;
     use openmesh_message::frame::Delivery;
-    use std::sync::atomic::Ordering;
 
     /// Gaps stand for messages: a number tells them apart.
     fn delivery(subscription: u64, number: u64) -> Delivery {
@@ -539,8 +480,7 @@ mod tests {
         outbox.forget(7);
         outbox.send_of(&matched, counted()).unwrap();
         assert!(reader.waiting().is_none());
-        let level = outbox.shared.level(Priority::Bulk);
-        assert_eq!((level.deliveries.load(Ordering::SeqCst), level.bytes.load(Ordering::SeqCst)), (0, 0));
+        assert_eq!(outbox.shared.level(Priority::Bulk).waiting(), (0, 0));
     }
 
     #[tokio::test]
