@@ -3,6 +3,7 @@
 mod beside;
 mod clock;
 mod intake;
+mod lingering;
 mod load;
 mod matched;
 mod mesh_handle;

@@ -4,23 +4,27 @@
 //! Answers always fit; each lane of deliveries has room of its own, so that a full one takes none from the others. A lane
 //! that waits is passed over at most [`PATIENCE`] times in a row by more urgent things.
 
+mod bell;
 mod lanes;
 mod level;
+mod sizes;
 
 pub use level::Room;
+pub(crate) use sizes::alike_bytes;
+pub use sizes::{delivery_bytes, message_bytes};
 
 use crate::load::Load;
 use crate::matched::Matched;
 use crate::planted;
 use crate::quota::FAN_OUT_COST;
 use crate::shortcut::{Shortcut, Shortcuts};
+use bell::Bell;
 use lanes::{Lanes, Taken, taken_by};
 use level::Level;
 use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
-use openmesh_message::{Envelope, Form, Priority, Problem, ReceiptRun, Timestamp};
+use openmesh_message::{Form, Priority, Problem, ReceiptRun, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use tokio::sync::Notify;
 
 /// How often a lane that waits is passed over before one thing of it goes first.
 const PATIENCE: u32 = 64;
@@ -100,7 +104,7 @@ struct Shared {
     noted: Noted,
     /// What its agent owes for what went to many.
     owed: AtomicI64,
-    filled: Notify,
+    bell: Bell,
     reader_left: AtomicBool,
     owners_left: AtomicBool,
     /// A connection that missed something of a stream is worth nothing to it: it ends, and the stream goes on with another.
@@ -266,8 +270,22 @@ impl Outbox {
             self.shared.is_cut.store(true, Ordering::SeqCst);
         }
         self.shared.note_load();
-        self.shared.filled.notify_one();
+        self.shared.bell.ring();
         if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
+    }
+
+    /// Hands over answers, and wakes nobody; `true` where their reader is to be told of them in time.
+    pub(crate) fn send_quietly(&self, answers: Batch) -> bool {
+        let mut lanes = self.shared.lanes();
+        // They have room as long as their sends were given it.
+        answers.into_iter().for_each(|answer| _ = lanes.push(answer));
+        drop(lanes);
+        self.shared.bell.hush()
+    }
+
+    /// Tells the reader of what was put there quietly.
+    pub(crate) fn end_quiet(&self) {
+        self.shared.bell.end_quiet();
     }
 
     /// Has messages of a form that come from this connection take a shortcut.
@@ -317,7 +335,7 @@ impl WeakOutbox {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.owners_left.store(true, Ordering::SeqCst);
-        self.0.filled.notify_one();
+        self.0.bell.ring();
     }
 }
 
@@ -335,7 +353,7 @@ impl OutboxReader {
             if owners_left {
                 return None;
             }
-            self.shared.filled.notified().await;
+            self.shared.bell.rung().await;
         }
     }
 
@@ -357,30 +375,6 @@ impl Drop for OutboxReader {
     fn drop(&mut self) {
         self.shared.reader_left.store(true, Ordering::SeqCst);
     }
-}
-
-/// Bytes that a delivery takes up, roughly.
-pub fn delivery_bytes(delivery: &Delivery) -> usize {
-    const GAP_BYTES: usize = 64;
-    match delivery {
-        Delivery::Message { envelope, .. } => message_bytes(envelope),
-        Delivery::Gap { .. } => GAP_BYTES,
-    }
-}
-
-/// Bytes that the delivery of a message takes up, roughly.
-pub fn message_bytes(envelope: &Envelope) -> usize {
-    // At its longest.
-    const PROOF_BYTES: usize = 2 * 1024;
-    let proof = if envelope.proof.is_some() { PROOF_BYTES } else { 0 };
-    alike_bytes(envelope.payload.len() + envelope.attributes.bytes()) + proof
-}
-
-/// The same of a message without a proof, by the bytes of its payload and attributes.
-pub(crate) const fn alike_bytes(bytes: usize) -> usize {
-    /// Heads, numbers, and a transit part as nodes write it.
-    const OVERHEAD_BYTES: usize = 256;
-    bytes + OVERHEAD_BYTES
 }
 
 #[cfg(test)]

@@ -49,8 +49,13 @@ pub enum Effect {
     AcceptAgain(Ticket, Taken),
     /// An earlier send's receipt was asked for: make it from the record kept then.
     FetchReceipt(Ticket, Taken),
-    /// A send was handed over and keeps no receipt.
-    Pass(Ticket),
+    /// A send was handed over and keeps no receipt. In an exchange of request and reply, something else is about to come to its sender.
+    Pass {
+        /// The send.
+        ticket: Ticket,
+        /// Whether it is a request with a deadline, or a reply.
+        in_exchange: bool,
+    },
     /// A send was refused.
     Reject(Ticket, Rejection),
     /// A command ended.
@@ -129,9 +134,11 @@ impl Effect {
     /// Whether it says nothing of what is kept, and so need not wait for a sync; a question reads what is synced already.
     pub const fn is_live(&self) -> bool {
         match self {
-            Self::Pass(_) | Self::Shorten(_) | Self::PublishView | Self::Query { .. } | Self::Stream(..) => {
-                true
-            }
+            Self::Pass { .. }
+            | Self::Shorten(_)
+            | Self::PublishView
+            | Self::Query { .. }
+            | Self::Stream(..) => true,
             Self::Accept(_, receipt) => receipt.position.is_none(),
             Self::Deliver(deliver) => deliver.seq.is_none(),
             _ => false,

@@ -119,11 +119,15 @@ impl Performer {
     /// Performs effects whose records are synced, in order; their receipts share one signature.
     pub(crate) fn perform(&mut self, mut effects: Vec<Effect>, performing: Performing) {
         let mut gathered = self.vouch(&mut effects);
+        let mut lingering = Gathered::new();
         for effect in effects {
             match effect {
                 // Its receipt is among those signed together.
                 Effect::Accept(..) => {}
-                Effect::Pass(ticket) => gather(&mut gathered, ticket, SendOutcome::Passed),
+                Effect::Pass { ticket, in_exchange } => {
+                    let into = if in_exchange { &mut lingering } else { &mut gathered };
+                    gather(into, ticket, SendOutcome::Passed);
+                }
                 Effect::Reject(ticket, rejection) => {
                     gather(&mut gathered, ticket, SendOutcome::Rejected(rejection.to_problem()));
                 }
@@ -155,6 +159,18 @@ impl Performer {
             }
         }
         performing.end();
+        self.send(gathered, lingering);
+    }
+
+    /// Hands over what was gathered; of what lingers, that which has nothing to go with waits for it.
+    fn send(&self, mut gathered: Gathered, lingering: Gathered) {
+        for (connection, answers) in lingering {
+            if let Some(batch) = gathered.get_mut(&connection) {
+                batch.extend(answers);
+            } else if let Some(channel) = self.channels.get(&connection) {
+                self.mesh.lingering().send(channel.outbox(), answers);
+            }
+        }
         for (connection, batch) in gathered {
             if let Some(channel) = self.channels.get(&connection) {
                 channel.send(batch);
@@ -165,7 +181,7 @@ impl Performer {
     /// Tells whom an effect would have told that nobody knows: the log never confirmed what it waited for.
     pub(crate) fn give_up(&self, effect: &Effect) {
         let outgoing = match effect {
-            Effect::Accept(ticket, _) | Effect::AcceptAgain(ticket, _) | Effect::Pass(ticket) => {
+            Effect::Accept(ticket, _) | Effect::AcceptAgain(ticket, _) | Effect::Pass { ticket, .. } => {
                 Some((ticket, Outgoing::Outcome(ticket.tag, SendOutcome::Unknown)))
             }
             Effect::Reject(ticket, rejection) => {

@@ -8,7 +8,7 @@ use crate::plan::{Deliver, Effect, Plan, Shorten};
 use crate::reading::Receivers;
 use crate::record::Header;
 use crate::route::{Listening, OWN_ADDRESS};
-use openmesh_message::{Level, Priority, Receipt, TopicPath};
+use openmesh_message::{ControlAttributes, Level, Priority, Receipt, TopicPath};
 use std::sync::Arc;
 
 /// What a plan has beside deliveries, at most as a rule.
@@ -52,7 +52,9 @@ impl Partition {
             policy_version: self.state.policy_version,
             at: plan.at,
         });
-        plan.effects.push(receipt.map_or(Effect::Pass(ticket), |receipt| Effect::Accept(ticket, receipt)));
+        let in_exchange = is_in_exchange(&admitted.control);
+        let pass = Effect::Pass { ticket, in_exchange };
+        plan.effects.push(receipt.map_or(pass, |receipt| Effect::Accept(ticket, receipt)));
         let shorten = self.shorten(ticket, admitted, decided, plan);
         plan.effects.extend(shorten.map(Effect::Shorten));
     }
@@ -118,4 +120,9 @@ impl Partition {
             }));
         }
     }
+}
+
+/// Whether it is a request with a deadline or a reply: then something else soon comes to its sender.
+fn is_in_exchange(control: &ControlAttributes) -> bool {
+    control.reply_by.is_some() || control.in_reply_to.is_some()
 }

@@ -88,7 +88,7 @@ fn shown(stage: &Stage, effect: &Effect) -> Option<String> {
         Effect::Accept(_, receipt) => accepted(stage, receipt),
         Effect::AcceptAgain(_, taken) => format!("again as {}", position(stage, taken.seq)),
         Effect::FetchReceipt(_, taken) => format!("receipt of {}", position(stage, taken.seq)),
-        Effect::Pass(_) => "passed".to_owned(),
+        Effect::Pass { .. } => "passed".to_owned(),
         Effect::Reject(_, rejection) | Effect::Reply(_, Err(rejection)) => refused(stage, rejection),
         Effect::Reply(_, Ok(reply)) => replied(reply),
         Effect::Deliver(deliver) => {

@@ -126,7 +126,7 @@ impl Fate {
             Effect::Accept(to, receipt) if *to == ticket => {
                 Some(if receipt.position.is_some() { Self::Accepted } else { Self::Passed })
             }
-            Effect::Pass(to) if *to == ticket => Some(Self::Passed),
+            Effect::Pass { ticket: to, .. } if *to == ticket => Some(Self::Passed),
             Effect::AcceptAgain(to, _) if *to == ticket => Some(Self::Repeated),
             Effect::Reject(to, rejection) if *to == ticket => Some(Self::Refused(rejection.code())),
             Effect::Reply(to, Err(rejection)) if *to == ticket => Some(Self::Refused(rejection.code())),

@@ -207,7 +207,7 @@ impl Live {
         plan: &Plan,
     ) -> Result<(), Violation> {
         let is_passed = |effect: &openmesh_core::Effect| match effect {
-            openmesh_core::Effect::Pass(ticket) => ticket.connection == connection,
+            openmesh_core::Effect::Pass { ticket, .. } => ticket.connection == connection,
             openmesh_core::Effect::Accept(ticket, receipt) => {
                 ticket.connection == connection && receipt.position.is_none()
             }

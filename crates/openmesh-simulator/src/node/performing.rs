@@ -52,7 +52,7 @@ impl Node {
                 self.promise(&receipt)?;
                 say(*ticket, Said::Other);
             }
-            Effect::Pass(ticket) => say(*ticket, Said::Done(ticket.tag)),
+            Effect::Pass { ticket, .. } => say(*ticket, Said::Done(ticket.tag)),
             Effect::Reject(ticket, rejection) => {
                 census.count(Kind::Refusal, rejection.code());
                 say(*ticket, Said::Rejected(ticket.tag, rejection.code()));
