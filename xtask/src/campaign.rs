@@ -58,7 +58,7 @@ const CAMPAIGNS: &[Campaign] = &[
             ("OPENMESH_SLOW_READERS", "500"),
             ("OPENMESH_SLOW_READERS_PERCENT", "10"),
             ("OPENMESH_SLOW_READERS_ROUNDS", "41"),
-            ("OPENMESH_SLOW_READERS_MIB", "512"),
+            ("OPENMESH_SLOW_READERS_MIB", "256"),
         ],
         tool: None,
     },

@@ -116,7 +116,7 @@ fn handle(kind: Kind) -> Result<Box<dyn Rounds>> {
         |(scene, kind)| scene.inputs(*kind),
         handle,
         |plans| {
-            let taken = |effect: &Effect| matches!(effect, Effect::Accept(..) | Effect::Pass(..));
+            let taken = |effect: &Effect| matches!(effect, Effect::Accept(..) | Effect::Pass { .. });
             plans.iter().filter(|plan| plan.effects.iter().any(taken)).count()
         },
     )

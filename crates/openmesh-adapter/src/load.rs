@@ -29,8 +29,10 @@ const THOUSAND: f64 = 1_000.0;
 const WAITING_PART: u64 = 8;
 /// but so much at least.
 const WAITING_BYTES_MIN: u64 = 16 * 1024 * 1024;
-/// What may wait in outboxes is this part of the memory ceiling.
+/// What may wait in outboxes is this part of the memory ceiling;
 const OUTBOXES_PART: u64 = 4;
+/// from this part on, little waits, and less for those who take nothing.
+const CROWDED_PART: u64 = 8;
 
 /// Says how many bytes of memory the process has under a ceiling, where that can be known.
 pub type Resident = fn(u64) -> Option<u64>;
@@ -168,6 +170,11 @@ impl Load {
         } else {
             self.outbox_bytes.fetch_sub(before - after, Ordering::Relaxed);
         }
+    }
+
+    /// Whether outboxes hold so much together that each is to hold less, and those of slow readers little.
+    pub(crate) fn outboxes_are_crowded(&self) -> bool {
+        self.outbox_bytes.load(Ordering::Relaxed) as u64 >= self.memory_max / CROWDED_PART
     }
 
     /// Whether outboxes hold as much as they may together.

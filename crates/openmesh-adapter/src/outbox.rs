@@ -7,8 +7,10 @@
 mod bell;
 mod lanes;
 mod level;
+mod patience;
 mod sizes;
 
+pub(crate) use level::Levels;
 pub use level::Room;
 pub(crate) use sizes::alike_bytes;
 pub use sizes::{delivery_bytes, message_bytes};
@@ -20,7 +22,7 @@ use crate::quota::FAN_OUT_COST;
 use crate::shortcut::{Shortcut, Shortcuts};
 use bell::Bell;
 use lanes::{Lanes, Taken, taken_by};
-use level::Level;
+use level::Most;
 use openmesh_message::frame::{Delivery, Reply, Run, RunDelivery, SendOutcome, StreamEvent};
 use openmesh_message::{Form, Priority, Problem, ReceiptRun, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -32,14 +34,16 @@ const PATIENCE: u32 = 64;
 const ANSWERS_MAX: usize = 16_384;
 /// Words and items of streams that wait for a connection; more than the windows of its agent hold of the smallest items.
 const STREAM_EVENTS_MAX: usize = 65_536;
-/// Bytes of a lane that have room however much waits in other outboxes.
-const ALWAYS_BYTES: usize = 64 * 1024;
+/// Bytes that a lane holds where outboxes hold much together,
+const CROWDED_BYTES: usize = 256 * 1024;
+/// and where they hold too much, or that and its reader is slow.
+const LITTLE_BYTES: usize = 16 * 1024;
 /// What waits is told the node's load when it has changed by so many bytes.
 const NOTED_BYTES: usize = 32 * 1024;
 /// Things taken out at once, so that what is more urgent and comes later does not wait for long.
 const TAKEN_MAX: usize = 256;
 /// Bytes of deliveries taken out at once, but always one.
-const TAKEN_BYTES_MAX: usize = 64 * 1024;
+const TAKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// One thing for an agent.
 #[derive(Debug)]
@@ -77,7 +81,10 @@ pub struct Outbox {
 
 /// An outbox, as long as there is one.
 #[derive(Clone, Debug)]
-pub struct WeakOutbox(Weak<Shared>);
+pub struct WeakOutbox {
+    shared: Weak<Shared>,
+    levels: Arc<Levels>,
+}
 
 /// The connection's side.
 #[derive(Debug)]
@@ -100,7 +107,7 @@ struct Shared {
     lanes: Mutex<Lanes>,
     /// What messages that come from this connection need not be decided for.
     shortcuts: Mutex<Shortcuts>,
-    levels: [Level; Priority::ALL.len()],
+    levels: Arc<Levels>,
     noted: Noted,
     /// What its agent owes for what went to many.
     owed: AtomicI64,
@@ -131,19 +138,21 @@ impl Shared {
         self.shortcuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn level(&self, lane: Priority) -> &Level {
-        let [critical, urgent, normal, bulk] = &self.levels;
-        match lane {
-            Priority::Critical => critical,
-            Priority::Urgent => urgent,
-            Priority::Normal => normal,
-            Priority::Bulk => bulk,
+    /// What a lane may hold: little where outboxes hold much together, and even less where its reader is slow, but that first.
+    fn most(&self, lane: Priority) -> Most {
+        let (most, load) = (Most::of(lane), &self.noted.load);
+        let is_slow = self.levels.is_slow();
+        let holds_little = self.levels.of(lane).bytes() <= LITTLE_BYTES;
+        if holds_little && !is_slow || !load.outboxes_are_crowded() {
+            return most;
         }
+        let bytes = if is_slow || load.outboxes_are_full() { LITTLE_BYTES } else { CROWDED_BYTES };
+        Most { bytes, ..most }
     }
 
     /// Tells the node's load how much waits here, where that has changed by much.
     fn note_load(&self) {
-        let after: usize = self.levels.iter().map(Level::bytes).sum();
+        let after = self.levels.bytes();
         let Noted { load, bytes } = &self.noted;
         let before = bytes.load(Ordering::Relaxed);
         if after.abs_diff(before) >= NOTED_BYTES
@@ -156,7 +165,9 @@ impl Shared {
     fn sink(&self, gone: Taken) -> bool {
         let mut tells = false;
         for (lane, (deliveries, bytes)) in Priority::ALL.into_iter().zip(gone) {
-            tells |= self.level(lane).sink(lane, deliveries, bytes);
+            let level = self.levels.of(lane);
+            level.sink(deliveries, bytes);
+            tells |= level.open(self.most(lane));
         }
         tells
     }
@@ -185,7 +196,7 @@ impl Outbox {
 
     /// The same for those who are not to keep it.
     pub fn downgrade(&self) -> WeakOutbox {
-        WeakOutbox(Arc::downgrade(&self.shared))
+        WeakOutbox { shared: Arc::downgrade(&self.shared), levels: Arc::clone(&self.shared.levels) }
     }
 
     /// Whether a delivery of this size would be taken; if not, the reader will tell when there is room again.
@@ -195,23 +206,14 @@ impl Outbox {
 
     /// How many deliveries of these sizes would be taken; if not all, the reader will tell when there is room again.
     pub fn room(&self, lane: Priority, sizes: impl Iterator<Item = usize> + Clone) -> Room {
-        let level = self.shared.level(lane);
-        let room = self.room_in(level, lane, sizes.clone());
+        let level = self.shared.levels.of(lane);
+        let room = level.room(self.shared.most(lane), sizes.clone());
         if room.for_all {
             return room;
         }
         level.ask_to_know();
         // The reader may have emptied the lane before it could see the flag.
-        self.room_in(level, lane, sizes)
-    }
-
-    /// Where outboxes hold as much as they may together, each lane has room for little.
-    fn room_in(&self, level: &Level, lane: Priority, sizes: impl Iterator<Item = usize>) -> Room {
-        let holds_little = level.bytes() <= ALWAYS_BYTES;
-        if holds_little || !self.shared.noted.load.outboxes_are_full() {
-            return level.room(lane, sizes);
-        }
-        Room { deliveries: 0, bytes: 0, for_all: false }
+        level.room(self.shared.most(lane), sizes)
     }
 
     /// Notes what the agent of this connection owes, for what went to many.
@@ -227,16 +229,26 @@ impl Outbox {
         self.shared.owed.swap(0, Ordering::Relaxed)
     }
 
-    /// Whether a lane is half empty; if it is not, the reader tells when it is.
-    pub fn is_low(&self, lane: Priority) -> bool {
-        let level = self.shared.level(lane);
-        level.ask_to_know();
-        level.is_low(lane)
+    /// Shuts a lane, unless it is half empty: nothing more that is not kept is let in, until the reader tells that it is.
+    pub(crate) fn shut(&self, lane: Priority) -> bool {
+        let level = self.shared.levels.of(lane);
+        // First, so that a reader that empties it now sees that it is to tell.
+        level.shut();
+        let is_low = level.is_low(self.shared.most(lane));
+        if is_low {
+            level.reopen();
+        }
+        !is_low
+    }
+
+    /// What waits in its lanes.
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.shared.levels
     }
 
     /// Notes that deliveries of these bytes are in a batch about to be sent.
     pub fn count(&self, lane: Priority, deliveries: usize, bytes: usize) {
-        self.shared.level(lane).count(deliveries, bytes);
+        self.shared.levels.of(lane).count(deliveries, bytes);
     }
 
     /// Hands over a batch, whose deliveries were counted.
@@ -327,8 +339,13 @@ impl Outbox {
 impl WeakOutbox {
     /// The outbox, unless its connection has ended.
     pub fn upgrade(&self) -> Option<Outbox> {
-        let outbox = Outbox { shared: self.0.upgrade()?, _held: None };
+        let outbox = Outbox { shared: self.shared.upgrade()?, _held: None };
         (!outbox.is_closed()).then_some(outbox)
+    }
+
+    /// What waits in its lanes, or did at the end.
+    pub(crate) fn levels(&self) -> &Levels {
+        &self.levels
     }
 }
 
@@ -363,8 +380,14 @@ impl OutboxReader {
         Some(batch).filter(|batch| !batch.is_empty())
     }
 
+    /// Whether so much waits for all connections together that little is to be taken at once.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.noted.load.outboxes_are_crowded()
+    }
+
     /// Notes that what was taken is written; `true` if someone who found a lane full should be told of the room.
     pub fn written(&mut self) -> bool {
+        self.shared.levels.note_slow(false);
         let tells = self.shared.sink(std::mem::take(&mut self.taken));
         self.shared.note_load();
         tells
@@ -379,7 +402,7 @@ impl Drop for OutboxReader {
 
 #[cfg(test)]
 mod tests {
-    use super::level::room_of;
+    use super::level::Most;
     use super::{Outbox, Outgoing, PATIENCE, delivery_bytes};
     use crate::matched::Matched;
     use openmesh_message::Priority;
@@ -437,7 +460,7 @@ mod tests {
     #[test]
     fn a_full_lane_takes_no_room_from_others_and_tells_when_it_is_half_empty() {
         let (outbox, mut reader) = Outbox::new();
-        let (deliveries_max, _) = room_of(Priority::Bulk);
+        let deliveries_max = Most::of(Priority::Bulk).deliveries;
         let taken = (1..).take_while(|number| put(&outbox, Priority::Bulk, *number)).count();
         assert_eq!(taken, deliveries_max);
         assert!(put(&outbox, Priority::Critical, 9_000_000));
@@ -474,7 +497,7 @@ mod tests {
         outbox.forget(7);
         outbox.send_of(&matched, counted()).unwrap();
         assert!(reader.waiting().is_none());
-        assert_eq!(outbox.shared.level(Priority::Bulk).waiting(), (0, 0));
+        assert_eq!(outbox.shared.levels.of(Priority::Bulk).waiting(), (0, 0));
     }
 
     #[tokio::test]

@@ -18,6 +18,8 @@ pub enum Planted {
     HandToEnded,
     /// Does not count what found no room.
     ForgetMissed,
+    /// Takes no reader for slow, and holds for each as much as for one that reads.
+    ForgetSlow,
     /// Takes a stream's reader to have given more credit than it has.
     IgnoreCredit,
 }
@@ -30,6 +32,7 @@ impl Planted {
         Self::OutliveRules,
         Self::HandToEnded,
         Self::ForgetMissed,
+        Self::ForgetSlow,
         Self::IgnoreCredit,
     ];
 

@@ -5,7 +5,7 @@ mod by_topic;
 
 pub use by_topic::ShortcutsByTopic;
 
-use crate::matched::Matched;
+use crate::matched::{Matched, PassedBy};
 use crate::metrics::{SENT, SYSTEM};
 use crate::outbox::{Batch, WeakOutbox};
 use crate::planted::{self, Planted};
@@ -88,11 +88,26 @@ impl Shortcut {
     }
 
     fn hand_over(&self, run: &Arc<Run>) {
-        for Reader { outbox, subscription, matched } in &self.readers {
-            // One that has closed belongs to a connection whose end is on its way to the owner.
-            let Some(outbox) = outbox.upgrade() else { continue };
-            let mut batch = Batch::with_capacity(1);
-            matched.offer_run((&outbox, *subscription), self.lane, run, &mut batch);
+        self.readers.iter().for_each(|reader| reader.hand_over(self.lane, run));
+    }
+}
+
+impl Reader {
+    fn hand_over(&self, lane: Priority, run: &Arc<Run>) {
+        let Self { outbox, subscription, matched } = self;
+        let passed_by = matched.pass_by((outbox.levels(), lane), run.len());
+        if passed_by == PassedBy::Yes {
+            return;
+        }
+        // One that has closed belongs to a connection whose end is on its way to the owner.
+        let Some(outbox) = outbox.upgrade() else { return };
+        let (to, mut batch) = ((&outbox, *subscription), Batch::with_capacity(1));
+        if passed_by == PassedBy::Late {
+            matched.tell_missed(to, lane, &mut batch);
+        } else {
+            matched.offer_run(to, lane, run, &mut batch);
+        }
+        if !batch.is_empty() {
             let _ = outbox.send_of(matched, batch);
         }
     }

@@ -11,6 +11,7 @@ pub use stream::Stream;
 use crate::tls::{DoorTls, ServerTls};
 use counters::Counters;
 use openmesh_message::handshake::Binding;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ use tokio::task::JoinSet;
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// Connections that the operating system holds until they are accepted; it may hold fewer.
 const BACKLOG: u32 = 4_096;
+/// Bytes of a connection that the operating system holds and has not sent; what is on its way comes to that.
+const UNSENT_BYTES_MAX: u32 = 1024 * 1024;
 /// The pause after a connection could not be accepted, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -129,6 +132,8 @@ impl Acceptor {
             };
             // Frames are written in batches already.
             let _ = stream.set_nodelay(true);
+            // What waits for a slow reader waits where it is counted.
+            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
             let opening = self.gate.enter(address.ip(), &counters);
             let watched = opening.watch();
             let (tls, counters, serve) = (self.tls.clone(), counters.clone(), Arc::clone(&serve));

@@ -4,9 +4,10 @@ use super::{
     ANSWERS_MAX, Outgoing, PATIENCE, STREAM_EVENTS_MAX, TAKEN_BYTES_MAX, TAKEN_MAX, alike_bytes,
     delivery_bytes,
 };
+use crate::matched::count_missed;
 use openmesh_message::Priority;
 use openmesh_message::frame::{Delivery, RunDelivery};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of a receipt on its way, about.
 const RECEIPT_BYTES_ABOUT: usize = 192;
@@ -86,6 +87,32 @@ impl Lanes {
         gone
     }
 
+    /// Puts word of what is missed in the place of what is not kept; what goes, and what is said of it.
+    pub(super) fn miss(&mut self) -> (Taken, Taken) {
+        let (mut gone, mut said) = (Taken::default(), Taken::default());
+        for lane in &mut self.lanes {
+            let mut left = VecDeque::new();
+            // By subscription, where the last word of it is.
+            let mut words: BTreeMap<u64, usize> = BTreeMap::new();
+            for outgoing in std::mem::take(&mut lane.waiting) {
+                let Some((priority, gap)) = gap_of(&outgoing) else {
+                    left.push_back(outgoing);
+                    continue;
+                };
+                note(&outgoing, &mut gone);
+                let before = words.get(&gap.subscription).and_then(|place| left.get_mut(*place));
+                if !before.is_some_and(|before| gap.goes_on(before)) {
+                    words.insert(gap.subscription, left.len());
+                    let word = gap.into_outgoing(priority);
+                    note(&word, &mut said);
+                    left.push_back(word);
+                }
+            }
+            lane.waiting = left;
+        }
+        (gone, said)
+    }
+
     fn next(&mut self) -> Option<Outgoing> {
         let is_impatient = |lane: &Lane| !lane.waiting.is_empty() && lane.passed >= PATIENCE;
         let impatient = self.lanes.iter().rposition(is_impatient);
@@ -96,6 +123,52 @@ impl Lanes {
             waiting.passed += 1;
         }
         lane.waiting.pop_front()
+    }
+}
+
+/// Numbers of one subscription in a row that are missed.
+struct Gap {
+    subscription: u64,
+    first: u64,
+    last: u64,
+}
+
+/// What is missed if a delivery goes that is not kept, or that is word of what was missed before.
+fn gap_of(outgoing: &Outgoing) -> Option<(Priority, Gap)> {
+    match outgoing {
+        Outgoing::Deliver(lane, Delivery::Message { subscription, number, envelope })
+            if envelope.transit.position.is_none() =>
+        {
+            count_missed(1);
+            Some((*lane, Gap { subscription: *subscription, first: *number, last: *number }))
+        }
+        Outgoing::Deliver(lane, Delivery::Gap { subscription, first, last }) => {
+            Some((*lane, Gap { subscription: *subscription, first: *first, last: *last }))
+        }
+        Outgoing::DeliverRun(lane, RunDelivery { subscription, number, messages, .. }) => {
+            count_missed(*messages as u64);
+            let last = number + (*messages as u64).saturating_sub(1);
+            Some((*lane, Gap { subscription: *subscription, first: *number, last }))
+        }
+        _ => None,
+    }
+}
+
+impl Gap {
+    /// Has word of what was missed go on to the end of this, if this is what comes next.
+    const fn goes_on(&self, before: &mut Outgoing) -> bool {
+        match before {
+            Outgoing::Deliver(_, Delivery::Gap { last, .. }) if *last + 1 == self.first => {
+                *last = self.last;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    const fn into_outgoing(self, lane: Priority) -> Outgoing {
+        let Self { subscription, first, last } = self;
+        Outgoing::Deliver(lane, Delivery::Gap { subscription, first, last })
     }
 }
 

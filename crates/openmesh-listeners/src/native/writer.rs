@@ -5,14 +5,17 @@ use openmesh_core::ConnectionId;
 use openmesh_message::frame::{Delivery, FrameEncoder, FrameError, SendOutcome, ServerFrame};
 use openmesh_message::limits::{FRAME_BYTES_MAX, FRAME_MESSAGES_MAX};
 use openmesh_message::{Problem, ReceiptRun};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Bytes gathered before a write.
+/// Bytes gathered before a write,
 const WRITE_BYTES: usize = 256 * 1024;
+/// and where what waits for all connections takes much memory: who does not read holds them for long.
+const WRITE_BYTES_CROWDED: usize = 16 * 1024;
 /// Room for bytes that a connection keeps while nothing is to be written: there may be many.
 const KEPT_BYTES: usize = 64 * 1024;
 /// From then on, nothing is to be written.
@@ -63,6 +66,7 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
         let mut spans = Vec::new();
         let tracer = writing.mesh.tracing().listened_to();
         let mut goodbye = false;
+        let write_bytes = if outbox.is_crowded() { WRITE_BYTES_CROWDED } else { WRITE_BYTES };
         loop {
             for outgoing in batch {
                 if let Some(tracer) = tracer {
@@ -73,7 +77,7 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
                     return;
                 }
             }
-            if frames.buffer.len() >= WRITE_BYTES {
+            if frames.buffer.len() >= write_bytes {
                 break;
             }
             match outbox.waiting() {
@@ -81,11 +85,7 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
                 None => break,
             }
         }
-        if frames.finish().is_err() || half.write_all(&frames.buffer).await.is_err() {
-            return;
-        }
-        // What TLS still holds back would otherwise wait for the next batch.
-        if half.flush().await.is_err() || goodbye {
+        if frames.finish().is_err() || outbox.patiently(put(half, &frames.buffer)).await.is_err() || goodbye {
             return;
         }
         drop(spans);
@@ -95,6 +95,12 @@ async fn write_all<W: AsyncWrite + Unpin>(half: &mut W, mut outbox: OutboxReader
             return;
         }
     }
+}
+
+async fn put<W: AsyncWrite + Unpin>(half: &mut W, bytes: &[u8]) -> io::Result<()> {
+    half.write_all(bytes).await?;
+    // What TLS still holds back would otherwise wait for the next batch.
+    half.flush().await
 }
 
 impl Frames {

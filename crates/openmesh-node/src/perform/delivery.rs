@@ -157,8 +157,8 @@ impl Channel {
         let mut batch = Batch::new();
         for (id, subscription) in &mut self.subscriptions {
             if self.outbox.has_room(Priority::Normal, 0) {
-                let gap = subscription.matched.take_gap(*id);
-                batch.extend(gap.map(|gap| counted(&self.outbox, Priority::Normal, gap)));
+                let gaps = subscription.matched.take_gaps(*id);
+                batch.extend(gaps.map(|gap| counted(&self.outbox, Priority::Normal, gap)));
             }
         }
         self.send(batch);

@@ -269,10 +269,10 @@ impl Wire {
     /// There is room again: what was missed is told.
     fn resume(&self) {
         for (id, matched) in &self.subscriptions {
-            if self.outbox.has_room(Priority::Normal, 0)
-                && let Some(gap) = matched.take_gap(*id)
-            {
-                let _ = self.outbox.send(vec![counted(&self.outbox, Priority::Normal, gap)]);
+            if self.outbox.has_room(Priority::Normal, 0) {
+                let gaps = matched.take_gaps(*id);
+                let _ =
+                    self.outbox.send(gaps.map(|gap| counted(&self.outbox, Priority::Normal, gap)).collect());
             }
         }
     }

@@ -271,13 +271,14 @@ async fn answer_all(
                     }
                 }
                 Outgoing::Deliver(_, delivery) => {
-                    if !hand_on(handed_on.as_ref(), std::iter::once(delivery)).await {
+                    let handing_on = hand_on(handed_on.as_ref(), std::iter::once(delivery));
+                    if !outbox.patiently(handing_on).await {
                         let _ = mesh.tell(Event::Closed(id)).await;
                         return;
                     }
                 }
                 Outgoing::DeliverRun(_, run) => {
-                    if !hand_on(handed_on.as_ref(), run.deliveries()).await {
+                    if !outbox.patiently(hand_on(handed_on.as_ref(), run.deliveries())).await {
                         let _ = mesh.tell(Event::Closed(id)).await;
                         return;
                     }

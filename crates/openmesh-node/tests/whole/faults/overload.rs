@@ -29,7 +29,12 @@ fn seconds(variable: &str, short: u64) -> Duration {
 
 /// Resident memory of the node's process.
 fn resident_bytes(node: &Node) -> u64 {
+    memory_bytes(node, "VmRSS:")
+}
+
+/// Memory of the node's process, as the system names it.
+fn memory_bytes(node: &Node, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", node.endpoint.pid)).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
