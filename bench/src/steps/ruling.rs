@@ -1,6 +1,6 @@
 //! What policy says of a message: from its steering attributes alone, found before, or with the state of its conversation.
 
-use super::scene::{Kind, Scene, kept_topic, policy};
+use super::scene::{Kind, Scene, admit_all, kept_topic, policy};
 use super::{MESSAGES, Rounds, Step, work};
 use anyhow::{Context, Result};
 use openmesh_core::admit::Familiar;
@@ -101,7 +101,8 @@ fn allows(decision: &StaticDecision) -> bool {
 
 /// Messages of which the rules have been asked.
 fn admitted((scene, view, familiar): &mut (Scene, View, Familiar)) -> Result<Vec<Admitted>> {
-    let admitted = scene.admitted(Kind::Kept)?;
+    let envelopes = scene.envelopes(Kind::Kept)?;
+    let admitted = admit_all(envelopes, scene.sender().id(), view, familiar)?;
     steps::rule(admitted.first().context("a message")?, view, familiar);
     Ok(admitted)
 }

@@ -3,26 +3,29 @@
 //! Stateless; runs on the connection's task against a [`View`]. What needs the state of the partition is in
 //! `pipeline.rs`. The steps are types, so that none can be left out: `Envelope → Read → Verified → Admitted`.
 
-use crate::pipeline::is_kept;
+mod familiar;
+
+pub use familiar::Familiar;
+
 use crate::planted::{self, Planted};
 use crate::record::SealedBody;
 use crate::rejection::Rejection;
-use crate::view::{Identity, View};
+use crate::view::View;
+use familiar::Ruling;
 use openmesh_message::frame::Lone;
 use openmesh_message::limits::{
     MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS,
     TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
-    AgentId, AgentRef, Attributes, ControlAttributes, ControlError, Digest, Envelope, Form, KnownTree, Proof,
-    ProofError, Target, Timestamp, Transit, json,
+    AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, Form, ProofError, Target,
+    Timestamp, Transit, json,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
+use openmesh_schema::Schema;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const VERIFIED_ROOTS_MAX: usize = 64;
 /// The media type whose payload is checked without a schema, too.
 const JSON: &str = "application/json";
 /// Characters kept of each text of a refused message.
@@ -68,37 +71,6 @@ pub struct Refused {
     pub rejection: Rejection,
 }
 
-/// What a connection's earlier messages spare its later ones.
-#[derive(Default)]
-pub struct Familiar {
-    roots: VerifiedRoots,
-    alike: Option<(Attributes, ControlAttributes)>,
-    ruled: Option<Ruled>,
-}
-
-/// What one view's rules say of messages that share their steering attributes.
-struct Ruled {
-    view: Identity,
-    control: ControlAttributes,
-    authenticity: Authenticity,
-    ruling: Ruling,
-}
-
-/// What a view says of a message but for its id, time and payload.
-#[derive(Clone)]
-struct Ruling {
-    decision: StaticDecision,
-    is_kept: bool,
-}
-
-/// Signed roots already verified on a connection, by their full bytes: a batch costs one verification. And what is
-/// known of the latest batch's tree, so that its messages cost few hashes.
-#[derive(Default)]
-struct VerifiedRoots {
-    roots: BTreeSet<(AgentId, Digest, [u8; 64])>,
-    latest: Option<KnownTree>,
-}
-
 struct Read<'a> {
     offered: &'a Offered,
     control: ControlAttributes,
@@ -124,27 +96,6 @@ struct Offered {
     digest: Option<Digest>,
 }
 
-impl Familiar {
-    /// Whether a message would be kept, as far as its attributes tell; nothing of it is proven.
-    pub fn would_keep(&mut self, envelope: &Envelope, view: &View) -> bool {
-        let control = ControlAttributes::parse_after(&envelope.attributes, &mut self.alike);
-        control.is_ok_and(|control| is_kept(&control, &view.topics))
-    }
-}
-
-#[cfg(feature = "steps")]
-impl Familiar {
-    /// What the rules say of a message.
-    pub(crate) fn rule(
-        &mut self,
-        control: &ControlAttributes,
-        authenticity: Authenticity,
-        view: &View,
-    ) -> StaticDecision {
-        rule(control, authenticity, view, &mut self.ruled).decision
-    }
-}
-
 /// Admits a message that `agent` offers on its connection, or says why not.
 pub fn admit(
     mut envelope: Envelope,
@@ -155,9 +106,9 @@ pub fn admit(
 ) -> Result<Admitted, Box<Refused>> {
     envelope.transit = trace_alone(envelope.transit);
     let offered = Offered { digest: envelope.proof.is_some().then(|| envelope.digest()), envelope };
-    let valid = read(&offered, view, &mut familiar.alike, now)
-        .and_then(|read| verify(read, agent, view, &mut familiar.roots))
-        .and_then(|verified| validate(verified, view, &mut familiar.ruled));
+    let valid = read(&offered, view, familiar, now)
+        .and_then(|read| verify(read, agent, view, familiar))
+        .and_then(|verified| validate(verified, view, familiar));
     match valid {
         Ok(valid) => Ok(valid.admitted(offered, view)),
         Err(rejection) => Err(Box::new(Refused::of(&offered, agent, rejection))),
@@ -176,13 +127,13 @@ pub fn is_sound_again(message: &Lone<'_>, now: Timestamp) -> bool {
 fn read<'a>(
     offered: &'a Offered,
     view: &View,
-    alike: &mut Option<(Attributes, ControlAttributes)>,
+    familiar: &mut Familiar,
     now: Timestamp,
 ) -> Result<Read<'a>, Rejection> {
     if offered.envelope.payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Rejection::TooLarge);
     }
-    let control = ControlAttributes::parse_after(&offered.envelope.attributes, alike)?;
+    let control = familiar.control(&offered.envelope.attributes)?;
     if control.to.domain != view.domain {
         return Err(Rejection::ForeignDomain);
     }
@@ -216,7 +167,7 @@ fn verify<'a>(
     read: Read<'a>,
     agent: AgentId,
     view: &View,
-    roots: &mut VerifiedRoots,
+    familiar: &mut Familiar,
 ) -> Result<Verified<'a>, Rejection> {
     let source = read.control.source;
     let proof = match &read.offered.envelope.proof {
@@ -224,7 +175,7 @@ fn verify<'a>(
             Ok(view.directory.authenticity(&source, proof.keyid()).unwrap_or(Authenticity::Signed))
         }
         Some(proof) => match view.directory.authenticity(&source, proof.keyid()) {
-            Some(authenticity) => roots.verify(proof, &read.offered.digest()).map(|()| authenticity),
+            Some(authenticity) => familiar.roots.verify(proof, &read.offered.digest()).map(|()| authenticity),
             None => Err(ProofError::ForeignKey),
         },
         None => Ok(Authenticity::Connection),
@@ -236,10 +187,10 @@ fn verify<'a>(
     Ok(Verified { authenticity: proof?, read })
 }
 
-fn validate(verified: Verified<'_>, view: &View, ruled: &mut Option<Ruled>) -> Result<Valid, Rejection> {
+fn validate(verified: Verified<'_>, view: &View, familiar: &mut Familiar) -> Result<Valid, Rejection> {
     let Verified { read: Read { offered, control }, authenticity } = verified;
-    let payload = check_payload(&offered.envelope, &control, view)?;
-    let ruling = rule(&control, authenticity, view, ruled);
+    let ruling = familiar.rule(&control, authenticity, view);
+    let payload = check_payload(&offered.envelope, &control, ruling.schema.as_deref())?;
     if let StaticDecision::Decided(decided) = &ruling.decision
         && !decided.allows()
     {
@@ -274,7 +225,10 @@ impl Admitted {
         let is_bare = self.envelope.proof.is_none() && self.envelope.transit == Transit::default();
         let is_decided = matches!(self.decision, StaticDecision::Decided(_));
         let is_asked_again = !asks_for_more || planted::has(Planted::ShortenAll);
-        self.envelope.attributes.form().filter(|_| is_bare && is_decided && is_asked_again)
+        self.envelope
+            .attributes
+            .form()
+            .filter(|form| form.is_bare() && is_bare && is_decided && is_asked_again)
     }
 
     /// Its digest, if it has a proof; without one it is never kept.
@@ -285,7 +239,7 @@ impl Admitted {
 
 impl Valid {
     fn admitted(self, offered: Offered, view: &View) -> Admitted {
-        let Self { control, authenticity, payload, ruling: Ruling { decision, is_kept } } = self;
+        let Self { control, authenticity, payload, ruling: Ruling { decision, is_kept, .. } } = self;
         let Offered { envelope, digest } = offered;
         let envelope = Arc::new(envelope);
         let digest_kept = digest.as_ref().filter(|_| is_kept);
@@ -305,39 +259,16 @@ impl Valid {
 fn check_payload(
     envelope: &Envelope,
     control: &ControlAttributes,
-    view: &View,
+    schema: Option<&Schema>,
 ) -> Result<Option<Arc<Value>>, Rejection> {
     let is_json = control.content_type.as_deref() == Some(JSON);
     let Some(pinned) = &control.schema else {
         return if is_json { Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?))) } else { Ok(None) };
     };
-    let schema = view.catalog.schema(&pinned.digest).filter(|schema| schema.pinned() == pinned);
     let schema = schema.ok_or_else(|| Rejection::UnknownSchema(pinned.to_string()))?;
     let value = json::parse_strict(&envelope.payload)?;
     schema.validate(&value).map_err(Rejection::InvalidPayload)?;
     Ok(Some(Arc::new(value)))
-}
-
-/// What the view says of a message: found once for those that share all it depends on.
-fn rule(
-    control: &ControlAttributes,
-    authenticity: Authenticity,
-    view: &View,
-    ruled: &mut Option<Ruled>,
-) -> Ruling {
-    let is_alike = |ruled: &&mut Ruled| {
-        ruled.view == view.identity
-            && ruled.authenticity == authenticity
-            && ruled.control.shares_steering(control)
-    };
-    if let Some(ruled) = ruled.as_mut().filter(is_alike) {
-        return ruled.ruling.clone();
-    }
-    let decision = view.policy.decide_static(&send_context(control, authenticity, view));
-    let ruling = Ruling { decision, is_kept: is_kept(control, &view.topics) };
-    let (view, control) = (view.identity.clone(), control.clone());
-    *ruled = Some(Ruled { view, control, authenticity, ruling: ruling.clone() });
-    ruling
 }
 
 /// The question that policy answers for a send.
@@ -377,26 +308,6 @@ fn party<'a>(reference: &'a AgentRef, view: &'a View) -> Party<'a> {
         AgentRef::Id(id) => view.directory.name(id),
     };
     Party { id, name }
-}
-
-impl VerifiedRoots {
-    /// Checks that a proof was made over a digest with the key it names.
-    fn verify(&mut self, proof: &Proof, digest: &Digest) -> Result<(), ProofError> {
-        if self.latest.as_mut().is_some_and(|tree| tree.holds(proof, digest)) {
-            return Ok(());
-        }
-        let (signed, signature) = proof.signed(digest)?;
-        let key = (*proof.keyid(), signed, *signature.as_bytes());
-        if !self.roots.contains(&key) {
-            proof.verify(proof.keyid(), digest)?;
-            if self.roots.len() >= VERIFIED_ROOTS_MAX {
-                self.roots.pop_first();
-            }
-            self.roots.insert(key);
-        }
-        self.latest = KnownTree::of(proof, digest);
-        Ok(())
-    }
 }
 
 impl Refused {

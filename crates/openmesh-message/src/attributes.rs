@@ -5,6 +5,7 @@
 mod form;
 
 pub use form::Form;
+pub(crate) use form::OWN;
 
 use crate::Digest;
 use crate::frame::known_name;
@@ -115,18 +116,6 @@ impl Attributes {
         self.bytes
     }
 
-    /// The value of an attribute, as those share it that bear it.
-    pub(crate) fn value(&self, name: &str) -> Option<Value> {
-        let index = self.find(name).ok()?;
-        match &self.entries {
-            Entries::Listed(entries) => entries.get(index).map(|(_, value)| Arc::clone(value)),
-            Entries::Alike(alike) if alike.form.own_at(index).is_some() => {
-                self.at(index).map(|(_, value)| value.into())
-            }
-            Entries::Alike(alike) => alike.form.entries().get(index).map(|(_, value)| Arc::clone(value)),
-        }
-    }
-
     /// The form that it shares with other messages of its connection; `None` where it was not looked for.
     pub const fn form(&self) -> Option<&Arc<Form>> {
         match &self.entries {
@@ -135,15 +124,17 @@ impl Attributes {
         }
     }
 
-    /// Attributes of a form; `None` if id or time is not such as may be signed, or there is too much of them.
-    pub(crate) fn of_form(form: &Arc<Form>, id: &str, time: &str) -> Option<Self> {
-        form.takes(id, time).then(|| Self::of_known(form, id, time))
+    /// Attributes of a form with the texts that the message has for itself, in canonical order; `None` if any of it is not such
+    /// as may be signed, or there is too much of them.
+    pub(crate) fn of_form(form: &Arc<Form>, own: &[&[u8]]) -> Option<Self> {
+        let own = own.iter().copied();
+        form.takes(own.clone()).then(|| Self::of_known(form, own))
     }
 
     /// The same where the form is known to take them.
-    pub(crate) fn of_known(form: &Arc<Form>, id: &str, time: &str) -> Self {
-        let (encoded, alike) = form.encode(id, time);
-        let bytes = form.bytes(id.len(), time.len());
+    pub(crate) fn of_known<'a>(form: &Arc<Form>, own: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let (encoded, alike) = form.encode(own.clone());
+        let bytes = form.bytes(own.map(<[u8]>::len).sum());
         Self { entries: Entries::Alike(alike), bytes, encoded: Some(encoded.into()) }
     }
 
@@ -155,9 +146,12 @@ impl Attributes {
         }
     }
 
-    /// Whether it is known to have the names of another, and its values but for id and time.
-    pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        self.form().zip(other.form()).is_some_and(|(form, other)| Arc::ptr_eq(form, other))
+    /// What the message has for itself, in the order of [`OWN`].
+    pub(crate) fn own(&self) -> [Option<&str>; OWN.len()] {
+        match &self.entries {
+            Entries::Listed(_) => OWN.map(|name| self.get(name)),
+            Entries::Alike(alike) => alike.every_own(self.encoded.as_deref().unwrap_or_default()),
+        }
     }
 
     /// Keeps the encoding, for what is digested and then kept.
@@ -263,6 +257,21 @@ fn head_bytes(length: usize) -> usize {
     minicbor::len(length as u64)
 }
 
+/// Appends a text with the shortest head.
+pub(crate) fn put_text(bytes: &mut Vec<u8>, text: &[u8]) {
+    const TEXT: u8 = 0x60;
+    match u8::try_from(text.len()) {
+        Ok(length @ ..24) => bytes.push(TEXT | length),
+        Ok(length) => bytes.extend_from_slice(&[TEXT | 24, length]),
+        // Of lengths of two bytes: longer texts are in no attributes.
+        Err(_) => {
+            let [high, low] = u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes();
+            bytes.extend_from_slice(&[TEXT | 25, high, low]);
+        }
+    }
+    bytes.extend_from_slice(text);
+}
+
 /// Encoded names compare bytewise, and the length stands first in the encoding.
 fn canonical_order(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
@@ -284,11 +293,13 @@ fn check(name: &str, value: &str) -> Result<(), AttributeError> {
     Ok(())
 }
 
-/// Most values are plain ASCII, of which no character needs to be decoded, and bytes are looked at many at a time.
 fn has_control_characters(value: &str) -> bool {
-    let is_other = |byte: &u8| !(b' '..=b'~').contains(byte);
-    let has_other = value.as_bytes().iter().fold(false, |has_other, byte| has_other | is_other(byte));
-    has_other && value.chars().any(char::is_control)
+    !is_plain(value.as_bytes()) && value.chars().any(char::is_control)
+}
+
+/// Most values are plain ASCII, of which no character needs to be decoded, and bytes are looked at many at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |has_other, byte| has_other | !(b' '..=b'~').contains(byte))
 }
 
 impl<C> Encode<C> for Attributes {

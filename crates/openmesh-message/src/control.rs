@@ -1,13 +1,14 @@
 //! The attributes that steer a message, read from their text once and typed.
 
+mod reader;
+
 use crate::limits::{INVITES_MAX, MESSAGE_ID_BYTES_MAX, PARENTS_MAX, excerpt};
 use crate::{
-    Address, AddressError, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName, Target,
-    Timestamp,
+    Address, AgentId, Attributes, ConversationId, Digest, Performative, PinnedName, Target, Timestamp,
 };
 use minicbor::{Decode, Encode};
+use reader::{Reader, read, read_list, read_required};
 use serde::{Deserialize, Serialize};
-use std::fmt::Display;
 use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -50,11 +51,21 @@ pub struct ControlAttributes {
     pub id: Arc<str>,
     /// When the sender made it.
     pub time: Timestamp,
+    /// The conversation it is part of.
+    pub conversation: Option<ConversationId>,
+    /// The message it answers.
+    pub in_reply_to: Option<String>,
+    /// Until when an answer is of use.
+    pub reply_by: Option<Timestamp>,
+    /// Digests of the messages this one follows.
+    pub parents: Vec<Digest>,
+    /// After this time the message is of no use.
+    pub expiry: Option<Timestamp>,
     /// All others, which the messages of a connection often share.
     steering: Arc<Steering>,
 }
 
-/// The steering attributes that say nothing of one message alone.
+/// The steering attributes that say nothing of one message alone: messages of one [`Form`](crate::Form) share them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Steering {
     /// The sender.
@@ -67,24 +78,14 @@ pub struct Steering {
     pub performative: Performative,
     /// The protocol its conversation follows.
     pub protocol: Option<PinnedName>,
-    /// The conversation it is part of.
-    pub conversation: Option<ConversationId>,
-    /// The message it answers.
-    pub in_reply_to: Option<String>,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<Address>,
-    /// Until when an answer is of use.
-    pub reply_by: Option<Timestamp>,
     /// Whether further parts of the same answer follow.
     pub more: bool,
-    /// Digests of the messages this one follows.
-    pub parents: Vec<Digest>,
     /// The schema of the payload.
     pub schema: Option<PinnedName>,
     /// The media type of the payload.
     pub content_type: Option<String>,
-    /// After this time the message is of no use.
-    pub expiry: Option<Timestamp>,
     /// Until this time the message waits in its inbox.
     pub not_before: Option<Timestamp>,
     /// The least level at which the sender wants it kept.
@@ -161,30 +162,60 @@ impl ControlAttributes {
     /// Reads the steering attributes of a message.
     pub fn parse(attributes: &Attributes) -> Result<Self, ControlError> {
         check_supported(attributes)?;
-        let (id, time) = own_of(attributes)?;
-        Ok(Self { id, time, steering: Arc::new(Steering::parse(attributes)?) })
+        Self::parse_with(attributes, || Steering::parse(attributes).map(Arc::new))
     }
 
-    /// Whether all but id and time are known to be the same.
-    pub fn shares_steering(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.steering, &other.steering)
+    /// The same, where what earlier messages of its form share with it was read before.
+    pub fn parse_alike(attributes: &Attributes, steering: &Arc<Steering>) -> Result<Self, ControlError> {
+        Self::parse_with(attributes, || Ok(Arc::clone(steering)))
     }
 
-    /// The same, where an earlier message was much alike: what both share is read once.
-    pub fn parse_after(
+    /// What it shares with other messages.
+    pub const fn steering(&self) -> &Arc<Steering> {
+        &self.steering
+    }
+
+    fn parse_with(
         attributes: &Attributes,
-        earlier: &mut Option<(Attributes, Self)>,
+        steering: impl FnOnce() -> Result<Arc<Steering>, ControlError>,
     ) -> Result<Self, ControlError> {
-        if let Some((alike, control)) = earlier
-            && attributes.is_alike(alike)
-        {
-            let (id, time) = own_of(attributes)?;
-            return Ok(Self { id, time, steering: Arc::clone(&control.steering) });
-        }
-        let control = Self::parse(attributes)?;
-        *earlier = Some((attributes.clone(), control.clone()));
+        let [id, time, parents, reply_by, in_reply_to, expiry, conversation] = attributes.own();
+        let (id, time) = (read_id(id)?, read_required("time", time)?);
+        let steering = steering()?;
+        let control = Self {
+            id,
+            time,
+            conversation: read("conversationid", conversation, str::parse)?,
+            in_reply_to: in_reply_to.map(str::to_owned),
+            reply_by: read("replyby", reply_by, str::parse)?,
+            parents: read_list("parents", parents, PARENTS_MAX, str::parse)?,
+            expiry: read("expirytime", expiry, str::parse)?,
+            steering,
+        };
+        control.check_agreement()?;
         Ok(control)
     }
+
+    fn check_agreement(&self) -> Result<(), ControlError> {
+        if self.protocol.is_some() != self.conversation.is_some() {
+            let name = if self.protocol.is_some() { "conversationid" } else { "protocol" };
+            return Err(ControlError::Missing(name));
+        }
+        if self.not_before.is_some_and(|not_before| self.expiry.is_some_and(|expiry| expiry <= not_before)) {
+            let why = "it is not before `expirytime`, so the message could never be read".to_owned();
+            return Err(ControlError::Malformed { name: "notbefore", why });
+        }
+        Ok(())
+    }
+}
+
+fn read_id(text: Option<&str>) -> Result<Arc<str>, ControlError> {
+    let id = text.ok_or(ControlError::Missing("id"))?;
+    if id.len() > MESSAGE_ID_BYTES_MAX {
+        let why = format!("longer than {MESSAGE_ID_BYTES_MAX} bytes");
+        return Err(ControlError::Malformed { name: "id", why });
+    }
+    Ok(id.into())
 }
 
 impl Deref for ControlAttributes {
@@ -193,16 +224,6 @@ impl Deref for ControlAttributes {
     fn deref(&self) -> &Steering {
         &self.steering
     }
-}
-
-/// What is a message's own: its id and time.
-fn own_of(attributes: &Attributes) -> Result<(Arc<str>, Timestamp), ControlError> {
-    let id = attributes.value("id").ok_or(ControlError::Missing("id"))?;
-    if id.len() > MESSAGE_ID_BYTES_MAX {
-        let why = format!("longer than {MESSAGE_ID_BYTES_MAX} bytes");
-        return Err(ControlError::Malformed { name: "id", why });
-    }
-    Ok((id, Reader(attributes).required("time")?))
 }
 
 impl Steering {
@@ -214,15 +235,10 @@ impl Steering {
             to: read.address("to")?.ok_or(ControlError::Missing("to"))?,
             performative: read.required("performative")?,
             protocol: read.by("protocol", PinnedName::parse_protocol_uri)?,
-            conversation: read.optional("conversationid")?,
-            in_reply_to: read.text("inreplyto"),
             reply_to: read.address("replyto")?,
-            reply_by: read.optional("replyby")?,
             more: read.optional("more")?.unwrap_or(false),
-            parents: read.list("parents", PARENTS_MAX, |item| item.parse())?,
             schema: read.by("dataschema", PinnedName::parse_schema_uri)?,
             content_type: read.text("datacontenttype"),
-            expiry: read.optional("expirytime")?,
             not_before: read.optional("notbefore")?,
             ack_level: read.optional("acklevel")?,
             priority: read.optional("priority")?.unwrap_or_default(),
@@ -239,10 +255,6 @@ impl Steering {
     }
 
     fn check_agreement(&self) -> Result<(), ControlError> {
-        if self.protocol.is_some() != self.conversation.is_some() {
-            let name = if self.protocol.is_some() { "conversationid" } else { "protocol" };
-            return Err(ControlError::Missing(name));
-        }
         if let Some(schema) = &self.schema
             && schema.versioned.type_name() != self.kind
         {
@@ -259,15 +271,13 @@ impl Steering {
 
     /// Only mail waits: an act takes effect at once, and a topic's messages keep its order.
     fn check_not_before(&self) -> Result<(), ControlError> {
-        let Some(not_before) = self.not_before else {
+        if self.not_before.is_none() {
             return Ok(());
-        };
+        }
         let why = if self.is_act() {
             "an act of a conversation takes effect at once"
         } else if !matches!(self.to.target, Target::Agent(_) | Target::Inbox(_)) {
             "only a message to an agent or an inbox can wait"
-        } else if self.expiry.is_some_and(|expiry| expiry <= not_before) {
-            "it is not before `expirytime`, so the message could never be read"
         } else {
             return Ok(());
         };
@@ -303,64 +313,6 @@ fn parse_invite(item: &str) -> Result<(String, AgentId), String> {
     let (role, agent) = item.split_once('=').ok_or("an invitation is role=agent")?;
     let agent = agent.parse().map_err(|error| format!("{error}"))?;
     Ok((role.to_owned(), agent))
-}
-
-struct Reader<'a>(&'a Attributes);
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(str::to_owned)
-    }
-
-    fn by<T, E: Display>(
-        &self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, ControlError> {
-        let malformed = |error: E| ControlError::Malformed { name, why: error.to_string() };
-        self.0.get(name).map(parse).transpose().map_err(malformed)
-    }
-
-    fn optional<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, ControlError> {
-        self.by(name, str::parse)
-    }
-
-    fn required<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ControlError> {
-        self.optional(name)?.ok_or(ControlError::Missing(name))
-    }
-
-    fn address(&self, name: &'static str) -> Result<Option<Address>, ControlError> {
-        let refused = |error: AddressError| {
-            let why = error.to_string();
-            match error {
-                AddressError::Relative(_) => ControlError::Relative { name, why },
-                _ => ControlError::Malformed { name, why },
-            }
-        };
-        self.0.get(name).map(str::parse).transpose().map_err(refused)
-    }
-
-    /// A list is joined by single commas, without spaces, none empty or repeated.
-    fn list<T: PartialEq, E: Display>(
-        &self,
-        name: &'static str,
-        items_max: usize,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<Vec<T>, ControlError> {
-        let malformed = |why: String| ControlError::Malformed { name, why };
-        let mut list = Vec::new();
-        for item in self.0.get(name).into_iter().flat_map(|text| text.split(',')) {
-            let item = parse(item).map_err(|error| malformed(error.to_string()))?;
-            if list.contains(&item) {
-                return Err(malformed("an item stands twice".to_owned()));
-            }
-            list.push(item);
-            if list.len() > items_max {
-                return Err(malformed(format!("more than {items_max} items")));
-            }
-        }
-        Ok(list)
-    }
 }
 
 impl FromStr for AckLevel {

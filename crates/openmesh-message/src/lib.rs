@@ -27,7 +27,7 @@ pub use address::{Address, AddressError, Target};
 pub use address::{AgentName, AgentRef, ConversationId, TopicError, TopicPath, TopicPattern};
 pub use attributes::{AttributeError, Attributes, Form};
 
-pub use control::{AckLevel, ControlAttributes, ControlError, Priority};
+pub use control::{AckLevel, ControlAttributes, ControlError, Priority, Steering};
 pub use digest::{Digest, DigestError};
 pub use draft::{Defaults, Draft};
 pub use envelope::{Envelope, Transit};

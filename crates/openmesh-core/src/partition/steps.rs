@@ -11,7 +11,7 @@ use openmesh_policy::StaticDecision;
 
 /// What the rules say of a message that was admitted; what `familiar` knows of the ones before spares it the rules.
 pub fn rule(admitted: &Admitted, view: &View, familiar: &mut Familiar) -> StaticDecision {
-    familiar.rule(&admitted.control, admitted.authenticity, view)
+    familiar.decision(&admitted.control, admitted.authenticity, view)
 }
 
 /// The body of the record that will keep a message.

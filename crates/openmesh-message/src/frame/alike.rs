@@ -1,10 +1,10 @@
-//! Attributes on a connection that differ from earlier ones in nothing but id and time: what is alike is compared, or
-//! written, as bytes.
+//! Attributes on a connection that differ from earlier ones in nothing but what each message has for itself: what is alike is
+//! compared, or written, as bytes.
 //!
 //! This changes nothing of what is on the wire: it is the same numbers and references ([`super::interned`]).
 
 use crate::Attributes;
-use crate::attributes::Form;
+use crate::attributes::{Form, OWN, put_text};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
@@ -28,53 +28,62 @@ pub(super) struct WireForms {
     seen: VecDeque<u64>,
 }
 
-/// A form, and its bytes on the wire before, between and behind id and time.
+/// A form, and its bytes on the wire before, between and behind what each message has for itself.
 struct WireForm {
     form: Arc<Form>,
-    parts: [Box<[u8]>; 3],
+    parts: Box<[Box<[u8]>]>,
 }
+
+/// Where each of the texts stands that a message has for itself, as many as its form has.
+type Places = [Range<usize>; OWN.len()];
 
 /// Attributes of a known form as they stand in some bytes.
 pub(super) struct Own {
     /// The form.
     pub(super) form: Arc<Form>,
-    /// Where the texts of id and time stand.
-    pub(super) texts: [Range<usize>; 2],
+    /// Where its own texts stand.
+    pub(super) texts: Places,
     /// Where the attributes end.
     pub(super) end: usize,
 }
 
-/// Where the values of id and time stand in attributes on the wire, with their heads.
-#[derive(Clone, Copy, Default)]
+/// Where the values that a message has for itself stand in attributes on the wire, with their heads.
+#[derive(Clone, Default)]
 pub(super) struct Marks {
-    id: Option<(usize, usize)>,
-    time: Option<(usize, usize)>,
+    places: Places,
+    count: usize,
 }
 
 impl Marks {
-    /// Notes from where to where the value of an attribute goes.
+    /// Notes from where to where the value of an attribute goes: those of a message come in canonical order.
     pub(super) fn note(&mut self, name: &str, from: usize, until: usize) {
-        match name {
-            "id" => self.id = Some((from, until)),
-            "time" => self.time = Some((from, until)),
-            _ => {}
+        if OWN.contains(&name)
+            && let Some(place) = self.places.get_mut(self.count)
+        {
+            *place = from..until;
+            self.count += 1;
         }
     }
 
-    /// What stands before, between and behind both; `None` if one is missing.
-    fn split(self, bytes: &[u8]) -> Option<[&[u8]; 3]> {
-        let ((id, id_end), (time, time_end)) = self.id.zip(self.time)?;
-        Some([bytes.get(..id)?, bytes.get(id_end..time)?, bytes.get(time_end..)?])
+    /// What stands before, between and behind them.
+    fn split<'a>(&self, bytes: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        let places = self.places.get(..self.count)?;
+        let mut from = 0;
+        let mut parts = Vec::with_capacity(self.count + 1);
+        for Range { start, end } in places {
+            parts.push(bytes.get(from..*start)?);
+            from = *end;
+        }
+        parts.push(bytes.get(from..)?);
+        Some(parts)
     }
 }
 
 impl Own {
     /// The attributes by themselves, from the bytes in which they were found.
     pub(super) fn attributes(&self, bytes: &[u8]) -> Attributes {
-        let text = |range: &Range<usize>| bytes.get(range.clone()).map(std::str::from_utf8);
-        let [id, time] =
-            self.texts.each_ref().map(|range| text(range).and_then(Result::ok).unwrap_or_default());
-        Attributes::of_known(&self.form, id, time)
+        let text = |place: &Range<usize>| bytes.get(place.clone()).unwrap_or_default();
+        Attributes::of_known(&self.form, self.texts.iter().take(self.form.own_count()).map(text))
     }
 }
 
@@ -95,33 +104,33 @@ impl WireForms {
         bytes: &[u8],
         marks: Marks,
     ) -> Option<Attributes> {
-        if !self.comes_again(marks.split(bytes)?) {
+        if !self.comes_again(&marks.split(bytes)?) {
             return None;
         }
         let form = Arc::new(attributes.to_form()?);
-        let alike = Attributes::of_form(&form, attributes.get("id")?, attributes.get("time")?)?;
+        let own: Vec<_> = attributes.own().into_iter().flatten().map(str::as_bytes).collect();
+        let alike = Attributes::of_form(&form, &own)?;
         self.note(&form, bytes, marks).then_some(alike)
     }
 
     /// Appends attributes of a known form; `false` if theirs is not.
     pub(super) fn write(&mut self, attributes: &Attributes, bytes: &mut Vec<u8>) -> bool {
-        let own = |name| attributes.get(name).unwrap_or_default().as_bytes();
-        attributes.form().is_some_and(|form| self.write_own(form, own("id"), own("time"), bytes))
+        let own = attributes.own().into_iter().flatten().map(str::as_bytes);
+        attributes.form().is_some_and(|form| self.write_own(form, own, bytes))
     }
 
-    /// Appends attributes of a form with this id and time, whose texts these are; `false` if the form is not known.
-    pub(super) fn write_own(
+    /// Appends attributes of a form with these texts for itself; `false` if the form is not known.
+    pub(super) fn write_own<'a>(
         &mut self,
         form: &Arc<Form>,
-        id: &[u8],
-        time: &[u8],
+        own: impl IntoIterator<Item = &'a [u8]>,
         bytes: &mut Vec<u8>,
     ) -> bool {
         let known = self.known.iter().position(|known| Arc::ptr_eq(&known.form, form));
         let Some(index) = known else { return false };
         self.prefer(index);
         if let Some(known) = self.known.first() {
-            known.write(id, time, bytes);
+            known.write(own, bytes);
         }
         true
     }
@@ -132,12 +141,13 @@ impl WireForms {
             return false;
         };
         self.known.truncate(FORMS_MAX - 1);
-        self.known.insert(0, WireForm { form: Arc::clone(form), parts: parts.map(Box::from) });
+        let parts = parts.into_iter().map(Box::from).collect();
+        self.known.insert(0, WireForm { form: Arc::clone(form), parts });
         true
     }
 
     /// Whether a form was seen lately; notes it if not. Forms whose hashes agree are only learned early.
-    fn comes_again(&mut self, parts: [&[u8]; 3]) -> bool {
+    fn comes_again(&mut self, parts: &[&[u8]]) -> bool {
         let mut hasher = DefaultHasher::new();
         parts.iter().for_each(|part| hasher.write(part));
         let hash = hasher.finish();
@@ -158,50 +168,37 @@ impl WireForms {
 
 impl WireForm {
     fn read(&self, bytes: &[u8], from: usize) -> Option<Own> {
-        let [before, between, behind] = &self.parts;
-        let rest = bytes.get(from..)?;
-        let (id, rest) = short_text(rest.strip_prefix(&**before)?)?;
-        let id_end = bytes.len() - rest.len();
-        let (time, rest) = short_text(rest.strip_prefix(&**between)?)?;
-        let time_end = bytes.len() - rest.len();
-        let rest = rest.strip_prefix(&**behind)?;
-        let texts = [id_end - id.len()..id_end, time_end - time.len()..time_end];
-        let end = bytes.len() - rest.len();
-        self.form.takes(id, time).then(|| Own { form: Arc::clone(&self.form), texts, end })
-    }
-
-    fn write(&self, id: &[u8], time: &[u8], bytes: &mut Vec<u8>) {
-        let [before, between, behind] = &self.parts;
-        bytes.extend_from_slice(before);
-        put_text(bytes, id);
-        bytes.extend_from_slice(between);
-        put_text(bytes, time);
-        bytes.extend_from_slice(behind);
-    }
-}
-
-/// Appends a text with the shortest head. Writing to memory cannot fail.
-fn put_text(bytes: &mut Vec<u8>, text: &[u8]) {
-    match u8::try_from(text.len()) {
-        Ok(length @ ..24) => bytes.push(TEXT | length),
-        Ok(length) => bytes.extend_from_slice(&[TEXT_OF_UP_TO_255, length]),
-        Err(_) => {
-            let _ = minicbor::Encoder::new(bytes).str(std::str::from_utf8(text).unwrap_or_default());
-            return;
+        let (behind, before) = self.parts.split_last()?;
+        let mut rest = bytes.get(from..)?;
+        let (mut own, mut texts) = ([b"".as_slice(); OWN.len()], Places::default());
+        for ((part, text), place) in before.iter().zip(&mut own).zip(&mut texts) {
+            (*text, rest) = short_text(rest.strip_prefix(&**part)?)?;
+            let end = bytes.len() - rest.len();
+            *place = end - text.len()..end;
         }
+        let end = bytes.len() - rest.strip_prefix(&**behind)?.len();
+        let is_taken = self.form.takes(own.iter().copied().take(before.len()));
+        is_taken.then(|| Own { form: Arc::clone(&self.form), texts, end })
     }
-    bytes.extend_from_slice(text);
+
+    fn write<'a>(&self, own: impl IntoIterator<Item = &'a [u8]>, bytes: &mut Vec<u8>) {
+        let mut parts = self.parts.iter();
+        for (text, part) in own.into_iter().zip(&mut parts) {
+            bytes.extend_from_slice(part);
+            put_text(bytes, text);
+        }
+        parts.for_each(|part| bytes.extend_from_slice(part));
+    }
 }
 
 /// A CBOR text of up to 255 bytes, with the shortest head, and what follows it.
-fn short_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+fn short_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match bytes {
         [head @ TEXT..TEXT_OF_UP_TO_255, rest @ ..] => (head - TEXT, rest),
         [TEXT_OF_UP_TO_255, length @ 24..=255, rest @ ..] => (*length, rest),
         _ => return None,
     };
-    let (text, rest) = rest.split_at_checked(usize::from(length))?;
-    Some((std::str::from_utf8(text).ok()?, rest))
+    rest.split_at_checked(usize::from(length))
 }
 
 #[cfg(test)]
@@ -238,15 +235,18 @@ mod tests {
         #[test]
         fn what_is_alike_is_read_and_written_as_what_is_not(
             kinds in prop::collection::vec(
-                prop::collection::btree_map("to|type|source|subject|[a-z]{5,9}", "[ -~]{1,30}", 0..6), 1..6),
+                prop::collection::btree_map("to|type|source|subject|[a-z]{5,9}", "[ -~]{1,30}", 0..6), 1..5),
             messages in prop::collection::vec(
-                (any::<prop::sample::Index>(), "[ -~é]{1,70}", "[ -~]{1,30}", any::<Vec<u8>>()), 1..40),
+                (any::<prop::sample::Index>(), "[ -~é]{1,70}", "[ -~]{1,30}", prop::option::of("[ -~é]{1,40}"), any::<Vec<u8>>()), 1..40),
         ) {
             let (mut sender, mut node) = (FrameEncoder::default(), FrameDecoder::default());
             let (mut passes_on, mut reader) = (FrameEncoder::default(), FrameDecoder::default());
             let mut alike = 0;
-            for (kind, id, time, payload) in &messages {
-                let sent = message(kind.get(&kinds), id, time, payload);
+            for (kind, id, time, conversation, payload) in &messages {
+                let mut sent = message(kind.get(&kinds), id, time, payload);
+                for (name, text) in ["inreplyto", "conversationid"].into_iter().zip(conversation.iter().cycle()) {
+                    sent.attributes.set(name, text).unwrap();
+                }
                 let frame = ClientFrame::Send(vec![(7, sent.clone())]);
                 let (mut there, mut on) = (Vec::new(), Vec::new());
                 sender.encode_client(&frame, &mut there).unwrap();
@@ -268,14 +268,14 @@ mod tests {
                 prop_assert_eq!(added.0, added.1);
                 prop_assert_eq!(changed.0.digest(payload), changed.1.digest(payload));
             }
-            prop_assert!(messages.len() <= 3 * kinds.len() || alike > 0);
+            prop_assert!(messages.len() <= 6 * kinds.len() || alike > 0);
         }
 
         #[test]
         fn short_texts_are_read_as_they_are_written(text in "[ -~é]{0,300}") {
             let mut bytes = minicbor::to_vec(&text).unwrap();
             bytes.push(9);
-            let expected = (text.len() < 256).then_some((text.as_str(), &[9_u8][..]));
+            let expected = (text.len() < 256).then_some((text.as_bytes(), &[9_u8][..]));
             prop_assert_eq!(short_text(&bytes), expected);
         }
     }

@@ -143,7 +143,7 @@ pub(super) fn put_tail(bytes: &mut Vec<u8>) {
 /// One message as it is read.
 #[expect(clippy::large_enum_variant, reason = "neither is kept: each is put where it belongs at once")]
 pub(super) enum Coming {
-    /// One of a known form that bears nothing else: where its own stands.
+    /// One of a known form that bears nothing but that, id and time: where its own stands.
     Alike(Own, Range<usize>),
     /// Any other.
     Other(Envelope),
@@ -158,7 +158,7 @@ pub(super) fn decode_coming(d: &mut Decoder<'_>, table: &mut DecodeTable) -> Res
     d.set_position(own.end);
     let payload = d.bytes()?;
     let end = d.position();
-    if d.input().get(end..).is_some_and(|rest| rest.starts_with(&BARE_TAIL)) {
+    if own.form.is_bare() && d.input().get(end..).is_some_and(|rest| rest.starts_with(&BARE_TAIL)) {
         d.set_position(end + BARE_TAIL.len());
         return Ok(Coming::Alike(own, end - payload.len()..end));
     }

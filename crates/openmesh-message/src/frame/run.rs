@@ -117,7 +117,7 @@ impl Run {
     /// Bytes of payload and attributes of each.
     pub fn sizes(&self) -> impl Iterator<Item = usize> + Clone {
         let own = |Place { id, time, payload }: &Place| (id.len(), time.len(), payload.len());
-        self.places.iter().map(own).map(|(id, time, payload)| self.form.bytes(id, time) + payload)
+        self.places.iter().map(own).map(|(id, time, payload)| self.form.bytes(id + time) + payload)
     }
 
     /// Takes the messages from one on off its end.
@@ -139,7 +139,7 @@ impl Run {
     pub fn envelope(&self, index: usize) -> Option<Envelope> {
         let Lone { id, time, payload } = self.lone(self.places.get(index)?);
         Some(Envelope {
-            attributes: Attributes::of_form(&self.form, id, time)?,
+            attributes: Attributes::of_form(&self.form, &[id.as_bytes(), time.as_bytes()])?,
             payload: Bytes::copy_from_slice(payload),
             proof: None,
             transit: Transit::default(),
@@ -199,7 +199,7 @@ impl Gathering {
 
     /// Adds a message, by where its own stands in the frame: a frame is far shorter than what a place can say.
     pub(super) fn add(&mut self, own: &Own, payload: Range<usize>) {
-        let [id, time] = &own.texts;
+        let [id, time, ..] = &own.texts;
         if self.places.is_empty() {
             self.span.start = id.start.min(time.start);
         }
@@ -236,9 +236,9 @@ pub(super) fn encode_run(
     e.array(2)?.u8(2)?.array(places.len() as u64)?;
     for (number, place) in (*number..).zip(places) {
         super::put_delivery_head(e, *subscription, number)?;
-        if !table.forms.write_own(&run.form, run.part(&place.id), run.part(&place.time), e.writer_mut()) {
-            let Lone { id, time, .. } = run.lone(place);
-            encode_attributes(e, &Attributes::of_form(&run.form, id, time).unwrap_or_default(), table)?;
+        if !table.forms.write_own(&run.form, [run.part(&place.id), run.part(&place.time)], e.writer_mut()) {
+            let own = [run.part(&place.id), run.part(&place.time)];
+            encode_attributes(e, &Attributes::of_form(&run.form, &own).unwrap_or_default(), table)?;
         }
         e.bytes(run.part(&place.payload))?;
         put_tail(e.writer_mut());
