@@ -5,9 +5,9 @@ use crate::planted;
 use crate::record::Step;
 use crate::rejection::Rejection;
 use crate::view::View;
-use openmesh_message::{AgentId, ConversationId, Digest, Target, Timestamp};
+use openmesh_message::{AgentId, ConversationId, Target, Timestamp};
 use openmesh_policy::Authenticity;
-use openmesh_schema::{Act, ActTarget, Catalog, ConversationState, Protocol, Transition};
+use openmesh_schema::{Act, ActTarget, Advance, Catalog, ConversationState, Protocol};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,15 +26,15 @@ pub(crate) struct Conversations {
 /// A step that the protocol allows, and the state it leads to.
 pub(crate) struct Allowed {
     pub(crate) protocol: Arc<Protocol>,
-    pub(crate) transition: Transition,
-    pub(crate) after: Conversation,
+    pub(crate) advance: Advance,
 }
 
 impl Allowed {
     /// The step as a record keeps it.
     pub(crate) fn into_step(self, conversation: ConversationId) -> Step {
-        let notices = self.protocol.notices(&self.after, &self.transition);
-        Step { conversation, protocol: self.protocol.pinned().digest, transition: self.transition, notices }
+        let Advance { transition, after } = self.advance;
+        let notices = self.protocol.notices(&after, &transition);
+        Step { conversation, protocol: self.protocol.pinned().digest, transition, notices }
     }
 }
 
@@ -63,12 +63,9 @@ impl Conversations {
         let control = &admitted.control;
         let protocol = named_protocol(admitted, view)?;
         let act = act_of(admitted, view)?;
-        let (state, transition) = match self.by_id.get(id) {
-            None => {
-                let opened = protocol.open(id, &act, now)?;
-                (opened.state, opened.transition)
-            }
-            Some(state) if Some(&state.protocol) != control.protocol.as_ref() => {
+        let advance = match self.by_id.get(id) {
+            None => protocol.open(id, &act, now)?,
+            Some(state) if Some(&*state.protocol) != control.protocol.as_ref() => {
                 let member = state.role_of(&control.source).is_some();
                 return Err(if member {
                     Rejection::OtherProtocol(state.protocol.to_string())
@@ -78,22 +75,18 @@ impl Conversations {
             }
             Some(state) => {
                 let step = protocol.step(state, &act, now);
-                (state.clone(), step.or_else(|illegal| planted::excuse(illegal, now))?)
+                step.or_else(|illegal| planted::excuse(illegal, state, now))?
             }
         };
-        let mut after = state;
-        protocol.apply(&mut after, &transition, admitted.payload.as_deref());
-        Ok(Allowed { protocol: Arc::clone(protocol), transition, after })
+        Ok(Allowed { protocol: Arc::clone(protocol), advance })
     }
 
     /// The step of a timer that is due.
     pub(crate) fn fire(&self, id: &ConversationId, catalog: &Catalog, now: Timestamp) -> Option<Allowed> {
         let state = self.by_id.get(id)?;
         let protocol = catalog.protocol(&state.protocol.digest)?;
-        let transition = protocol.fire(state, now)?;
-        let mut after = state.clone();
-        protocol.apply(&mut after, &transition, None);
-        Some(Allowed { protocol: Arc::clone(protocol), transition, after })
+        let advance = protocol.fire(state, now)?;
+        Some(Allowed { protocol: Arc::clone(protocol), advance })
     }
 
     /// When a conversation's next timer fires.
@@ -140,7 +133,7 @@ fn act_of<'a>(admitted: &'a Admitted, view: &View) -> Result<Act<'a>, Rejection>
         performative: &control.performative,
         schema: control.schema.as_ref(),
         payload: admitted.payload.as_deref(),
-        payload_digest: Digest::of(&admitted.envelope.payload),
+        payload_bytes: &admitted.envelope.payload,
         digest: admitted.digest(),
         parents: &control.parents,
         to,
@@ -160,7 +153,7 @@ pub(crate) fn recipients(allowed: &Allowed, admitted: &Admitted, view: &View) ->
         Target::Topic(_) => ActTarget::Topic,
         Target::Conversation(_) => ActTarget::Conversation,
     };
-    let mut readers = allowed.protocol.readers(&allowed.after, &sender, &to);
+    let mut readers = allowed.protocol.readers(&allowed.advance.after, &sender, &to);
     readers.retain(|reader| *reader != sender);
     readers
 }

@@ -3,7 +3,7 @@
 mod delivering;
 
 use crate::admit::{Admitted, Refused, send_context};
-use crate::conversation::{Allowed, recipients};
+use crate::conversation::{Allowed, Conversation, recipients};
 use crate::dedup::Lookup;
 use crate::directory::topics::Topics;
 use crate::input::Ticket;
@@ -20,6 +20,7 @@ use openmesh_message::{
 };
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use openmesh_policy::{Destination, Party, StaticContext};
+use openmesh_schema::MAIN_MACHINE;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -134,7 +135,7 @@ impl Partition {
     pub(crate) fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
         let control = &admitted.control;
         let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
-        let role = conversation.and_then(|state| state.role_of(&control.source));
+        let joins = conversation.is_some_and(|state| state.role_of(&control.source).is_none());
         let decision = match &admitted.decision {
             StaticDecision::Decided(decision)
                 if admitted.policy_version == self.view.policy.version()
@@ -144,7 +145,6 @@ impl Partition {
             }
             _ => self.rule_anew(control, send_context(control, admitted.authenticity, &self.view)),
         };
-        let joins = conversation.is_some() && role.is_none();
         if decision.allows() && joins {
             self.decide_join(admitted)?;
         }
@@ -155,8 +155,8 @@ impl Partition {
     pub(crate) fn rule_anew(&self, control: &ControlAttributes, request: StaticContext<'_>) -> Decision {
         let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
         let role = conversation.and_then(|state| state.role_of(&control.source));
-        let states = self.machine_states(control.conversation, &control.source);
-        let states: Vec<_> = states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
+        let role = role.map(|role| &**role);
+        let states = machine_states(conversation, &control.source);
         self.view.policy.decide_stateful(&StatefulContext { request, role, states: &states })
     }
 
@@ -166,30 +166,18 @@ impl Partition {
         request.action = Action::JoinRole;
         let conversation = admitted.control.conversation.and_then(|id| self.state.conversations.get(&id));
         let protocol = conversation.and_then(|state| self.view.catalog.protocol(&state.protocol.digest));
-        let roles = match (protocol, conversation) {
-            (Some(protocol), Some(state)) => protocol.may_join(state, &admitted.control.source),
-            _ => Vec::new(),
+        let (Some(protocol), Some(state)) = (protocol, conversation) else {
+            return Ok(());
         };
-        let states = self.machine_states(admitted.control.conversation, &admitted.control.source);
-        let states: Vec<_> = states.iter().map(|(machine, state)| MachineState { machine, state }).collect();
-        for role in roles {
-            let context = StatefulContext { request, role: Some(&role), states: &states };
+        let states = machine_states(conversation, &admitted.control.source);
+        for role in protocol.may_join(state, &admitted.control.source) {
+            let context = StatefulContext { request, role: Some(role), states: &states };
             let decision = self.view.policy.decide_stateful(&context);
             if !decision.allows() {
                 return Err(Rejection::Denied(decision));
             }
         }
         Ok(())
-    }
-
-    fn machine_states(&self, id: Option<ConversationId>, agent: &AgentId) -> Vec<(String, String)> {
-        let Some(state) = id.and_then(|id| self.state.conversations.get(&id)) else {
-            return Vec::new();
-        };
-        let round = ("round".to_owned(), state.round.state.clone());
-        let own = state.instances.iter().filter(|slot| slot.agent == *agent);
-        let own = own.map(|slot| (slot.machine.clone(), slot.instance.state.clone()));
-        std::iter::once(round).chain(own).collect()
     }
 
     fn converse(&self, admitted: &Admitted, now: Timestamp) -> Result<Option<Allowed>, Rejection> {
@@ -228,7 +216,7 @@ impl Partition {
         if let Some(allowed) = step {
             recipients.extend(recipients_of(allowed, admitted, self));
             if planted::has(Planted::TellEveryone) {
-                recipients.extend(allowed.after.bound.iter().map(|bound| bound.agent));
+                recipients.extend(allowed.advance.after.bound.iter().map(|bound| bound.agent));
             }
         }
         if !route.kept {
@@ -383,6 +371,17 @@ pub(crate) fn is_kept(control: &ControlAttributes, topics: &Topics) -> bool {
 
 fn asks_to_be_kept(control: &ControlAttributes) -> bool {
     control.is_act() || control.ack_level >= Some(AckLevel::Edge) || control.not_before.is_some()
+}
+
+/// The round's state, and those of an agent's own instances.
+fn machine_states<'a>(conversation: Option<&'a Conversation>, agent: &AgentId) -> Vec<MachineState<'a>> {
+    let Some(conversation) = conversation else {
+        return Vec::new();
+    };
+    let round = MachineState { machine: MAIN_MACHINE, state: &conversation.round.state };
+    let own = conversation.instances.iter().filter(|slot| slot.agent == *agent);
+    let own = own.map(|slot| MachineState { machine: &slot.machine, state: &slot.instance.state });
+    std::iter::once(round).chain(own).collect()
 }
 
 fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) -> Vec<AgentId> {

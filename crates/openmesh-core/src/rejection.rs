@@ -334,7 +334,7 @@ fn allowed_next(act: &AllowedAct) -> AllowedNext {
         schema: act.schema.as_ref().map(ToString::to_string),
         instance: Some(match &act.to {
             Some(agent) => format!("{} (to {agent})", act.machine),
-            None => act.machine.clone(),
+            None => act.machine.to_string(),
         }),
     }
 }

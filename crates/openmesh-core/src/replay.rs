@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::record::{Outcome, Record, Step};
 use crate::state::Facts;
-use openmesh_message::{ConversationId, Digest, Target};
+use openmesh_message::{ConversationId, Target};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Act, ActTarget, Catalog, ConversationState, Protocol, Transition};
 use std::sync::Arc;
@@ -86,7 +86,8 @@ impl<'a> Replay<'a> {
 
     fn fire_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
         let state = self.state.as_ref().ok_or("a timer fired before the conversation began")?;
-        protocol.fire(state, record.header.at).ok_or_else(|| "no timer is due at that time".to_owned())
+        let again = protocol.fire(state, record.header.at).map(|advance| advance.transition);
+        again.ok_or_else(|| "no timer is due at that time".to_owned())
     }
 
     fn act_again(&self, protocol: &Protocol, record: &Record) -> Result<Transition, String> {
@@ -108,7 +109,7 @@ impl<'a> Replay<'a> {
             performative: &control.performative,
             schema: control.schema.as_ref(),
             payload: facts.payload.as_deref(),
-            payload_digest: Digest::of(&message.payload),
+            payload_bytes: &message.payload,
             digest: facts.digest,
             parents: &control.parents,
             to,
@@ -116,9 +117,10 @@ impl<'a> Replay<'a> {
             custodial: accepted.authenticity == Authenticity::Custodial,
         };
         let decided = match &self.state {
-            None => protocol.open(&self.conversation, &act, record.header.at).map(|opened| opened.transition),
+            None => protocol.open(&self.conversation, &act, record.header.at),
             Some(state) => protocol.step(state, &act, record.header.at),
         };
+        let decided = decided.map(|advance| advance.transition);
         decided.map_err(|illegal| format!("refused on replay: {}", illegal.detail))
     }
 

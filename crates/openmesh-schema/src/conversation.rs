@@ -6,13 +6,14 @@ mod transition;
 
 pub use act::{Act, ActTarget, AllowedAct, IllegalAct, IllegalKind};
 pub use notice::Notice;
-pub use transition::{Cause, Effect, Opened, Transition};
+pub use transition::{Advance, Cause, Effect, Transition};
 
-use crate::definition::{MAIN_MACHINE, Outcome};
+use crate::definition::{Label, MAIN_MACHINE, Outcome, main_machine};
 use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Everything a conversation needs to go on; plain and serialisable.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -22,7 +23,7 @@ pub struct ConversationState {
     /// The conversation.
     pub id: ConversationId,
     /// The protocol it follows.
-    pub protocol: PinnedName,
+    pub protocol: Arc<PinnedName>,
     /// When it was opened; absent before its first transition.
     pub opened: Option<Timestamp>,
     /// The one agent its opening act was addressed to, if it was one.
@@ -47,14 +48,14 @@ pub struct Bound {
     /// The agent.
     pub agent: AgentId,
     /// Its role.
-    pub role: String,
+    pub role: Label,
 }
 
 /// An instance of a machine that exists once for each agent of a role.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Slot {
     /// The machine.
-    pub machine: String,
+    pub machine: Label,
     /// The agent whose instance it is.
     pub agent: AgentId,
     /// The instance.
@@ -65,7 +66,7 @@ pub struct Slot {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Instance {
     /// Its state.
-    pub state: String,
+    pub state: Label,
     /// When it entered the state.
     pub entered: Timestamp,
     /// When the state's timer is due.
@@ -75,18 +76,18 @@ pub struct Instance {
     /// The latest propose or counter-propose.
     pub offer: Option<Digest>,
     /// How often each move that has a `max` was taken, by `state/index`.
-    pub taken: BTreeMap<String, u32>,
+    pub taken: BTreeMap<Label, u32>,
     /// Payload digests sent towards `signatures: all`, by agent; forgotten when the state is left.
     pub signatures: BTreeMap<AgentId, Digest>,
     /// What the definition reads of the last payloads: by schema variable, then JSON pointer.
-    pub last: BTreeMap<String, BTreeMap<String, Value>>,
+    pub last: BTreeMap<Label, Arc<BTreeMap<Label, Value>>>,
 }
 
 /// Names an instance: a machine, and the agent if the machine exists once for each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct InstanceId {
     /// The machine.
-    pub machine: String,
+    pub machine: Label,
     /// The agent; absent for the machine that exists once.
     pub agent: Option<AgentId>,
 }
@@ -95,7 +96,7 @@ pub struct InstanceId {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Obligation {
     /// The role that owes.
-    pub role: String,
+    pub role: Label,
     /// The agent that owes.
     pub agent: AgentId,
     /// The agent it is owed to.
@@ -103,7 +104,7 @@ pub struct Obligation {
     /// The instance it arose in.
     pub instance: InstanceId,
     /// The acts any of which ends it.
-    pub must: Vec<Performative>,
+    pub must: Arc<[Performative]>,
     /// Since when.
     pub since: Timestamp,
     /// By when.
@@ -117,26 +118,26 @@ impl ConversationState {
     pub const VERSION: u16 = 1;
 
     /// The role an agent is bound to.
-    pub fn role_of(&self, agent: &AgentId) -> Option<&str> {
+    pub fn role_of(&self, agent: &AgentId) -> Option<&Label> {
         let bound = self.bound.iter().find(|bound| bound.agent == *agent);
-        bound.map(|bound| bound.role.as_str())
+        bound.map(|bound| &bound.role)
     }
 
     /// The agents bound to a role, in binding order.
     pub fn agents_of<'s>(&'s self, role: &'s str) -> impl Iterator<Item = &'s AgentId> {
-        let bound = self.bound.iter().filter(move |bound| bound.role == role);
+        let bound = self.bound.iter().filter(move |bound| *bound.role == *role);
         bound.map(|bound| &bound.agent)
     }
 
     /// The state an instance is in; absent if it was not made yet.
-    pub fn state_of(&self, id: &InstanceId) -> Option<&str> {
-        self.instance(id).map(|instance| instance.state.as_str())
+    pub fn state_of(&self, id: &InstanceId) -> Option<&Label> {
+        self.instance(id).map(|instance| &instance.state)
     }
 
     /// An instance, if it was made.
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         let Some(agent) = &id.agent else {
-            return (id.machine == MAIN_MACHINE).then_some(&self.round);
+            return (*id.machine == *MAIN_MACHINE).then_some(&self.round);
         };
         let found = |slot: &&Slot| slot.machine == id.machine && slot.agent == *agent;
         self.instances.iter().find(found).map(|slot| &slot.instance)
@@ -157,15 +158,21 @@ impl ConversationState {
     }
 
     /// Every instance that was made: the one first, then the others in their order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
-        let slots = self.instances.iter();
-        let slots = slots.map(|slot| (InstanceId::of(&slot.machine, slot.agent), &slot.instance));
-        std::iter::once((InstanceId::main(), &self.round)).chain(slots)
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Instance> {
+        std::iter::once(&self.round).chain(self.instances.iter().map(|slot| &slot.instance))
+    }
+
+    /// The name of an instance by its place among all.
+    pub(crate) fn id_at(&self, place: usize) -> Option<InstanceId> {
+        match place.checked_sub(1) {
+            None => Some(InstanceId::main()),
+            Some(index) => self.instances.get(index).map(|slot| InstanceId::of(&slot.machine, slot.agent)),
+        }
     }
 
     pub(crate) fn instance_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
         let Some(agent) = &id.agent else {
-            return (id.machine == MAIN_MACHINE).then_some(&mut self.round);
+            return (*id.machine == *MAIN_MACHINE).then_some(&mut self.round);
         };
         let found = |slot: &&mut Slot| slot.machine == id.machine && slot.agent == *agent;
         self.instances.iter_mut().find(found).map(|slot| &mut slot.instance)
@@ -173,9 +180,9 @@ impl ConversationState {
 }
 
 impl Instance {
-    pub(crate) fn begin(state: &str, entered: Timestamp) -> Self {
+    pub(crate) fn begin(state: Label, entered: Timestamp) -> Self {
         Self {
-            state: state.to_owned(),
+            state,
             entered,
             deadline: None,
             last_mover: None,
@@ -190,12 +197,12 @@ impl Instance {
 impl InstanceId {
     /// The machine that exists once.
     pub fn main() -> Self {
-        Self { machine: MAIN_MACHINE.to_owned(), agent: None }
+        Self { machine: main_machine(), agent: None }
     }
 
     /// An agent's instance.
-    pub fn of(machine: &str, agent: AgentId) -> Self {
-        Self { machine: machine.to_owned(), agent: Some(agent) }
+    pub fn of(machine: &Label, agent: AgentId) -> Self {
+        Self { machine: Label::clone(machine), agent: Some(agent) }
     }
 }
 

@@ -10,9 +10,19 @@ pub(crate) use stored::to_stored;
 
 use openmesh_message::{DefinitionName, Performative, PinnedName, VersionedName};
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+/// The name of a role, machine or state, or a payload's: one text, shared by all that bears it.
+pub type Label = Arc<str>;
 
 /// The machine that exists once a conversation.
 pub const MAIN_MACHINE: &str = "round";
+static MAIN: LazyLock<Label> = LazyLock::new(|| MAIN_MACHINE.into());
+
+/// [`MAIN_MACHINE`], to be shared.
+pub(crate) fn main_machine() -> Label {
+    Label::clone(&MAIN)
+}
 
 /// A protocol: roles, machines and the rules between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +30,13 @@ pub struct Definition {
     /// Its name and version.
     pub name: VersionedName,
     /// Its roles.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<Label, Role>,
     /// JSON pointers that must be equal in every payload of the conversation, by schema.
     pub correlate: BTreeMap<DefinitionName, String>,
     /// Expressions that must hold for every act with that schema.
     pub require: BTreeMap<DefinitionName, String>,
     /// Its machines; [`MAIN_MACHINE`] is always there.
-    pub machines: BTreeMap<String, Machine>,
+    pub machines: BTreeMap<Label, Machine>,
     /// Who owes what by when.
     pub obligations: Vec<ObligationRule>,
 }
@@ -66,13 +76,13 @@ pub enum Binds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// The role whose every agent has an instance; absent for the machine that exists once.
-    pub per: Option<String>,
+    pub per: Option<Label>,
     /// The state it begins in.
-    pub initial: String,
+    pub initial: Label,
     /// The states it ends in, and what that means.
-    pub finals: BTreeMap<String, Outcome>,
+    pub finals: BTreeMap<Label, Outcome>,
     /// The other states.
-    pub states: BTreeMap<String, State>,
+    pub states: BTreeMap<Label, State>,
 }
 
 /// How a machine or a conversation ended.
@@ -108,7 +118,7 @@ pub struct Timer {
     /// When it is due.
     pub starts: TimerStart,
     /// The state it leads to.
-    pub next: String,
+    pub next: Label,
 }
 
 /// When a timer is due.
@@ -133,9 +143,9 @@ pub struct Move {
     /// The payload's schema; any payload if absent.
     pub schema: Option<PinnedName>,
     /// The roles that may.
-    pub from: Vec<String>,
+    pub from: Vec<Label>,
     /// The state it leads to.
-    pub next: String,
+    pub next: Label,
     /// An expression that must hold.
     pub guard: Option<String>,
     /// Only by an agent that did not make the instance's last move.
@@ -154,7 +164,7 @@ pub struct When {
     /// The expression that must hold.
     pub condition: String,
     /// The state it leads to.
-    pub next: String,
+    pub next: Label,
 }
 
 /// A duty that an act creates.
@@ -163,11 +173,11 @@ pub struct ObligationRule {
     /// The acts that create it.
     pub after: Vec<Performative>,
     /// The role that owes.
-    pub role: String,
+    pub role: Label,
     /// The acts any of which ends it.
-    pub must: Vec<Performative>,
+    pub must: Arc<[Performative]>,
     /// The machine in whose instances it arises (`for: each bid`).
-    pub machine: String,
+    pub machine: Label,
     /// Time to do it, as written (ISO 8601).
     pub within: String,
     /// Time to do it, in milliseconds.
@@ -215,8 +225,8 @@ impl Binds {
 
 impl Definition {
     /// The role that opens conversations.
-    pub fn initiator(&self) -> Option<&str> {
-        self.roles.iter().find(|(_, role)| role.binds == Binds::Initiator).map(|(name, _)| name.as_str())
+    pub fn initiator(&self) -> Option<&Label> {
+        self.roles.iter().find(|(_, role)| role.binds == Binds::Initiator).map(|(name, _)| name)
     }
 
     /// Every schema that a move names, once.
@@ -235,17 +245,17 @@ impl Definition {
 
 impl Machine {
     /// Every move with its state's name and its place in that state.
-    pub fn moves(&self) -> impl Iterator<Item = (&str, usize, &Move)> {
+    pub fn moves(&self) -> impl Iterator<Item = (&Label, usize, &Move)> {
         self.states.iter().flat_map(|(name, state)| {
             let numbered = state.moves.iter().enumerate();
-            numbered.map(move |(index, one)| (name.as_str(), index, one))
+            numbered.map(move |(index, one)| (name, index, one))
         })
     }
 
     /// The roles that make moves in it, sorted.
-    pub fn movers(&self) -> Vec<&str> {
+    pub fn movers(&self) -> Vec<&Label> {
         let from = self.moves().flat_map(|(_, _, one)| one.from.iter());
-        let mut roles: Vec<&str> = from.map(String::as_str).collect();
+        let mut roles: Vec<&Label> = from.collect();
         roles.sort_unstable();
         roles.dedup();
         roles
@@ -256,9 +266,9 @@ impl Machine {
         let Some(state) = self.states.get(state) else {
             return Vec::new();
         };
-        let moves = state.moves.iter().map(|one| one.next.as_str());
-        let timer = state.timer.iter().map(|timer| timer.next.as_str());
-        let when = state.when.iter().map(|rule| rule.next.as_str());
+        let moves = state.moves.iter().map(|one| &*one.next);
+        let timer = state.timer.iter().map(|timer| &*timer.next);
+        let when = state.when.iter().map(|rule| &*rule.next);
         moves.chain(timer).chain(when).collect()
     }
 }

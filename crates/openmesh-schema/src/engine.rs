@@ -11,14 +11,15 @@ mod visible;
 mod work;
 
 use crate::conversation::{
-    Act, ActTarget, AllowedAct, Cause, ConversationState, Effect, IllegalAct, IllegalKind, Instance, Notice,
-    Obligation, Opened, Transition,
+    Act, ActTarget, Advance, AllowedAct, Cause, ConversationState, Effect, IllegalAct, IllegalKind, Instance,
+    Notice, Obligation, Transition,
 };
-use crate::definition::{Binds, MAIN_MACHINE, State};
+use crate::definition::{Binds, Label, MAIN_MACHINE, Role, State};
 use crate::limits::AGENTS_MAX;
 use crate::protocol::Protocol;
 use openmesh_message::{AgentId, ConversationId, Timestamp};
 use serde_json::Value;
+use std::sync::Arc;
 use work::Work;
 
 /// Why an act is refused, before anybody is told.
@@ -38,11 +39,11 @@ impl Protocol {
     /// A conversation before its first transition; recovery starts here.
     pub fn blank(&self, id: &ConversationId) -> ConversationState {
         let main = self.definition().machines.get(MAIN_MACHINE);
-        let initial = main.map_or("", |machine| machine.initial.as_str());
+        let initial = main.map(|machine| Label::clone(&machine.initial)).unwrap_or_default();
         ConversationState {
             version: ConversationState::VERSION,
             id: *id,
-            protocol: self.pinned().clone(),
+            protocol: Arc::clone(self.shared_pin()),
             opened: None,
             addressee: None,
             bound: Vec::new(),
@@ -55,18 +56,13 @@ impl Protocol {
     }
 
     /// Decides whether `act` opens a conversation.
-    pub fn open(&self, id: &ConversationId, act: &Act<'_>, now: Timestamp) -> Result<Opened, IllegalAct> {
-        let state = self.blank(id);
-        let decided = self.decide_opening(&state, act, now);
-        match decided {
-            Ok(transition) => Ok(Opened { state, transition }),
-            Err(refusal) => Err(IllegalAct {
-                kind: refusal.kind,
-                state: String::new(),
-                allowed_next: self.allowed_opening(),
-                detail: refusal.detail,
-            }),
-        }
+    pub fn open(&self, id: &ConversationId, act: &Act<'_>, now: Timestamp) -> Result<Advance, IllegalAct> {
+        self.decide_opening(self.blank(id), act, now).map_err(|refusal| IllegalAct {
+            kind: refusal.kind,
+            state: String::new(),
+            allowed_next: self.allowed_opening(),
+            detail: refusal.detail,
+        })
     }
 
     /// Decides whether `act` is a legal step.
@@ -75,21 +71,21 @@ impl Protocol {
         state: &ConversationState,
         act: &Act<'_>,
         now: Timestamp,
-    ) -> Result<Transition, IllegalAct> {
+    ) -> Result<Advance, IllegalAct> {
         self.decide_step(state, act, now).map_err(|refusal| self.illegal(state, act, now, refusal))
     }
 
     /// The step of the timer that was due first, if one is due; call it until none is.
-    pub fn fire(&self, state: &ConversationState, now: Timestamp) -> Option<Transition> {
+    pub fn fire(&self, state: &ConversationState, now: Timestamp) -> Option<Advance> {
         let due = state
             .all()
             .enumerate()
-            .filter_map(|(place, (id, instance))| Some((instance.deadline?, place, id)))
-            .filter(|(deadline, _, _)| *deadline <= now)
-            .min_by_key(|(deadline, place, _)| (*deadline, *place));
-        let (_, _, id) = due?;
+            .filter_map(|(place, instance)| Some((instance.deadline?, place)))
+            .filter(|(deadline, _)| *deadline <= now)
+            .min();
+        let id = state.id_at(due?.1)?;
         let timer = self.state_of(state, &id)?.timer.as_ref()?;
-        let mut work = Work::begin(self, state, now, None);
+        let mut work = Work::begin(self, state.clone(), now, None);
         work.enter(&id, &timer.next, Cause::Timer);
         work.settle();
         Some(work.finish())
@@ -104,7 +100,7 @@ impl Protocol {
 
     /// When the next timer is due.
     pub fn next_deadline(&self, state: &ConversationState) -> Option<Timestamp> {
-        state.all().filter_map(|(_, instance)| instance.deadline).min()
+        state.all().filter_map(|instance| instance.deadline).min()
     }
 
     /// The open duties, oldest first.
@@ -113,24 +109,29 @@ impl Protocol {
     }
 
     /// The roles that an unbound agent could take by its first act.
-    pub fn may_join(&self, state: &ConversationState, agent: &AgentId) -> Vec<String> {
+    pub fn may_join<'a>(
+        &'a self,
+        state: &'a ConversationState,
+        agent: &AgentId,
+    ) -> impl Iterator<Item = &'a Label> + use<'a> {
         let invited = state.addressee.is_none_or(|addressee| addressee == *agent);
-        if !invited || state.ended.is_some() || state.role_of(agent).is_some() {
-            return Vec::new();
-        }
-        let open = self.definition().roles.iter().filter(|(name, role)| {
+        let joins = invited && state.ended.is_none() && state.role_of(agent).is_none();
+        let roles = joins.then(|| self.definition().roles.iter()).into_iter().flatten();
+        let open = move |(name, role): &(&'a Label, &Role)| {
             role.binds == Binds::FirstMove && role.count.has_room(state.agents_of(name).count())
-        });
-        open.map(|(name, _)| name.clone()).collect()
+        };
+        roles.filter(open).map(|(name, _)| name)
     }
 
     fn decide_opening(
         &self,
-        blank: &ConversationState,
+        blank: ConversationState,
         act: &Act<'_>,
         now: Timestamp,
-    ) -> Result<Transition, Refusal> {
-        let initiator = self.definition().initiator().unwrap_or_default();
+    ) -> Result<Advance, Refusal> {
+        let initiator = self.definition().initiator().ok_or_else(|| {
+            Refusal::new(IllegalKind::NotBound, "no role opens a conversation of this protocol")
+        })?;
         checks::check_invites(self.definition(), act)?;
         let addressee = match act.to {
             ActTarget::Agent(agent) => Some(agent),
@@ -140,7 +141,8 @@ impl Protocol {
         work.push(Effect::Opened { addressee });
         work.bind(act.sender, initiator);
         for (role, agent) in act.invites {
-            work.bind(*agent, role);
+            let role = self.definition().roles.get_key_value(role.as_str());
+            role.into_iter().for_each(|(role, _)| work.bind(*agent, role));
         }
         let candidate = matching::find_move(self, &work.state, initiator, act)?;
         checks::check(self, &work.state, act, &candidate, now)?;
@@ -153,7 +155,7 @@ impl Protocol {
         state: &ConversationState,
         act: &Act<'_>,
         now: Timestamp,
-    ) -> Result<Transition, Refusal> {
+    ) -> Result<Advance, Refusal> {
         if let Some(outcome) = state.ended {
             let detail = format!("the conversation is over: {}", outcome.as_str());
             return Err(Refusal::new(IllegalKind::Ended, detail));
@@ -170,7 +172,7 @@ impl Protocol {
         }
         let mut refusal = self.cannot_join(state, &act.sender);
         for role in self.may_join(state, &act.sender) {
-            match self.decide_as(state, &role, act, now) {
+            match self.decide_as(state, role, act, now) {
                 Ok(transition) => return Ok(transition),
                 Err(why) => refusal = why,
             }
@@ -181,10 +183,10 @@ impl Protocol {
     fn decide_as(
         &self,
         state: &ConversationState,
-        role: &str,
+        role: &Label,
         act: &Act<'_>,
         now: Timestamp,
-    ) -> Result<Transition, Refusal> {
+    ) -> Result<Advance, Refusal> {
         let joins = state.role_of(&act.sender).is_none();
         if joins && state.bound.len() >= AGENTS_MAX {
             let detail = format!("a conversation has at most {AGENTS_MAX} agents");
@@ -192,7 +194,7 @@ impl Protocol {
         }
         let candidate = matching::find_move(self, state, role, act)?;
         checks::check(self, state, act, &candidate, now)?;
-        let mut work = Work::begin(self, state, now, act.payload);
+        let mut work = Work::begin(self, state.clone(), now, act.payload);
         if joins {
             work.bind(act.sender, role);
         }
@@ -202,7 +204,7 @@ impl Protocol {
 
     fn cannot_join(&self, state: &ConversationState, agent: &AgentId) -> Refusal {
         let open = state.addressee.is_none_or(|addressee| addressee == *agent);
-        let full = |(name, role): (&String, &crate::definition::Role)| {
+        let full = |(name, role): (&Label, &Role)| {
             role.binds == Binds::FirstMove && !role.count.has_room(state.agents_of(name).count())
         };
         if open && self.definition().roles.iter().any(full) {
@@ -218,7 +220,8 @@ impl Protocol {
         now: Timestamp,
         refusal: Refusal,
     ) -> IllegalAct {
-        let knows = state.role_of(&act.sender).is_some() || !self.may_join(state, &act.sender).is_empty();
+        let knows =
+            state.role_of(&act.sender).is_some() || self.may_join(state, &act.sender).next().is_some();
         IllegalAct {
             kind: refusal.kind,
             state: if knows { self.visible_text(state, act) } else { String::new() },
@@ -247,8 +250,8 @@ impl Protocol {
         now: Timestamp,
     ) -> Vec<AllowedAct> {
         let mut state = std::borrow::Cow::Borrowed(state);
-        while let Some(transition) = self.fire(&state, now) {
-            self.apply(state.to_mut(), &transition, None);
+        while let Some(advance) = self.fire(&state, now) {
+            state = std::borrow::Cow::Owned(advance.after);
         }
         next::allowed(self, &state, agent)
     }

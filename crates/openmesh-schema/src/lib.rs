@@ -18,12 +18,12 @@ mod schema;
 
 pub use catalog::{Catalog, Conflict};
 pub use conversation::{
-    Act, ActTarget, AllowedAct, Bound, Cause, ConversationState, Effect, IllegalAct, IllegalKind, Instance,
-    InstanceId, Notice, Obligation, Opened, Slot, Transition,
+    Act, ActTarget, Advance, AllowedAct, Bound, Cause, ConversationState, Effect, IllegalAct, IllegalKind,
+    Instance, InstanceId, Notice, Obligation, Slot, Transition,
 };
 pub use definition::{
-    Binds, Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Outcome, Role, State, Timer,
-    TimerStart, When,
+    Binds, Count, Definition, Label, MAIN_MACHINE, Machine, Move, ObligationRule, Outcome, Role, State,
+    Timer, TimerStart, When,
 };
 pub use definition_error::{DefinitionError, DefinitionErrorKind};
 pub use protocol::{CheckReport, Protocol};

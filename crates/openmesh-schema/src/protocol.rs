@@ -11,11 +11,12 @@ use crate::catalog::Catalog;
 use crate::definition::{Definition, to_stored};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use openmesh_message::{Digest, PinnedName};
+use std::sync::Arc;
 
 /// A checked and compiled protocol with its identity.
 #[derive(Debug)]
 pub struct Protocol {
-    pinned: PinnedName,
+    pinned: Arc<PinnedName>,
     stored: Vec<u8>,
     definition: Definition,
     rules: Rules,
@@ -57,7 +58,7 @@ impl Protocol {
             warnings,
         };
         let protocol = Self {
-            pinned: PinnedName { versioned: definition.name.clone(), digest: Digest::of(&stored) },
+            pinned: Arc::new(PinnedName { versioned: definition.name.clone(), digest: Digest::of(&stored) }),
             stored,
             definition,
             rules,
@@ -67,6 +68,11 @@ impl Protocol {
 
     /// Its name, version and digest.
     pub fn pinned(&self) -> &PinnedName {
+        &self.pinned
+    }
+
+    /// The same, to be shared.
+    pub fn shared_pin(&self) -> &Arc<PinnedName> {
         &self.pinned
     }
 

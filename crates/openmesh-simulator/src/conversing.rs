@@ -145,7 +145,7 @@ impl World {
         Some(Deed {
             agent,
             id: state.id,
-            protocol: state.protocol.clone(),
+            protocol: (*state.protocol).clone(),
             to: Address::new(self.domain, to),
             act: allowed.performative.clone(),
             schema: allowed.schema.clone(),

@@ -39,7 +39,7 @@ fn evaluate(protocol: &Protocol, pin: &PinnedName, payload: &Value) {
         performative,
         schema: (index == 0).then_some(pin),
         payload,
-        payload_digest: Digest::ZERO,
+        payload_bytes: &[],
         digest: Digest::ZERO,
         parents: &[],
         to: ActTarget::Conversation,
@@ -48,8 +48,7 @@ fn evaluate(protocol: &Protocol, pin: &PinnedName, payload: &Value) {
     };
     let opening = ask(&Performative::Cfp, 0, Some(payload));
     let opened = protocol.open(&ConversationId::from_bytes([7; 16]), &opening, NOW).unwrap();
-    let mut state = opened.state;
-    protocol.apply(&mut state, &opened.transition, Some(payload));
+    let state = opened.after;
     let guarded = ask(&Performative::Inform, 1, None);
     let decided = protocol.step(&state, &guarded, NOW);
     assert_eq!(protocol.step(&state, &guarded, NOW), decided);

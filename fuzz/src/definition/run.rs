@@ -6,7 +6,7 @@ use crate::targets::Met;
 use openmesh_message::json::parse_strict;
 use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp};
 use openmesh_schema::limits::{AGENTS_MAX, DUTIES_MAX};
-use openmesh_schema::{Act, ActTarget, Catalog, ConversationState, Protocol, Transition};
+use openmesh_schema::{Act, ActTarget, Advance, Catalog, ConversationState, Protocol, Transition};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -36,6 +36,7 @@ struct Prepared {
     performative: Performative,
     schema: Option<PinnedName>,
     payload: Option<Value>,
+    written: Vec<u8>,
     parents: Vec<Digest>,
     to: ActTarget,
     invites: Vec<(String, AgentId)>,
@@ -69,7 +70,7 @@ impl Run<'_> {
             return;
         };
         for _ in 0..TIMERS_MAX {
-            let Some(transition) = self.protocol.fire(state, self.now) else {
+            let Some(Advance { transition, .. }) = self.protocol.fire(state, self.now) else {
                 assert!(self.protocol.next_deadline(state).is_none_or(|deadline| deadline > self.now));
                 return;
             };
@@ -107,13 +108,25 @@ impl Run<'_> {
         }
         let mut invites = Vec::new();
         if choices & INVITES != 0 {
-            let roles: Vec<&String> = self.protocol.definition().roles.keys().collect();
-            let role = roles[feed.choice(roles.len())].clone();
+            let roles: Vec<_> = self.protocol.definition().roles.keys().collect();
+            let role = roles[feed.choice(roles.len())].to_string();
             invites.push((role, agent(feed.byte())));
         }
         let digest = Digest::of_parts("act", &[&self.now.millis().to_be_bytes(), &[choices]]);
         let custodial = choices & CUSTODIAL != 0;
-        Some(Prepared { sender, performative, schema, payload, parents, to, invites, custodial, digest })
+        let written = payload.as_ref().map(Value::to_string).unwrap_or_default().into_bytes();
+        Some(Prepared {
+            sender,
+            performative,
+            schema,
+            payload,
+            written,
+            parents,
+            to,
+            invites,
+            custodial,
+            digest,
+        })
     }
 
     fn offers(&self) -> Vec<Digest> {
@@ -129,17 +142,18 @@ impl Run<'_> {
                 let id = ConversationId::from_bytes([7; 16]);
                 let opened = self.protocol.open(&id, &act, self.now);
                 assert_eq!(opened, self.protocol.open(&id, &act, self.now));
-                opened.map(|opened| (opened.state, opened.transition))
+                opened.map(|opened| (self.protocol.blank(&id), opened))
             }
             Some(state) => {
                 let decided = self.protocol.step(state, &act, self.now);
                 assert_eq!(decided, self.protocol.step(state, &act, self.now));
-                decided.map(|transition| (state.clone(), transition))
+                decided.map(|advance| (state.clone(), advance))
             }
         };
         match decided {
-            Ok((mut state, transition)) => {
+            Ok((mut state, Advance { transition, after })) => {
                 self.protocol.apply(&mut state, &transition, act.payload);
+                assert_eq!(state, after, "applied as it was decided");
                 check(self.protocol, &state, &transition);
                 let readers = self.protocol.readers(&state, &act.sender, &act.to);
                 assert!(readers.contains(&act.sender));
@@ -182,13 +196,12 @@ fn check(protocol: &Protocol, state: &ConversationState, transition: &Transition
 
 impl Prepared {
     fn act(&self) -> Act<'_> {
-        let written = self.payload.as_ref().map(Value::to_string).unwrap_or_default();
         Act {
             sender: self.sender,
             performative: &self.performative,
             schema: self.schema.as_ref(),
             payload: self.payload.as_ref(),
-            payload_digest: Digest::of(written.as_bytes()),
+            payload_bytes: &self.written,
             digest: self.digest,
             parents: &self.parents,
             to: self.to,

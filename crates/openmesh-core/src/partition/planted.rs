@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use openmesh_message::Timestamp;
-use openmesh_schema::{IllegalAct, Transition};
+use openmesh_schema::{Advance, ConversationState, IllegalAct, Transition};
 use std::borrow::Cow;
 
 /// A fault.
@@ -72,9 +72,14 @@ pub(crate) const fn has(_: Planted) -> bool {
 }
 
 /// What is made of an illegal act: nothing but a refusal.
-pub(crate) fn excuse(illegal: IllegalAct, now: Timestamp) -> Result<Transition, IllegalAct> {
+pub(crate) fn excuse(
+    illegal: IllegalAct,
+    state: &ConversationState,
+    now: Timestamp,
+) -> Result<Advance, IllegalAct> {
     if has(Planted::AcceptIllegal) {
-        return Ok(Transition { at: now, effects: Vec::new() });
+        let transition = Transition { at: now, effects: Vec::new() };
+        return Ok(Advance { transition, after: state.clone() });
     }
     Err(illegal)
 }

@@ -5,7 +5,7 @@ use crate::record::{Body, Header, InboxLog, Outcome, Put, Record, Step};
 use crate::view::View;
 use openmesh_message::AgentId;
 use openmesh_policy::{Action, StaticContext};
-use openmesh_schema::{Cause, Effect, InstanceId, Notice};
+use openmesh_schema::{Cause, Effect, InstanceId, Label, Notice};
 
 /// A record as one who may read it sees it: of a step the moves of the round, of the reader's own instances, and those
 /// that the step was told it about; of inboxes the reader's own, and those that its own message was put into; of a policy
@@ -83,8 +83,11 @@ fn concerns(instance: &InstanceId, reader: &AgentId) -> bool {
     instance.agent.is_none_or(|agent| agent == *reader)
 }
 
-fn is_told(notice: &Notice, reader: &AgentId, (instance, from, to): (&InstanceId, &str, &str)) -> bool {
-    notice.readers.contains(reader) && notice.instance == *instance && notice.from == from && notice.to == to
+fn is_told(notice: &Notice, reader: &AgentId, (instance, from, to): (&InstanceId, &Label, &Label)) -> bool {
+    notice.readers.contains(reader)
+        && notice.instance == *instance
+        && notice.from == *from
+        && notice.to == *to
 }
 
 fn may_administer(view: &View, reader: &AgentId) -> bool {

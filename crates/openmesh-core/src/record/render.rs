@@ -126,7 +126,7 @@ pub(super) fn step(step: &Step) -> Value {
         .transition
         .moves()
         .map(|(instance, from, to, cause)| {
-            json!({"machine": instance.machine, "agent": instance.agent, "from": from, "to": to, "cause": cause.as_str()})
+            json!({"machine": *instance.machine, "agent": instance.agent, "from": **from, "to": **to, "cause": cause.as_str()})
         })
         .collect();
     json!({

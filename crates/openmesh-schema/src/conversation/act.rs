@@ -1,5 +1,6 @@
 //! An act as the engine sees it, what may be done next, and why an act is refused.
 
+use crate::definition::Label;
 use openmesh_message::{AgentId, Digest, Performative, PinnedName};
 use serde_json::Value;
 use std::fmt;
@@ -15,8 +16,8 @@ pub struct Act<'a> {
     pub schema: Option<&'a PinnedName>,
     /// The payload, already valid under its schema.
     pub payload: Option<&'a Value>,
-    /// Digest of the payload's bytes: what signatures are compared by.
-    pub payload_digest: Digest,
+    /// The payload's bytes: signatures are compared by their digest.
+    pub payload_bytes: &'a [u8],
     /// Digest of the message.
     pub digest: Digest,
     /// Digests of the messages it follows.
@@ -48,13 +49,13 @@ pub struct AllowedAct {
     /// With which schema; any payload if absent.
     pub schema: Option<PinnedName>,
     /// As which role.
-    pub role: String,
+    pub role: Label,
     /// In which machine.
-    pub machine: String,
+    pub machine: Label,
     /// The agent it must be addressed to, where that is fixed.
     pub to: Option<AgentId>,
     /// The roles one of whose agents it may be addressed to; empty: anybody.
-    pub to_roles: Vec<String>,
+    pub to_roles: Vec<Label>,
     /// Digests it must name as parents.
     pub parents: Vec<Digest>,
 }

@@ -1,7 +1,7 @@
 //! What one step does to a conversation: an ordered list of effects, small enough for a record's header.
 
 use super::{ConversationState, InstanceId, Obligation};
-use crate::definition::Outcome;
+use crate::definition::{Label, Outcome};
 use openmesh_message::{AgentId, Digest, Timestamp};
 
 /// One step: decided once, applied live and in recovery.
@@ -27,14 +27,14 @@ pub enum Effect {
         /// The agent.
         agent: AgentId,
         /// The role.
-        role: String,
+        role: Label,
     },
     /// An act was accepted in an instance, which is made if it was not there.
     Acted {
         /// The instance.
         instance: InstanceId,
         /// The move, by `state/index`, if it counts towards a `max`.
-        counted: Option<String>,
+        counted: Option<Label>,
         /// Who acted.
         sender: AgentId,
         /// The message's digest, if it is an offer.
@@ -42,16 +42,16 @@ pub enum Effect {
         /// The payload's digest, if it counts towards `signatures: all`.
         signed: Option<Digest>,
         /// The schema variable under which the definition reads this payload.
-        remember: Option<String>,
+        remember: Option<Label>,
     },
     /// A machine moved.
     Moved {
         /// The instance.
         instance: InstanceId,
         /// The state it left.
-        from: String,
+        from: Label,
         /// The state it entered.
-        to: String,
+        to: Label,
         /// Why.
         cause: Cause,
     },
@@ -96,13 +96,13 @@ pub enum Cause {
     When,
 }
 
-/// A conversation about to begin: apply the transition to the state.
+/// A step that is allowed, and where it leads.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Opened {
-    /// The state before anything happened.
-    pub state: ConversationState,
-    /// The first step.
+pub struct Advance {
+    /// The step.
     pub transition: Transition,
+    /// The state that applying it leads to.
+    pub after: ConversationState,
 }
 
 impl Cause {
@@ -118,19 +118,17 @@ impl Cause {
 
 impl Transition {
     /// The machine moves: instance, from, to, cause.
-    pub fn moves(&self) -> impl Iterator<Item = (&InstanceId, &str, &str, Cause)> {
+    pub fn moves(&self) -> impl Iterator<Item = (&InstanceId, &Label, &Label, Cause)> {
         self.effects.iter().filter_map(|effect| match effect {
-            Effect::Moved { instance, from, to, cause } => {
-                Some((instance, from.as_str(), to.as_str(), *cause))
-            }
+            Effect::Moved { instance, from, to, cause } => Some((instance, from, to, *cause)),
             _ => None,
         })
     }
 
     /// The agents that take a role.
-    pub fn bound(&self) -> impl Iterator<Item = (&AgentId, &str)> {
+    pub fn bound(&self) -> impl Iterator<Item = (&AgentId, &Label)> {
         self.effects.iter().filter_map(|effect| match effect {
-            Effect::Bound { agent, role } => Some((agent, role.as_str())),
+            Effect::Bound { agent, role } => Some((agent, role)),
             _ => None,
         })
     }

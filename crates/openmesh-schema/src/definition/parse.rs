@@ -3,8 +3,8 @@
 use super::duration::parse_duration_ms;
 use super::reader::{Fields, Reader};
 use super::{
-    Binds, Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Outcome, Role, State, Timer,
-    TimerStart, When,
+    Binds, Count, Definition, Label, Machine, Move, ObligationRule, Outcome, Role, State, Timer, TimerStart,
+    When, main_machine,
 };
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{
@@ -127,7 +127,7 @@ impl Names<'_> {
     }
 }
 
-fn read_roles(at: &Reader<'_>) -> Result<BTreeMap<String, Role>, DefinitionError> {
+fn read_roles(at: &Reader<'_>) -> Result<BTreeMap<Label, Role>, DefinitionError> {
     let mut roles = BTreeMap::new();
     for (name, role) in at.labelled("role", ROLES_MAX)? {
         let fields = role.fields(&["count", "binds", "sees"])?;
@@ -144,7 +144,7 @@ fn read_roles(at: &Reader<'_>) -> Result<BTreeMap<String, Role>, DefinitionError
             binds,
             sees_all: fields.get("sees").is_some(),
         };
-        roles.insert(name, role);
+        roles.insert(name.into(), role);
     }
     Ok(roles)
 }
@@ -169,10 +169,10 @@ fn read_count(at: &Reader<'_>) -> Result<Count, DefinitionError> {
     Ok(Count { min, max })
 }
 
-fn read_machines(at: &Reader<'_>, names: &Names<'_>) -> Result<BTreeMap<String, Machine>, DefinitionError> {
+fn read_machines(at: &Reader<'_>, names: &Names<'_>) -> Result<BTreeMap<Label, Machine>, DefinitionError> {
     let mut machines = BTreeMap::new();
     for (name, machine) in at.labelled("machine", MACHINES_MAX)? {
-        machines.insert(name, read_machine(&machine, names)?);
+        machines.insert(name.into(), read_machine(&machine, names)?);
     }
     Ok(machines)
 }
@@ -184,11 +184,11 @@ fn read_machine(at: &Reader<'_>, names: &Names<'_>) -> Result<Machine, Definitio
     for (name, outcome) in fields.need("finals")?.labelled("state", STATES_MAX)? {
         let text = outcome.choice(&outcomes)?;
         let found = Outcome::ALL.iter().find(|outcome| outcome.as_str() == text);
-        finals.insert(name, found.copied().unwrap_or(Outcome::Failure));
+        finals.insert(name.into(), found.copied().unwrap_or(Outcome::Failure));
     }
     let mut states = BTreeMap::new();
     for (name, state) in fields.need("states")?.labelled("state", STATES_MAX)? {
-        states.insert(name, read_state(&state, names)?);
+        states.insert(name.into(), read_state(&state, names)?);
     }
     Ok(Machine {
         per: fields.get("per").map(|per| per.label("role")).transpose()?,
@@ -247,7 +247,7 @@ fn read_move(at: &Reader<'_>, names: &Names<'_>) -> Result<Move, DefinitionError
         "custodial",
     ])?;
     let from = fields.need("from")?.texts(ROLES_MAX)?;
-    let mut from: Vec<String> = from.into_iter().map(|(role, _)| role.to_owned()).collect();
+    let mut from: Vec<Label> = from.into_iter().map(|(role, _)| role.into()).collect();
     from.sort_unstable();
     let flag = |key: &str, value: &str| match fields.get(key) {
         Some(reader) => reader.choice(&[value]).map(|_| true),
@@ -297,16 +297,16 @@ fn read_obligation(at: &Reader<'_>) -> Result<ObligationRule, DefinitionError> {
     };
     let machine = match fields.get("for") {
         Some(each) => match each.text()?.strip_prefix("each ") {
-            Some(machine) => machine.to_owned(),
+            Some(machine) => machine.into(),
             None => return Err(each.error(Kind::WrongType, "expected `each <machine>`")),
         },
-        None => MAIN_MACHINE.to_owned(),
+        None => main_machine(),
     };
     let (within, within_ms) = read_duration(&fields.need("within")?)?;
     Ok(ObligationRule {
         after: acts("after")?,
         role: fields.need("role")?.label("role")?,
-        must: acts("must")?,
+        must: acts("must")?.into(),
         machine,
         within,
         within_ms,

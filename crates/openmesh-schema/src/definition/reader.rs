@@ -1,5 +1,6 @@
 //! Reads a definition's tree of values, knowing at every point where it is: an error names its path.
 
+use super::Label;
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::LABEL_BYTES_MAX;
 use serde_json::{Map, Value};
@@ -108,12 +109,12 @@ impl<'v> Reader<'v> {
         self.value.as_str().ok_or_else(|| self.wrong("a text"))
     }
 
-    pub(super) fn label(&self, what: &str) -> Result<String, DefinitionError> {
+    pub(super) fn label(&self, what: &str) -> Result<Label, DefinitionError> {
         let text = self.text()?;
         if !is_label(text) {
             return Err(self.error(Kind::BadName, format!("`{text}` is no name of a {what}")));
         }
-        Ok(text.to_owned())
+        Ok(text.into())
     }
 
     /// One of `choices`.

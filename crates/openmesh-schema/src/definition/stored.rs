@@ -1,6 +1,8 @@
 //! The stored form of a definition: RFC 8785 JSON, every name qualified, every schema pinned, one way to write each thing.
 
-use super::{Count, Definition, MAIN_MACHINE, Machine, Move, ObligationRule, Role, State, Timer, TimerStart};
+use super::{
+    Count, Definition, Label, MAIN_MACHINE, Machine, Move, ObligationRule, Role, State, Timer, TimerStart,
+};
 use openmesh_message::{DefinitionName, Performative};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -24,8 +26,8 @@ fn definition_value(definition: &Definition) -> Value {
     Value::Object(object)
 }
 
-fn map<T>(entries: &BTreeMap<String, T>, value: impl Fn(&T) -> Value) -> Value {
-    let entries = entries.iter().map(|(key, one)| (key.clone(), value(one)));
+fn map<T>(entries: &BTreeMap<Label, T>, value: impl Fn(&T) -> Value) -> Value {
+    let entries = entries.iter().map(|(key, one)| (key.to_string(), value(one)));
     Value::Object(entries.collect())
 }
 
@@ -58,9 +60,9 @@ fn count_value(count: Count) -> Value {
 fn machine_value(machine: &Machine) -> Value {
     let mut object = Map::new();
     if let Some(per) = &machine.per {
-        object.insert("per".into(), per.as_str().into());
+        object.insert("per".into(), (&**per).into());
     }
-    object.insert("initial".into(), machine.initial.as_str().into());
+    object.insert("initial".into(), (&*machine.initial).into());
     let outcome = |outcome: &super::Outcome| Value::from(outcome.as_str());
     object.insert("finals".into(), map(&machine.finals, outcome));
     object.insert("states".into(), map(&machine.states, state_value));
@@ -94,8 +96,8 @@ fn timer_value(timer: &Timer) -> Value {
 fn move_value(one: &Move) -> Value {
     let mut object = Map::new();
     object.insert("performative".into(), one.performative.to_string().into());
-    object.insert("from".into(), one.from.clone().into());
-    object.insert("next".into(), one.next.as_str().into());
+    object.insert("from".into(), one.from.iter().map(|role| Value::from(&**role)).collect::<Vec<_>>().into());
+    object.insert("next".into(), (&*one.next).into());
     if let Some(schema) = &one.schema {
         object.insert("schema".into(), schema.to_string().into());
     }
@@ -122,9 +124,9 @@ fn obligation_value(rule: &ObligationRule) -> Value {
         |acts: &[Performative]| -> Vec<Value> { acts.iter().map(|act| act.to_string().into()).collect() };
     let mut object = Map::new();
     object.insert("after".into(), texts(&rule.after).into());
-    object.insert("role".into(), rule.role.as_str().into());
+    object.insert("role".into(), (&*rule.role).into());
     object.insert("must".into(), texts(&rule.must).into());
-    if rule.machine != MAIN_MACHINE {
+    if *rule.machine != *MAIN_MACHINE {
         object.insert("for".into(), format!("each {}", rule.machine).into());
     }
     object.insert("within".into(), rule.within.as_str().into());

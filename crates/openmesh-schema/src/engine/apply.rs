@@ -1,9 +1,11 @@
 //! Does one effect. No effect is refused and none asks a question: deciding is over.
 
 use crate::conversation::{Bound, ConversationState, Effect, Instance, InstanceId, Slot};
+use crate::definition::Label;
 use crate::protocol::Protocol;
 use openmesh_message::{AgentId, Timestamp};
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn apply(
     protocol: &Protocol,
@@ -18,7 +20,7 @@ pub(super) fn apply(
             state.addressee = *addressee;
             state.round.entered = at;
         }
-        Effect::Bound { agent, role } => state.bound.push(Bound { agent: *agent, role: role.clone() }),
+        Effect::Bound { agent, role } => state.bound.push(Bound { agent: *agent, role: Label::clone(role) }),
         Effect::Acted { instance: id, remember, .. } => {
             make_if_absent(protocol, state, id, at);
             if let Some(variable) = remember {
@@ -30,7 +32,7 @@ pub(super) fn apply(
         }
         Effect::Moved { instance: id, to, .. } => {
             if let Some(instance) = state.instance_mut(id) {
-                instance.state.clone_from(to);
+                instance.state = Label::clone(to);
                 instance.entered = at;
                 instance.signatures.clear();
             }
@@ -63,12 +65,12 @@ fn make_if_absent(protocol: &Protocol, state: &mut ConversationState, id: &Insta
         return;
     };
     let machine = protocol.definition().machines.get(&id.machine);
-    let initial = machine.map_or("", |machine| machine.initial.as_str());
+    let initial = machine.map(|machine| Label::clone(&machine.initial)).unwrap_or_default();
     let rank = |agent: &AgentId| state.bound.iter().position(|bound| bound.agent == *agent);
-    let key = (rank(&agent), id.machine.as_str());
-    let after = |slot: &Slot| (rank(&slot.agent), slot.machine.as_str()) > key;
+    let key = (rank(&agent), &*id.machine);
+    let after = |slot: &Slot| (rank(&slot.agent), &*slot.machine) > key;
     let place = state.instances.iter().position(after).unwrap_or(state.instances.len());
-    let slot = Slot { machine: id.machine.clone(), agent, instance: Instance::begin(initial, at) };
+    let slot = Slot { machine: Label::clone(&id.machine), agent, instance: Instance::begin(initial, at) };
     state.instances.insert(place, slot);
 }
 
@@ -87,7 +89,7 @@ fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, paylo
     };
     instance.last_mover = Some(*sender);
     if let Some(key) = counted {
-        let taken = instance.taken.entry(key.clone()).or_insert(0);
+        let taken = instance.taken.entry(Label::clone(key)).or_insert(0);
         *taken = taken.saturating_add(1);
     }
     if offer.is_some() {
@@ -103,8 +105,8 @@ fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, paylo
     if let (Some((variable, pointers)), Some(payload)) = (remembered, payload) {
         let found = pointers.iter().filter_map(|pointer| {
             let value = payload.pointer(pointer)?;
-            Some((pointer.clone(), value.clone()))
+            Some((Label::clone(pointer), value.clone()))
         });
-        instance.last.insert(variable.clone(), found.collect());
+        instance.last.insert(Label::clone(variable), Arc::new(found.collect()));
     }
 }

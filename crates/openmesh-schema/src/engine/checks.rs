@@ -5,7 +5,7 @@ use super::matching::{Candidate, addressed, move_key};
 use super::scope::View;
 use super::work::deadline;
 use crate::conversation::{Act, ActTarget, ConversationState, IllegalKind, Instance};
-use crate::definition::{Binds, Definition, Machine};
+use crate::definition::{Binds, Definition, Label};
 use crate::protocol::Protocol;
 use openmesh_message::{Performative, Timestamp};
 
@@ -42,7 +42,7 @@ pub(super) fn check(
 pub(super) fn check_invites(definition: &Definition, act: &Act<'_>) -> Checked {
     let bad = |detail: String| Err(Refusal::new(IllegalKind::BadInvitation, detail));
     for (place, (role, agent)) in act.invites.iter().enumerate() {
-        if definition.roles.get(role).is_none_or(|role| role.binds != Binds::Invited) {
+        if definition.roles.get(role.as_str()).is_none_or(|role| role.binds != Binds::Invited) {
             return bad(format!("`{role}` is no role that one is invited to"));
         }
         let earlier = act.invites.iter().take(place);
@@ -51,7 +51,7 @@ pub(super) fn check_invites(definition: &Definition, act: &Act<'_>) -> Checked {
         }
     }
     for (name, role) in &definition.roles {
-        let invited = act.invites.iter().filter(|(role, _)| role == name).count();
+        let invited = act.invites.iter().filter(|(role, _)| **role == **name).count();
         let few = invited < role.count.min as usize;
         let many = role.count.max.is_some_and(|max| invited > max as usize);
         if role.binds == Binds::Invited && (few || many) {
@@ -71,10 +71,9 @@ pub(super) fn check_turn(instance: Option<&Instance>, act: &Act<'_>, candidate: 
 }
 
 fn check_count(instance: Option<&Instance>, candidate: &Candidate<'_>) -> Checked {
-    let key = move_key(candidate.state, candidate.index);
-    let taken = instance.and_then(|instance| instance.taken.get(&key)).copied();
+    let taken = |key| instance.and_then(|instance| instance.taken.get(&key)).copied();
     match candidate.one.max {
-        Some(max) if taken.unwrap_or(0) >= max => {
+        Some(max) if taken(move_key(candidate.state, candidate.index)).unwrap_or(0) >= max => {
             let detail =
                 format!("`{}` was done {max} times, as often as allowed", candidate.one.performative);
             Err(Refusal::new(IllegalKind::TooMany, detail))
@@ -90,32 +89,37 @@ fn check_recipient(
     act: &Act<'_>,
     candidate: &Candidate<'_>,
 ) -> Checked {
-    let counterparts = counterparts(protocol, candidate.machine, &candidate.role);
     let opening = state.opened.is_some() && state.round.last_mover.is_none();
-    if counterparts.is_empty() || opening || act.to == ActTarget::Conversation {
+    if opening || act.to == ActTarget::Conversation {
         return Ok(());
     }
-    let concerned = addressed(act).is_some_and(|agent| {
-        let bound = state.role_of(&agent).is_some_and(|role| counterparts.contains(&role));
-        let joining = protocol.may_join(state, &agent);
-        let may_become = joining.iter().any(|role| counterparts.contains(&role.as_str()));
-        agent != act.sender && (bound || may_become)
+    let mut counterparts = counterparts(protocol, &candidate.id.machine, candidate.role).peekable();
+    if counterparts.peek().is_none() {
+        return Ok(());
+    }
+    let is_counterpart = |role: &Label| counterparts.clone().any(|one| one == role);
+    let concerned = addressed(act).filter(|agent| *agent != act.sender).is_some_and(|agent| {
+        state.role_of(&agent).is_some_and(is_counterpart)
+            || protocol.may_join(state, &agent).any(is_counterpart)
     });
     if concerned {
         return Ok(());
     }
-    let detail =
-        format!("address it to an agent bound as {}, or to the conversation", counterparts.join(" or "));
+    let roles: Vec<&str> = counterparts.map(|role| &**role).collect();
+    let detail = format!("address it to an agent bound as {}, or to the conversation", roles.join(" or "));
     Err(Refusal::new(IllegalKind::WrongRecipient, detail))
 }
 
 /// The roles that must see what `role` does in a machine.
-pub(super) fn counterparts<'p>(protocol: &'p Protocol, machine: &'p Machine, role: &str) -> Vec<&'p str> {
-    let roles = &protocol.definition().roles;
+pub(super) fn counterparts<'p>(
+    protocol: &'p Protocol,
+    name: &str,
+    role: &'p str,
+) -> impl Iterator<Item = &'p Label> + Clone {
+    let Definition { roles, machines, .. } = protocol.definition();
     let several = roles.get(role).is_some_and(|found| !found.count.is_single());
-    let beside = machine.per.is_none() && several;
-    let movers = machine.movers().into_iter();
-    movers.filter(|mover| *mover != role || beside).collect()
+    let beside = several && machines.get(name).is_some_and(|machine| machine.per.is_none());
+    protocol.rules().movers(name).iter().filter(move |mover| ***mover != *role || beside)
 }
 
 fn check_parents(instance: Option<&Instance>, act: &Act<'_>) -> Checked {
@@ -166,9 +170,11 @@ fn check_requirement(protocol: &Protocol, view: &View<'_>) -> Checked {
     let Some(expression) = protocol.rules().required(variable) else {
         return Ok(());
     };
-    let mut texts = protocol.definition().require.iter();
-    let text = texts.find(|(name, _)| name.name.replace('-', "_") == variable);
-    let text = text.map(|(_, text)| text.as_str()).unwrap_or_default();
+    let text = || {
+        let mut texts = protocol.definition().require.iter();
+        let text = texts.find(|(name, _)| name.name.replace('-', "_") == **variable);
+        text.map(|(_, text)| text.as_str()).unwrap_or_default()
+    };
     explain(expression.holds(view), text, IllegalKind::RequirementUnmet)
 }
 
@@ -178,14 +184,14 @@ fn check_guard(protocol: &Protocol, view: &View<'_>, candidate: &Candidate<'_>) 
     let Some(guard) = guard else {
         return Ok(());
     };
-    let text = candidate.one.guard.as_deref().unwrap_or_default();
+    let text = || candidate.one.guard.as_deref().unwrap_or_default();
     explain(guard.holds(view), text, IllegalKind::GuardFailed)
 }
 
-fn explain(holds: Result<bool, String>, text: &str, kind: IllegalKind) -> Checked {
+fn explain<'p>(holds: Result<bool, String>, text: impl Fn() -> &'p str, kind: IllegalKind) -> Checked {
     match holds {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Refusal::new(kind, format!("this does not hold: {text}"))),
-        Err(why) => Err(Refusal::new(kind, format!("this cannot be said to hold: {text} ({why})"))),
+        Ok(false) => Err(Refusal::new(kind, format!("this does not hold: {}", text()))),
+        Err(why) => Err(Refusal::new(kind, format!("this cannot be said to hold: {} ({why})", text()))),
     }
 }

@@ -2,17 +2,17 @@
 
 use super::Refusal;
 use crate::conversation::{Act, ActTarget, ConversationState, IllegalKind, InstanceId};
-use crate::definition::{MAIN_MACHINE, Machine, Move};
+use crate::definition::{Label, MAIN_MACHINE, Machine, Move};
 use crate::protocol::Protocol;
 use openmesh_message::AgentId;
 
 /// A move that fits an act by performative, role, schema and addressee.
 #[derive(Debug)]
 pub(super) struct Candidate<'p> {
-    pub(super) role: String,
+    pub(super) role: &'p str,
     pub(super) id: InstanceId,
     pub(super) machine: &'p Machine,
-    pub(super) state: &'p str,
+    pub(super) state: &'p Label,
     pub(super) index: usize,
     pub(super) one: &'p Move,
 }
@@ -20,25 +20,25 @@ pub(super) struct Candidate<'p> {
 impl Candidate<'_> {
     /// Under which the payload is read. One sent along with a move that names no schema is not
     /// read at all: it could otherwise pass for the last offer.
-    pub(super) fn variable<'r>(&self, protocol: &'r Protocol) -> Option<&'r str> {
+    pub(super) fn variable<'r>(&self, protocol: &'r Protocol) -> Option<&'r Label> {
         let schema = self.one.schema.as_ref()?;
         protocol.rules().variable(schema)
     }
 
     /// Under which the move is counted, if it has a `max`.
-    pub(super) fn counted(&self) -> Option<String> {
+    pub(super) fn counted(&self) -> Option<Label> {
         self.one.max.map(|_| move_key(self.state, self.index))
     }
 }
 
-pub(super) fn move_key(state: &str, index: usize) -> String {
-    format!("{state}/{index}")
+pub(super) fn move_key(state: &str, index: usize) -> Label {
+    format!("{state}/{index}").into()
 }
 
 /// The machines: the one that exists once, then the others by name.
-pub(super) fn machines(protocol: &Protocol) -> impl Iterator<Item = (&String, &Machine)> {
+pub(super) fn machines(protocol: &Protocol) -> impl Iterator<Item = (&Label, &Machine)> {
     let machines = &protocol.definition().machines;
-    let others = machines.iter().filter(|(name, _)| *name != MAIN_MACHINE);
+    let others = machines.iter().filter(|(name, _)| ***name != *MAIN_MACHINE);
     machines.get_key_value(MAIN_MACHINE).into_iter().chain(others)
 }
 
@@ -46,13 +46,13 @@ pub(super) fn machines(protocol: &Protocol) -> impl Iterator<Item = (&String, &M
 pub(super) fn find_move<'p>(
     protocol: &'p Protocol,
     state: &ConversationState,
-    role: &str,
+    role: &'p str,
     act: &Act<'_>,
 ) -> Result<Candidate<'p>, Refusal> {
     let mut refusal = None;
     for (name, machine) in machines(protocol) {
         let fits =
-            |one: &Move| one.performative == *act.performative && one.from.iter().any(|from| from == role);
+            |one: &Move| one.performative == *act.performative && one.from.iter().any(|from| **from == *role);
         let Some(id) = instance_of(name, machine, state, role, act) else {
             if machine.moves().any(|(_, _, one)| fits(one)) {
                 refusal = refusal.or_else(|| Some(no_instance(name, machine)));
@@ -60,15 +60,13 @@ pub(super) fn find_move<'p>(
             continue;
         };
         let current = state.state_of(&id).unwrap_or(&machine.initial);
-        let Some((current, rules)) = machine.states.get_key_value(current) else {
+        let Some((current, rules)) = machine.states.get_key_value(&**current) else {
             continue;
         };
         let fitting = rules.moves.iter().enumerate().filter(|(_, one)| fits(one));
         for (index, one) in fitting {
             if one.schema.is_none() || one.schema.as_ref() == act.schema {
-                let state = current.as_str();
-                let role = role.to_owned();
-                return Ok(Candidate { role, id, machine, state, index, one });
+                return Ok(Candidate { role, id, machine, state: current, index, one });
             }
             refusal = Some(wrong_schema(one));
         }
@@ -81,7 +79,7 @@ pub(super) fn find_move<'p>(
 
 /// The sender's own instance, or that of the agent it addresses.
 fn instance_of(
-    name: &str,
+    name: &Label,
     machine: &Machine,
     state: &ConversationState,
     role: &str,
@@ -90,7 +88,7 @@ fn instance_of(
     let Some(per) = &machine.per else {
         return Some(InstanceId::main());
     };
-    if per == role {
+    if **per == *role {
         return Some(InstanceId::of(name, act.sender));
     }
     let addressee = addressed(act)?;

@@ -4,23 +4,23 @@ use super::checks::{answers_offer, counterparts};
 use super::matching::{machines, move_key};
 use super::scope::View;
 use crate::conversation::{AllowedAct, ConversationState, Instance, InstanceId};
-use crate::definition::{MAIN_MACHINE, Machine, Move};
+use crate::definition::{Label, MAIN_MACHINE, Machine, Move, main_machine};
 use crate::protocol::Protocol;
 use openmesh_message::AgentId;
 
 /// What opens a conversation.
 pub(super) fn opening(protocol: &Protocol) -> Vec<AllowedAct> {
     let definition = protocol.definition();
-    let initiator = definition.initiator().unwrap_or_default();
-    let Some(machine) = definition.machines.get(MAIN_MACHINE) else {
+    let (Some(initiator), Some(machine)) = (definition.initiator(), definition.machines.get(MAIN_MACHINE))
+    else {
         return Vec::new();
     };
-    let moves = machine.moves().filter(|(state, _, _)| *state == machine.initial);
+    let moves = machine.moves().filter(|(state, _, _)| **state == machine.initial);
     let acts = moves.map(|(_, _, one)| AllowedAct {
         performative: one.performative.clone(),
         schema: one.schema.clone(),
-        role: initiator.to_owned(),
-        machine: MAIN_MACHINE.to_owned(),
+        role: Label::clone(initiator),
+        machine: main_machine(),
         to: None,
         to_roles: Vec::new(),
         parents: Vec::new(),
@@ -34,11 +34,11 @@ pub(super) fn allowed(protocol: &Protocol, state: &ConversationState, agent: &Ag
         return Vec::new();
     }
     let roles = match state.role_of(agent) {
-        Some(role) => vec![role.to_owned()],
-        None => protocol.may_join(state, agent),
+        Some(role) => vec![role],
+        None => protocol.may_join(state, agent).collect(),
     };
     let mut acts = Vec::new();
-    for role in &roles {
+    for role in roles {
         for (name, machine) in machines(protocol) {
             for id in instances(name, machine, state, role, agent) {
                 let question = Question { protocol, state, agent, role, machine, id: &id };
@@ -50,7 +50,7 @@ pub(super) fn allowed(protocol: &Protocol, state: &ConversationState, agent: &Ag
 }
 
 fn instances(
-    name: &str,
+    name: &Label,
     machine: &Machine,
     state: &ConversationState,
     role: &str,
@@ -58,7 +58,7 @@ fn instances(
 ) -> Vec<InstanceId> {
     match &machine.per {
         None => vec![InstanceId::main()],
-        Some(per) if per == role => vec![InstanceId::of(name, *agent)],
+        Some(per) if **per == *role => vec![InstanceId::of(name, *agent)],
         Some(per) => state.agents_of(per).map(|other| InstanceId::of(name, *other)).collect(),
     }
 }
@@ -67,7 +67,7 @@ struct Question<'a> {
     protocol: &'a Protocol,
     state: &'a ConversationState,
     agent: &'a AgentId,
-    role: &'a str,
+    role: &'a Label,
     machine: &'a Machine,
     id: &'a InstanceId,
 }
@@ -75,8 +75,8 @@ struct Question<'a> {
 impl Question<'_> {
     fn acts(&self) -> Vec<AllowedAct> {
         let instance = self.state.instance(self.id);
-        let current = instance.map_or(self.machine.initial.as_str(), |instance| &instance.state);
-        let moves = self.machine.states.get(current).map(|state| state.moves.as_slice());
+        let current = instance.map_or(&self.machine.initial, |instance| &instance.state);
+        let moves = self.machine.states.get(&**current).map(|state| state.moves.as_slice());
         let moves = moves.unwrap_or_default().iter().enumerate();
         moves
             .filter(|(index, one)| self.may(current, *index, one, instance))
@@ -88,8 +88,8 @@ impl Question<'_> {
         let named = one.from.iter().any(|from| from == self.role);
         let last = instance.and_then(|instance| instance.last_mover);
         let turn = !one.turn_other || last != Some(*self.agent);
-        let taken = instance.and_then(|instance| instance.taken.get(&move_key(current, index)));
-        let room = one.max.is_none_or(|max| taken.copied().unwrap_or(0) < max);
+        let taken = |instance: &Instance| instance.taken.get(&move_key(current, index)).copied();
+        let room = one.max.is_none_or(|max| instance.and_then(taken).unwrap_or(0) < max);
         let offer = !answers_offer(&one.performative) || instance.is_some_and(|found| found.offer.is_some());
         named && turn && room && offer && self.guard_may_hold(current, index, one, instance)
     }
@@ -110,20 +110,20 @@ impl Question<'_> {
     }
 
     fn describe(&self, one: &Move, instance: Option<&Instance>) -> AllowedAct {
-        let own = self.machine.per.as_deref() == Some(self.role);
+        let own = self.machine.per.as_ref() == Some(self.role);
         let to = self.id.agent.filter(|_| !own);
         let to_roles = match to {
             Some(_) => Vec::new(),
-            None => counterparts(self.protocol, self.machine, self.role),
+            None => counterparts(self.protocol, &self.id.machine, self.role).cloned().collect(),
         };
         let offer = instance.and_then(|instance| instance.offer);
         AllowedAct {
             performative: one.performative.clone(),
             schema: one.schema.clone(),
-            role: self.role.to_owned(),
-            machine: self.id.machine.clone(),
+            role: Label::clone(self.role),
+            machine: Label::clone(&self.id.machine),
             to,
-            to_roles: to_roles.into_iter().map(str::to_owned).collect(),
+            to_roles,
             parents: offer.into_iter().filter(|_| answers_offer(&one.performative)).collect(),
         }
     }

@@ -31,8 +31,8 @@ pub(super) fn notices(
     let moves = transition.moves().filter(|(_, _, _, cause)| *cause != Cause::Act);
     let notices = moves.map(|(instance, from, to, cause)| Notice {
         instance: instance.clone(),
-        from: from.to_owned(),
-        to: to.to_owned(),
+        from: from.clone(),
+        to: to.clone(),
         cause,
         outcome,
         readers: concerned(protocol, state, instance),
@@ -47,11 +47,10 @@ fn concerned(protocol: &Protocol, state: &ConversationState, id: &InstanceId) ->
     };
     let mut readers = seeing_all(protocol, state);
     readers.push(agent);
-    if let Some(machine) = protocol.definition().machines.get(&id.machine) {
-        for role in machine.movers() {
-            if machine.per.as_deref() != Some(role) {
-                readers.extend(state.agents_of(role));
-            }
+    let machine = protocol.definition().machines.get(&id.machine);
+    for role in protocol.rules().movers(&id.machine) {
+        if machine.is_some_and(|machine| machine.per.as_ref() != Some(role)) {
+            readers.extend(state.agents_of(role));
         }
     }
     sorted(readers)
@@ -62,10 +61,10 @@ pub(super) fn text(protocol: &Protocol, state: &ConversationState, act: &Act<'_>
     let mut text = format!("{MAIN_MACHINE}={}", state.round.state);
     let role = state.role_of(&act.sender);
     for (name, machine) in machines(protocol) {
-        let Some(per) = machine.per.as_deref() else {
+        let Some(per) = machine.per.as_ref() else {
             continue;
         };
-        let moves_in = role.is_none_or(|role| machine.movers().contains(&role));
+        let moves_in = role.is_none_or(|role| protocol.rules().movers(name).contains(role));
         let agent = match role == Some(per) || role.is_none() {
             true => Some(act.sender),
             false => addressed(act).filter(|_| moves_in),

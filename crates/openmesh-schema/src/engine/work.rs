@@ -4,12 +4,18 @@ use super::apply::apply;
 use super::checks::is_offer;
 use super::matching::Candidate;
 use super::scope::View;
-use crate::conversation::{Act, Cause, ConversationState, Effect, InstanceId, Obligation, Transition};
-use crate::definition::{Definition, MAIN_MACHINE, ObligationRule, TimerStart};
+use crate::conversation::{
+    Act, Advance, Cause, ConversationState, Effect, InstanceId, Obligation, Slot, Transition,
+};
+use crate::definition::{Definition, Label, MAIN_MACHINE, ObligationRule, TimerStart};
 use crate::limits::DUTIES_MAX;
 use crate::protocol::Protocol;
 use openmesh_message::{AgentId, Digest, Timestamp};
 use serde_json::Value;
+use std::sync::Arc;
+
+/// Most steps do no more things.
+const EFFECTS_ABOUT: usize = 6;
 
 pub(super) struct Work<'p> {
     protocol: &'p Protocol,
@@ -22,15 +28,16 @@ pub(super) struct Work<'p> {
 impl<'p> Work<'p> {
     pub(super) fn begin(
         protocol: &'p Protocol,
-        state: &ConversationState,
+        state: ConversationState,
         now: Timestamp,
         payload: Option<&'p Value>,
     ) -> Self {
-        Self { protocol, state: state.clone(), effects: Vec::new(), now, payload }
+        Self { protocol, state, effects: Vec::with_capacity(EFFECTS_ABOUT), now, payload }
     }
 
-    pub(super) fn finish(self) -> Transition {
-        Transition { at: self.now, effects: self.effects }
+    pub(super) fn finish(self) -> Advance {
+        let transition = Transition { at: self.now, effects: self.effects };
+        Advance { transition, after: self.state }
     }
 
     pub(super) fn push(&mut self, effect: Effect) {
@@ -38,9 +45,8 @@ impl<'p> Work<'p> {
         self.effects.push(effect);
     }
 
-    pub(super) fn bind(&mut self, agent: AgentId, role: &str) {
-        let role = role.to_owned();
-        self.push(Effect::Bound { agent, role });
+    pub(super) fn bind(&mut self, agent: AgentId, role: &Label) {
+        self.push(Effect::Bound { agent, role: Label::clone(role) });
     }
 
     /// Takes a move that passed every check, and all that follows from it.
@@ -55,8 +61,8 @@ impl<'p> Work<'p> {
             counted: candidate.counted(),
             sender: act.sender,
             offer: is_offer(act.performative).then_some(act.digest),
-            signed: candidate.one.signatures_all.then_some(act.payload_digest),
-            remember: remember.map(str::to_owned),
+            signed: candidate.one.signatures_all.then(|| Digest::of(act.payload_bytes)),
+            remember: remember.cloned(),
         });
         if complete {
             self.enter(&candidate.id, &candidate.one.next, Cause::Act);
@@ -69,13 +75,14 @@ impl<'p> Work<'p> {
     /// Whether this act is the last of the equal signatures that the move waits for.
     fn completes(&self, act: &Act<'_>, candidate: &Candidate<'_>) -> bool {
         let instance = self.state.instance(&candidate.id);
+        let own = Digest::of(act.payload_bytes);
         let digest_of = |agent: &AgentId| -> Option<Digest> {
             if *agent == act.sender {
-                return Some(act.payload_digest);
+                return Some(own);
             }
             instance?.signatures.get(agent).copied()
         };
-        let per = candidate.machine.per.as_deref();
+        let per = candidate.machine.per.as_ref();
         let mut signers: Vec<&AgentId> = Vec::new();
         for role in &candidate.one.from {
             match &candidate.id.agent {
@@ -84,17 +91,17 @@ impl<'p> Work<'p> {
             }
         }
         let mut signers = signers.into_iter();
-        signers.all(|agent| digest_of(agent) == Some(act.payload_digest))
+        signers.all(|agent| digest_of(agent) == Some(own))
     }
 
     /// Moves an instance into a state and starts its timer.
-    pub(super) fn enter(&mut self, id: &InstanceId, to: &str, cause: Cause) {
+    pub(super) fn enter(&mut self, id: &InstanceId, to: &Label, cause: Cause) {
         let Some(instance) = self.state.instance(id) else {
             return;
         };
-        let from = instance.state.clone();
+        let from = Label::clone(&instance.state);
         let had_timer = instance.deadline.is_some();
-        self.push(Effect::Moved { instance: id.clone(), from, to: to.to_owned(), cause });
+        self.push(Effect::Moved { instance: id.clone(), from, to: Label::clone(to), cause });
         let view = View { state: &self.state, instance: self.state.instance(id), act: None };
         // A time that cannot be read is due at once: nothing may wait for it for ever.
         let due = deadline(self.protocol, &id.machine, to, &view, self.now);
@@ -115,10 +122,10 @@ impl<'p> Work<'p> {
         // Each pass that changes something takes an instance one edge along its cycle-free `when` graph.
         while self.pass() {}
         self.end_duties_of_finals();
-        let over = self.state.all().all(|(id, instance)| self.is_final(&id, &instance.state));
         let main = self.protocol.definition().machines.get(MAIN_MACHINE);
         let outcome = main.and_then(|machine| machine.finals.get(&self.state.round.state));
-        if let (true, Some(outcome)) = (over, outcome) {
+        let over = |slot: &Slot| self.is_final(&slot.machine, &slot.instance.state);
+        if let Some(outcome) = outcome.filter(|_| self.state.instances.iter().all(over)) {
             self.push(Effect::Ended { outcome: *outcome });
         }
     }
@@ -127,7 +134,7 @@ impl<'p> Work<'p> {
         let mut changed = false;
         for place in 0..=self.state.instances.len() {
             while let Some((id, next)) = self.first_when(place) {
-                self.enter(&id, &next, Cause::When);
+                self.enter(&id, next, Cause::When);
                 changed = true;
             }
         }
@@ -135,12 +142,12 @@ impl<'p> Work<'p> {
     }
 
     /// The first rule that holds for the round (place 0) or the instance at a place.
-    fn first_when(&self, place: usize) -> Option<(InstanceId, String)> {
-        let (machine, instance, agent) = match place.checked_sub(1) {
-            None => (MAIN_MACHINE, &self.state.round, None),
+    fn first_when(&self, place: usize) -> Option<(InstanceId, &'p Label)> {
+        let (machine, instance) = match place.checked_sub(1) {
+            None => (MAIN_MACHINE, &self.state.round),
             Some(index) => {
                 let slot = self.state.instances.get(index)?;
-                (slot.machine.as_str(), &slot.instance, Some(slot.agent))
+                (&*slot.machine, &slot.instance)
             }
         };
         let definition = self.protocol.definition().machines.get(machine)?;
@@ -152,12 +159,11 @@ impl<'p> Work<'p> {
         let view = View { state: &self.state, instance: Some(instance), act: None };
         let mut both = rules.iter().zip(&compiled.whens);
         let (rule, _) = both.find(|(_, condition)| condition.holds(&view).unwrap_or(false))?;
-        let machine = machine.to_owned();
-        Some((InstanceId { machine, agent }, rule.next.clone()))
+        Some((self.state.id_at(place)?, &rule.next))
     }
 
-    fn is_final(&self, id: &InstanceId, state: &str) -> bool {
-        let machine = self.protocol.definition().machines.get(&id.machine);
+    fn is_final(&self, machine: &str, state: &str) -> bool {
+        let machine = self.protocol.definition().machines.get(machine);
         machine.is_some_and(|machine| machine.finals.contains_key(state))
     }
 
@@ -176,7 +182,7 @@ impl<'p> Work<'p> {
             .iter()
             .map(|duty| {
                 let state = self.state.state_of(&duty.instance);
-                state.is_some_and(|state| self.is_final(&duty.instance, state))
+                state.is_some_and(|state| self.is_final(&duty.instance.machine, state))
             })
             .collect();
         let mut finals = finals.into_iter();
@@ -227,11 +233,11 @@ impl<'p> Work<'p> {
             return;
         }
         let duty = Obligation {
-            role: rule.role.clone(),
+            role: Label::clone(&rule.role),
             agent,
             to: act.sender,
             instance: id.clone(),
-            must: rule.must.clone(),
+            must: Arc::clone(&rule.must),
             since: self.now,
             by: self.now.plus_ms(rule.within_ms),
             rule: place,

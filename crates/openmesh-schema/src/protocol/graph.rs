@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 pub(super) fn draw(definition: &Definition) -> String {
     let mut text = String::from("stateDiagram-v2\n");
     let main = definition.machines.get_key_value(MAIN_MACHINE);
-    let others = definition.machines.iter().filter(|(name, _)| *name != MAIN_MACHINE);
+    let others = definition.machines.iter().filter(|(name, _)| ***name != *MAIN_MACHINE);
     for (name, machine) in main.into_iter().chain(others) {
         // Writing to a String cannot fail.
         let _ = draw_machine(&mut text, name, machine);

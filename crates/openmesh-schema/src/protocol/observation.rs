@@ -1,6 +1,6 @@
 //! Checks that every act means one thing, and that every role which acts next can see what it acts upon.
 
-use crate::definition::{Binds, Definition, Machine, Move};
+use crate::definition::{Binds, Definition, Label, Machine, Move};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 
 type Checked = Result<(), DefinitionError>;
@@ -42,7 +42,7 @@ fn overlaps(one: &Move, other: &Move) -> bool {
 
 /// A role that moves in a machine sees the others' moves in it: as the only other party, or by `sees: all`.
 fn check_sight(definition: &Definition, name: &str, machine: &Machine) -> Checked {
-    let movers = machine.movers();
+    let movers: Vec<&str> = machine.movers().into_iter().map(|role| &**role).collect();
     let is_single = |role: &str| {
         let per = machine.per.as_deref() == Some(role);
         per || definition.roles.get(role).is_some_and(|found| found.count.is_single())
@@ -95,7 +95,7 @@ fn check_across_machines(definition: &Definition) -> Checked {
 /// An agent that joins by an act joins as one role.
 fn check_joining(definition: &Definition) -> Checked {
     let joins = |role: &str| definition.roles.get(role).is_some_and(|role| role.binds == Binds::FirstMove);
-    let moves: Vec<(&String, &str, usize, &Move)> = definition
+    let moves: Vec<(&Label, &Label, usize, &Move)> = definition
         .machines
         .iter()
         .flat_map(|(name, machine)| machine.moves().map(move |(state, index, one)| (name, state, index, one)))

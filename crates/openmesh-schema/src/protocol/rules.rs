@@ -1,7 +1,7 @@
 //! The expressions and payload paths of a definition, compiled and checked against schemas and states.
 
 use crate::catalog::Catalog;
-use crate::definition::{Definition, MAIN_MACHINE, TimerStart};
+use crate::definition::{Definition, Label, MAIN_MACHINE, TimerStart};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::expression::{Expression, Input};
 use crate::schema;
@@ -13,11 +13,18 @@ type Checked = Result<(), DefinitionError>;
 /// Everything of a definition that is evaluated.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    states: BTreeMap<(String, String), StateRules>,
-    require: BTreeMap<String, Expression>,
-    correlate: BTreeMap<String, String>,
-    variables: BTreeMap<PinnedName, String>,
-    remembered: BTreeMap<String, BTreeSet<String>>,
+    machines: BTreeMap<Label, MachineRules>,
+    require: BTreeMap<Label, Expression>,
+    correlate: BTreeMap<Label, String>,
+    variables: BTreeMap<PinnedName, Label>,
+    remembered: BTreeMap<Label, BTreeSet<Label>>,
+}
+
+/// What is evaluated in one machine, and who moves in it.
+#[derive(Debug, Default)]
+struct MachineRules {
+    states: BTreeMap<Label, StateRules>,
+    movers: Vec<Label>,
 }
 
 /// What is evaluated in one state.
@@ -55,12 +62,17 @@ impl Rules {
     }
 
     pub(crate) fn state(&self, machine: &str, state: &str) -> Option<&StateRules> {
-        self.states.get(&(machine.to_owned(), state.to_owned()))
+        self.machines.get(machine)?.states.get(state)
+    }
+
+    /// The roles that make moves in a machine, sorted.
+    pub(crate) fn movers(&self, machine: &str) -> &[Label] {
+        self.machines.get(machine).map_or(&[], |machine| &machine.movers)
     }
 
     /// The variable under which payloads of a schema are read.
-    pub(crate) fn variable(&self, schema: &PinnedName) -> Option<&str> {
-        self.variables.get(schema).map(String::as_str)
+    pub(crate) fn variable(&self, schema: &PinnedName) -> Option<&Label> {
+        self.variables.get(schema)
     }
 
     /// What is required of payloads read under a variable.
@@ -74,7 +86,7 @@ impl Rules {
     }
 
     /// The JSON pointers that are read of payloads under a variable.
-    pub(crate) fn remembered(&self, variable: &str) -> Option<&BTreeSet<String>> {
+    pub(crate) fn remembered(&self, variable: &str) -> Option<&BTreeSet<Label>> {
         self.remembered.get(variable)
     }
 }
@@ -103,13 +115,15 @@ impl Checker<'_> {
                     ),
                 ));
             }
-            self.rules.variables.insert(pin.clone(), variable);
+            self.rules.variables.insert(pin.clone(), variable.into());
         }
         Ok(())
     }
 
     fn compile_states(&mut self) -> Checked {
         for (machine_name, machine) in &self.definition.machines {
+            let movers = machine.movers().into_iter().cloned().collect();
+            let mut compiled = MachineRules { movers, ..MachineRules::default() };
             for (state_name, state) in &machine.states {
                 let path = format!("machines.{machine_name}.states.{state_name}");
                 let mut rules = StateRules::default();
@@ -128,9 +142,9 @@ impl Checker<'_> {
                     let at = self.timer_path(&format!("{path}.timer.at"), text, machine_name)?;
                     rules.timer_at = Some(at);
                 }
-                let key = (machine_name.clone(), state_name.clone());
-                self.rules.states.insert(key, rules);
+                compiled.states.insert(Label::clone(state_name), rules);
             }
+            self.rules.machines.insert(Label::clone(machine_name), compiled);
         }
         Ok(())
     }
@@ -140,7 +154,7 @@ impl Checker<'_> {
             let path = format!("require.{name}");
             let variable = self.variable_of(&path, name)?;
             let machines = self.machines_with(&variable);
-            let machines: Vec<&str> = machines.iter().map(String::as_str).collect();
+            let machines: Vec<&str> = machines.iter().map(|name| &**name).collect();
             let expression = self.expression(&path, text, &machines)?;
             self.rules.require.insert(variable, expression);
         }
@@ -165,10 +179,10 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn variable_of(&self, path: &str, name: &DefinitionName) -> Result<String, DefinitionError> {
+    fn variable_of(&self, path: &str, name: &DefinitionName) -> Result<Label, DefinitionError> {
         let mut pins = self.rules.variables.iter();
         match pins.find(|(pin, _)| pin.versioned.name == *name) {
-            Some((_, variable)) => Ok(variable.clone()),
+            Some((_, variable)) => Ok(Label::clone(variable)),
             None => Err(DefinitionError::new(
                 path,
                 Kind::UnknownSchema,
@@ -178,7 +192,7 @@ impl Checker<'_> {
     }
 
     /// The machines in which a payload read under `variable` is sent.
-    fn machines_with(&self, variable: &str) -> Vec<String> {
+    fn machines_with(&self, variable: &str) -> Vec<Label> {
         let machines = self.definition.machines.keys();
         machines.filter(|name| self.sent_in(name, variable)).cloned().collect()
     }
@@ -188,7 +202,7 @@ impl Checker<'_> {
             return false;
         };
         let mut schemas = machine.moves().filter_map(|(_, _, one)| one.schema.as_ref());
-        schemas.any(|pin| self.rules.variable(pin) == Some(variable))
+        schemas.any(|pin| self.rules.variable(pin).is_some_and(|named| **named == *variable))
     }
 
     /// Compiles an expression that is evaluated in each of `machines`.
@@ -275,7 +289,7 @@ impl Checker<'_> {
         let dotted = pointer.replace('/', ".");
         let mut all = schema::Known { may_be_text: true, always_there: true };
         let mut pins = 0;
-        for (pin, _) in self.rules.variables.iter().filter(|(_, name)| *name == variable) {
+        for (pin, _) in self.rules.variables.iter().filter(|(_, name)| ***name == *variable) {
             let schema = self.catalog.schema(&pin.digest);
             let Some(known) = schema.and_then(|schema| schema::find(schema.document(), pointer)) else {
                 return Err(DefinitionError::new(
@@ -296,7 +310,7 @@ impl Checker<'_> {
     }
 
     fn remember(&mut self, variable: &str, pointer: &str) {
-        let pointers = self.rules.remembered.entry(variable.to_owned()).or_default();
-        pointers.insert(pointer.to_owned());
+        let pointers = self.rules.remembered.entry(variable.into()).or_default();
+        pointers.insert(pointer.into());
     }
 }

@@ -1,6 +1,6 @@
 //! Checks of a definition's shape: roles, states, ways in and ways out. Expressions are `rules.rs`.
 
-use crate::definition::{Binds, Definition, MAIN_MACHINE, Machine};
+use crate::definition::{Binds, Definition, Label, MAIN_MACHINE, Machine};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use openmesh_message::Performative;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ fn check_machine_set(definition: &Definition) -> Checked {
     for (name, machine) in &definition.machines {
         let path = format!("machines.{name}.per");
         match &machine.per {
-            None if name != MAIN_MACHINE => {
+            None if **name != *MAIN_MACHINE => {
                 let message = format!("only `{MAIN_MACHINE}` exists once; name the role it is `per`");
                 return Err(DefinitionError::new(path, Kind::MissingKey, message));
             }
@@ -188,29 +188,29 @@ fn check_offers(name: &str, machine: &Machine) -> Checked {
 
 fn check_ways(name: &str, machine: &Machine) -> Checked {
     let mut reached = BTreeSet::new();
-    let mut open = vec![machine.initial.as_str()];
+    let mut open = vec![&*machine.initial];
     while let Some(state) = open.pop() {
         if reached.insert(state) {
             open.extend(machine.successors(state));
         }
     }
     for state in machine.states.keys().chain(machine.finals.keys()) {
-        if !reached.contains(state.as_str()) {
+        if !reached.contains(&**state) {
             let message = format!("nothing leads from `{}` to `{state}`", machine.initial);
             return Err(DefinitionError::new(state_path(name, machine, state), Kind::Unreachable, message));
         }
     }
-    let mut ending: BTreeSet<&str> = machine.finals.keys().map(String::as_str).collect();
+    let mut ending: BTreeSet<&str> = machine.finals.keys().map(|state| &**state).collect();
     loop {
         let before = ending.len();
-        let ends = |state: &&String| machine.successors(state).iter().any(|next| ending.contains(next));
-        let more: Vec<&str> = machine.states.keys().filter(ends).map(String::as_str).collect();
+        let ends = |state: &&Label| machine.successors(state).iter().any(|next| ending.contains(next));
+        let more: Vec<&str> = machine.states.keys().filter(ends).map(|state| &**state).collect();
         ending.extend(more);
         if ending.len() == before {
             break;
         }
     }
-    match machine.states.keys().find(|state| !ending.contains(state.as_str())) {
+    match machine.states.keys().find(|state| !ending.contains(&***state)) {
         None => Ok(()),
         Some(state) => Err(DefinitionError::new(
             state_path(name, machine, state),
@@ -229,7 +229,7 @@ fn check_when_cycles(name: &str, machine: &Machine) -> Checked {
     let edges: BTreeMap<&str, Vec<&str>> = machine
         .states
         .iter()
-        .map(|(from, state)| (from.as_str(), state.when.iter().map(|rule| rule.next.as_str()).collect()))
+        .map(|(from, state)| (&**from, state.when.iter().map(|rule| &*rule.next).collect()))
         .collect();
     for start in edges.keys() {
         let mut seen = BTreeSet::new();
@@ -257,7 +257,8 @@ fn check_opening(definition: &Definition) -> Checked {
     let path = format!("machines.{MAIN_MACHINE}.states.{}.moves", main.initial);
     let moves = main.states.get(&main.initial).map(|state| state.moves.as_slice());
     let moves = moves.unwrap_or_default();
-    if moves.is_empty() || moves.iter().any(|one| one.from != [initiator]) {
+    if moves.is_empty() || moves.iter().any(|one| !matches!(one.from.as_slice(), [only] if only == initiator))
+    {
         return Err(DefinitionError::new(
             path,
             Kind::Inconsistent,

@@ -65,6 +65,7 @@ pub(crate) struct Draft {
     pub(crate) performative: Performative,
     pub(crate) schema: Option<PinnedName>,
     pub(crate) payload: Option<Value>,
+    pub(crate) payload_bytes: Vec<u8>,
     pub(crate) parents: Vec<Digest>,
     pub(crate) to: ActTarget,
     pub(crate) invites: Vec<(String, AgentId)>,
@@ -78,6 +79,7 @@ impl Draft {
             performative: performative(act),
             schema: None,
             payload: None,
+            payload_bytes: Vec::new(),
             parents: Vec::new(),
             to,
             invites: Vec::new(),
@@ -87,6 +89,7 @@ impl Draft {
 
     pub(crate) fn with(mut self, range: &str, payload: Value) -> Self {
         self.schema = Some(pin(range));
+        self.payload_bytes = payload.to_string().into_bytes();
         self.payload = Some(payload);
         self
     }
@@ -97,8 +100,7 @@ impl Draft {
     }
 
     pub(crate) fn payload_digest(&self) -> Digest {
-        let text = self.payload.as_ref().map(Value::to_string).unwrap_or_default();
-        Digest::of(text.as_bytes())
+        Digest::of(&self.payload_bytes)
     }
 
     pub(crate) fn digest(&self) -> Digest {
@@ -112,7 +114,7 @@ impl Draft {
             performative: &self.performative,
             schema: self.schema.as_ref(),
             payload: self.payload.as_ref(),
-            payload_digest: self.payload_digest(),
+            payload_bytes: &self.payload_bytes,
             digest: self.digest(),
             parents: &self.parents,
             to: self.to,
@@ -132,25 +134,28 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn open(protocol: &Arc<Protocol>, draft: &Draft) -> Result<Self, IllegalAct> {
         let opened = protocol.open(&conversation(), &draft.act(), NOW)?;
-        let mut state = opened.state;
+        let mut state = protocol.blank(&conversation());
         protocol.apply(&mut state, &opened.transition, draft.payload.as_ref());
+        assert_eq!(state, opened.after, "applied as it was decided");
         let protocol = Arc::clone(protocol);
         Ok(Self { protocol, state, now: NOW })
     }
 
     pub(crate) fn act(&mut self, draft: &Draft) -> Result<Transition, IllegalAct> {
-        let transition = self.protocol.step(&self.state, &draft.act(), self.now)?;
-        self.protocol.apply(&mut self.state, &transition, draft.payload.as_ref());
-        Ok(transition)
+        let decided = self.protocol.step(&self.state, &draft.act(), self.now)?;
+        self.protocol.apply(&mut self.state, &decided.transition, draft.payload.as_ref());
+        assert_eq!(self.state, decided.after, "applied as it was decided");
+        Ok(decided.transition)
     }
 
     /// Moves the clock and fires what is due.
     pub(crate) fn wait(&mut self, ms: i64) -> Vec<Transition> {
         self.now = self.now.plus_ms(ms);
         let mut fired = Vec::new();
-        while let Some(transition) = self.protocol.fire(&self.state, self.now) {
-            self.protocol.apply(&mut self.state, &transition, None);
-            fired.push(transition);
+        while let Some(decided) = self.protocol.fire(&self.state, self.now) {
+            self.protocol.apply(&mut self.state, &decided.transition, None);
+            assert_eq!(self.state, decided.after, "applied as it was decided");
+            fired.push(decided.transition);
         }
         fired
     }

@@ -103,6 +103,7 @@ fn signatures_count_when_all_are_of_one_digest_by_keys_of_ones_own() {
     let mut run = agreed();
     let mut reworded = sign(SELLER, BUYER, 900.0);
     reworded.payload.as_mut().unwrap()["clauses"] = json!(["Deliver late."]);
+    reworded.payload_bytes = reworded.payload.as_ref().unwrap().to_string().into_bytes();
     assert_eq!(run.act(&sign(BUYER, SELLER, 900.0)).unwrap().moves().count(), 0);
     assert_eq!(run.act(&reworded).unwrap().moves().count(), 0);
     let mut custodial = sign(SELLER, BUYER, 900.0);
@@ -148,11 +149,11 @@ fn timers_follow_the_payload_and_restart_at_every_entry() {
     run.wait(9 * 60_000);
     run.act(&counter(BUYER, SELLER, 800.0)).unwrap();
     run.wait(9 * 60_000);
-    assert_eq!(run.state.instances[0].instance.state, "offered", "the counter restarted the timer");
+    assert_eq!(run.state.instances[0].instance.state.as_ref(), "offered", "the counter restarted the timer");
     run.now = run.now.plus_ms(2 * 60_000);
     assert_eq!(run.refused(&counter(SELLER, BUYER, 850.0)), IllegalKind::TimerDue);
     run.wait(0);
-    assert_eq!(run.state.instances[0].instance.state, "declined");
+    assert_eq!(run.state.instances[0].instance.state.as_ref(), "declined");
     let fired = run.wait(HOUR_MS);
     assert_eq!(fired[0].summary(), "round open→closed, round closed→expired");
     assert_eq!(run.state.ended, Some(Outcome::Timeout));
@@ -289,7 +290,7 @@ fn recovery_applies_what_was_decided() {
     for (index, draft) in drafts.iter().enumerate() {
         let transition = match index {
             0 => protocol.open(&conversation(), &draft.act(), NOW).unwrap().transition,
-            _ => protocol.step(&live, &draft.act(), NOW).unwrap(),
+            _ => protocol.step(&live, &draft.act(), NOW).unwrap().transition,
         };
         protocol.apply(&mut live, &transition, draft.payload.as_ref());
         let header = minicbor_serde::to_vec(&transition).unwrap();

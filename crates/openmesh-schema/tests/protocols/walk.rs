@@ -23,7 +23,6 @@ struct Walk {
 struct Prepared {
     naive: NaiveAct,
     draft: Draft,
-    payload_digest: Digest,
     digest: Digest,
 }
 
@@ -42,7 +41,7 @@ impl Prepared {
             performative: &self.draft.performative,
             schema: self.draft.schema.as_ref(),
             payload: self.draft.payload.as_ref(),
-            payload_digest: self.payload_digest,
+            payload_bytes: &self.draft.payload_bytes,
             digest: self.digest,
             parents,
             to: self.draft.to,
@@ -90,9 +89,7 @@ impl Walk {
         let mut open = Vec::new();
         for opening in openings {
             let opened = self.protocol.open(&conversation(), &opening.act(), NOW).unwrap();
-            let mut state = opened.state;
-            self.protocol.apply(&mut state, &opened.transition, opening.payload.as_ref());
-            open.extend(self.add(state));
+            open.extend(self.add(opened.after));
         }
         while let Some(config) = open.pop() {
             let edges = self.expand(&config);
@@ -125,12 +122,14 @@ impl Walk {
             let expected = self.naive.step(config, naive_act);
             let decided = self.protocol.step(&state, &self.drafts[index].act(&state), NOW);
             match (decided, expected) {
-                (Ok(transition), Some(expected)) => {
+                (Ok(decided), Some(expected)) => {
                     let mut next = state.clone();
-                    self.protocol.apply(&mut next, &transition, draft.payload.as_ref());
+                    self.protocol.apply(&mut next, &decided.transition, draft.payload.as_ref());
+                    assert_eq!(next, decided.after, "applied as it was decided");
                     assert_eq!(self.config(&next), expected, "{naive_act:?} in {config:?}");
                     allowed.insert(allowed_key(&self.protocol, &state, draft));
-                    let label = label(&transition, next.role_of(&draft.sender).map(|role| (role, draft)));
+                    let label =
+                        label(&decided.transition, next.role_of(&draft.sender).map(|role| (&**role, draft)));
                     edges.push((Edge { label, cause: EdgeCause::Act(index), to: expected }, next));
                 }
                 (Err(_), None) => self.refused += 1,
@@ -142,7 +141,7 @@ impl Walk {
         self.check_allowed_next(&state, &allowed);
         for id in timers(&state) {
             let (transition, next) = self.fire(&state, &id);
-            let key = (id.machine.clone(), id.agent.map(|agent| self.index(&agent)));
+            let key = (id.machine.to_string(), id.agent.map(|agent| self.index(&agent)));
             let expected = self.naive.fire(config, &key);
             assert_eq!(self.config(&next), expected, "timer {id} in {config:?}");
             let label = label(&transition, None);
@@ -157,7 +156,13 @@ impl Walk {
         for agent in &self.agents {
             for act in self.protocol.allowed_next(state, agent, NOW) {
                 let schema = act.schema.map(|schema| schema.to_string());
-                offered.insert((*agent, act.performative.to_string(), schema, act.machine, act.to));
+                offered.insert((
+                    *agent,
+                    act.performative.to_string(),
+                    schema,
+                    act.machine.to_string(),
+                    act.to,
+                ));
             }
         }
         assert_eq!(&offered, taken, "{}", state.text());
@@ -166,9 +171,10 @@ impl Walk {
     fn fire(&self, state: &ConversationState, id: &InstanceId) -> (Transition, ConversationState) {
         let mut state = state.clone();
         instance_mut(&mut state, id).deadline = Some(NOW);
-        let transition = self.protocol.fire(&state, NOW).unwrap();
-        self.protocol.apply(&mut state, &transition, None);
-        (transition, state)
+        let decided = self.protocol.fire(&state, NOW).unwrap();
+        self.protocol.apply(&mut state, &decided.transition, None);
+        assert_eq!(state, decided.after, "applied as it was decided");
+        (decided.transition, state)
     }
 
     fn index(&self, agent: &AgentId) -> u8 {
@@ -177,9 +183,9 @@ impl Walk {
 
     fn config(&self, state: &ConversationState) -> Config {
         let place = |instance: &Instance| Place {
-            state: instance.state.clone(),
+            state: instance.state.to_string(),
             last: instance.last_mover.map(|agent| self.index(&agent)),
-            taken: instance.taken.clone(),
+            taken: instance.taken.iter().map(|(key, count)| (key.to_string(), *count)).collect(),
             signed: instance.signatures.keys().map(|agent| self.index(agent)).collect(),
             offer: instance.offer.is_some(),
             timer: instance.deadline.is_some(),
@@ -187,10 +193,10 @@ impl Walk {
         let mut places: BTreeMap<_, _> = state
             .instances
             .iter()
-            .map(|slot| ((slot.machine.clone(), Some(self.index(&slot.agent))), place(&slot.instance)))
+            .map(|slot| ((slot.machine.to_string(), Some(self.index(&slot.agent))), place(&slot.instance)))
             .collect();
         places.insert(("round".to_owned(), None), place(&state.round));
-        let bound = state.bound.iter().map(|bound| (self.index(&bound.agent), bound.role.clone()));
+        let bound = state.bound.iter().map(|bound| (self.index(&bound.agent), bound.role.to_string()));
         let bound: BTreeMap<u8, String> = bound.collect();
         Config {
             // Any order will do: no shipped `when` rule depends on it, which the walk itself shows.
@@ -232,10 +238,7 @@ impl Walk {
             EdgeCause::Timer(id) => self.fire(state, id).1,
             EdgeCause::Act(index) => {
                 let prepared = &self.drafts[*index];
-                let transition = self.protocol.step(state, &prepared.act(state), NOW).unwrap();
-                let mut next = state.clone();
-                self.protocol.apply(&mut next, &transition, prepared.draft.payload.as_ref());
-                next
+                self.protocol.step(state, &prepared.act(state), NOW).unwrap().after
             }
         };
         freeze(&mut next);
@@ -275,7 +278,7 @@ impl Walk {
         let taken = |wanted: &str| labels.iter().any(|label| label.contains(wanted));
         for (name, machine) in &self.protocol.definition().machines {
             for (state, _, one) in
-                machine.moves().filter(|(state, _, _)| name != "round" || *state != machine.initial)
+                machine.moves().filter(|(state, _, _)| **name != *"round" || **state != machine.initial)
             {
                 for role in &one.from {
                     let wanted = if one.signatures_all {
@@ -331,9 +334,8 @@ fn allowed_key(protocol: &Protocol, state: &ConversationState, draft: &Draft) ->
     let mut fitting = machines
         .filter(|(_, machine)| machine.moves().any(|(_, _, one)| one.performative == draft.performative));
     let (name, machine) = fitting.next().unwrap();
-    let role = state.role_of(&draft.sender).map(str::to_owned);
-    let role = role.or_else(|| protocol.may_join(state, &draft.sender).first().cloned());
-    let fixed = machine.per.is_some() && machine.per != role;
+    let role = state.role_of(&draft.sender).or_else(|| protocol.may_join(state, &draft.sender).next());
+    let fixed = machine.per.is_some() && machine.per.as_ref() != role;
     let to = match draft.to {
         ActTarget::Agent(agent) if fixed => Some(agent),
         _ => None,
@@ -342,7 +344,7 @@ fn allowed_key(protocol: &Protocol, state: &ConversationState, draft: &Draft) ->
     let typed =
         machine.moves().any(|(_, _, one)| one.performative == draft.performative && one.schema.is_some());
     let schema = draft.schema.as_ref().filter(|_| typed).map(ToString::to_string);
-    (draft.sender, draft.performative.to_string(), schema, name.clone(), to)
+    (draft.sender, draft.performative.to_string(), schema, name.to_string(), to)
 }
 
 /// Times do not distinguish configurations: every timer is an hour away.
@@ -426,7 +428,6 @@ fn prepare(agents: &[AgentId], naive: NaiveAct, typed: Option<(&str, Value)>) ->
     let names = if answers { vec![true, false] } else { vec![true] };
     let prepared = names.into_iter().map(|names_offer| Prepared {
         naive: NaiveAct { names_offer, ..naive.clone() },
-        payload_digest: draft.payload_digest(),
         digest: draft.digest(),
         draft: draft.clone(),
     });

@@ -13,7 +13,7 @@ fn deed(world: &World, state: &Conversation, agent: &AgentId, act: Performative)
     Some(Deed {
         agent: world.index_of(agent)?,
         id: state.id,
-        protocol: state.protocol.clone(),
+        protocol: (*state.protocol).clone(),
         to: Address::new(world.domain, Target::Conversation(state.id)),
         act,
         schema: None,
@@ -123,21 +123,21 @@ fn open_to_all(world: &mut World) -> Option<()> {
 }
 
 pub(super) fn no_instance(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "offered")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"offered")?;
     let mut deed = deed(world, &state, &buyer(&state)?, Performative::AcceptProposal)?;
     deed.parents.extend(slot.instance.offer);
     perform(world, deed)
 }
 
 pub(super) fn wrong_schema(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "offered")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"offered")?;
     let mut deed = deed(world, &state, &slot.agent, Performative::CounterPropose)?;
     deed.to = to_agent(world, buyer(&state)?);
     perform(world, deed)
 }
 
 pub(super) fn out_of_turn(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "offered")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"offered")?;
     counter(world, &state, &slot, slot.instance.last_mover?)
 }
 
@@ -153,7 +153,7 @@ fn counter(world: &mut World, state: &Conversation, slot: &Slot, agent: AgentId)
 /// One counter-offer more than there may be.
 pub(super) fn too_many(world: &mut World) -> Option<()> {
     let worn = |slot: &Slot| {
-        slot.instance.state == "offered" && slot.instance.taken.values().any(|taken| *taken >= 10)
+        *slot.instance.state == *"offered" && slot.instance.taken.values().any(|taken| *taken >= 10)
     };
     let (state, slot) = market_with(world, worn)?;
     let buyer = buyer(&state)?;
@@ -163,7 +163,7 @@ pub(super) fn too_many(world: &mut World) -> Option<()> {
 
 /// Another clause for a contract, again and again.
 pub(super) fn quibble(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "agreed")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"agreed")?;
     for number in 0..8 {
         let mut deed = deed(world, &state, &slot.agent, Performative::Inform)?;
         deed.to = to_agent(world, buyer(&state)?);
@@ -176,15 +176,15 @@ pub(super) fn quibble(world: &mut World) -> Option<()> {
 
 /// An offer shown to one whom it does not concern.
 pub(super) fn wrong_recipient(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "offered")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"offered")?;
     let mut deed = deed(world, &state, &slot.agent, Performative::Refuse)?;
-    let others = state.bound.iter().filter(|bound| bound.role == "auditor");
+    let others = state.bound.iter().filter(|bound| *bound.role == *"auditor");
     deed.to = to_agent(world, others.map(|bound| bound.agent).next()?);
     if slot.instance.last_mover == Some(slot.agent) {
         deed.agent = world.index_of(&slot.agent)?;
         deed.act = Performative::CounterPropose;
         let buyer_moved = state.instances.iter().find(|other| {
-            other.instance.state == "offered" && other.instance.last_mover != Some(other.agent)
+            *other.instance.state == *"offered" && other.instance.last_mover != Some(other.agent)
         });
         deed.agent = world.index_of(&buyer_moved?.agent)?;
         deed.act = Performative::Refuse;
@@ -195,7 +195,7 @@ pub(super) fn wrong_recipient(world: &mut World) -> Option<()> {
 /// Accepts an offer that is none.
 pub(super) fn wrong_parent(world: &mut World) -> Option<()> {
     let (state, slot) = market_with(world, |slot| {
-        slot.instance.state == "offered" && slot.instance.last_mover == Some(slot.agent)
+        *slot.instance.state == *"offered" && slot.instance.last_mover == Some(slot.agent)
     })?;
     let mut deed = deed(world, &state, &buyer(&state)?, Performative::AcceptProposal)?;
     deed.to = to_agent(world, slot.agent);
@@ -206,7 +206,7 @@ pub(super) fn wrong_parent(world: &mut World) -> Option<()> {
 /// Offers when the call is closed.
 pub(super) fn too_late(world: &mut World) -> Option<()> {
     let closed = |name: &str, state: &Conversation| {
-        let late = matches!(state.round.state.as_str(), "closed" | "awarded");
+        let late = matches!(&*state.round.state, "closed" | "awarded");
         late && matches!(name, "negotiation" | "contract-net") && !state.is_ended()
     };
     let state = world.some_talk(closed)?;
@@ -220,7 +220,7 @@ pub(super) fn too_late(world: &mut World) -> Option<()> {
 }
 
 fn bid(world: &mut World, change: impl Fn(&mut Value)) -> Option<()> {
-    let open = |name: &str, state: &Conversation| name == MARKET && state.round.state == "open";
+    let open = |name: &str, state: &Conversation| name == MARKET && *state.round.state == *"open";
     let state = world.some_talk(open)?;
     let agent = outsider(world, &state)?;
     let mut deed = deed(world, &state, &agent, Performative::Propose)?;
@@ -248,7 +248,7 @@ pub(super) fn other_request(world: &mut World) -> Option<()> {
 
 /// Signs a contract with a key that the node keeps.
 pub(super) fn custodial(world: &mut World) -> Option<()> {
-    let (state, slot) = market_with(world, |slot| slot.instance.state == "agreed")?;
+    let (state, slot) = market_with(world, |slot| *slot.instance.state == *"agreed")?;
     let mut deed = deed(world, &state, &slot.agent, Performative::Inform)?;
     deed.to = to_agent(world, buyer(&state)?);
     deed.payload = Some(world.contract(&state, &slot.agent, "kept by the node")?);

@@ -108,14 +108,15 @@ impl Talks {
             let Some(core) = core.get(id) else {
                 return Err(Violation::new(EQUAL, format!("{id} is missing")));
             };
-            let bound: Vec<_> = core.bound.iter().map(|bound| (bound.agent, bound.role.clone())).collect();
+            let bound: Vec<_> =
+                core.bound.iter().map(|bound| (bound.agent, bound.role.to_string())).collect();
             ensure(bound == talk.bound && core.is_ended() == talk.ended, EQUAL, || {
                 format!("{id}: members or end")
             })?;
             let mut places: BTreeMap<Place, (&str, Option<Timestamp>)> = BTreeMap::new();
             places.insert(("round".to_owned(), None), (&core.round.state, core.round.deadline));
             for slot in &core.instances {
-                let place = (slot.machine.clone(), Some(slot.agent));
+                let place = (slot.machine.to_string(), Some(slot.agent));
                 places.insert(place, (&slot.instance.state, slot.instance.deadline));
             }
             let ours = talk
@@ -147,7 +148,7 @@ impl Talk {
         let standing = self.places.entry(place(id)).or_insert_with(|| {
             let name = protocol.pinned().versioned.name.short();
             census.count(Kind::State, &state_name(&name, &id.machine, &machine.initial));
-            Standing { state: machine.initial.clone(), ..Standing::default() }
+            Standing { state: machine.initial.to_string(), ..Standing::default() }
         });
         if let Some(state) = state {
             let name = protocol.pinned().versioned.name.short();
@@ -173,18 +174,18 @@ impl Turn<'_> {
             Effect::Bound { agent, role } => {
                 ensure(self.talk.role_of(agent).is_none(), LEGAL, || format!("{agent} has a role"))?;
                 let known = self.protocol.definition().roles.get(role);
-                let held = self.talk.bound.iter().filter(|(_, held)| held == role).count();
+                let held = self.talk.bound.iter().filter(|(_, held)| **held == **role).count();
                 let room = known.is_some_and(|role| role.count.max.is_none_or(|max| held < max as usize));
                 ensure(room, LEGAL, || format!("there is no room as {role}"))?;
-                self.talk.bound.push((*agent, role.clone()));
+                self.talk.bound.push((*agent, role.to_string()));
                 Ok(())
             }
             Effect::Acted { instance, sender, .. } => self.act(instance, sender, census),
             Effect::Moved { instance, from, to, cause } => self.step(instance, (from, to), *cause, census),
             Effect::Ended { .. } => {
                 let open = self.talk.places.iter().find(|((machine, _), standing)| {
-                    let machine = self.protocol.definition().machines.get(machine);
-                    machine.is_none_or(|machine| !machine.finals.contains_key(&standing.state))
+                    let machine = self.protocol.definition().machines.get(machine.as_str());
+                    machine.is_none_or(|machine| !machine.finals.contains_key(standing.state.as_str()))
                 });
                 ensure(open.is_none(), LEGAL, || format!("it ended with {open:?}"))?;
                 self.talk.ended = true;
@@ -204,10 +205,10 @@ impl Turn<'_> {
         let machine = self.machine(id)?.clone();
         let rfp = self.talk.rfp.clone();
         let standing = self.talk.places.get_mut(&place(id)).ok_or_else(|| illegal("no instance"))?;
-        let state = machine.states.get(&standing.state).ok_or_else(|| illegal("a final state"))?;
+        let state = machine.states.get(standing.state.as_str()).ok_or_else(|| illegal("a final state"))?;
         let fits = |one: &Move| {
             one.performative == control.performative
-                && one.from.contains(&role)
+                && one.from.iter().any(|from| **from == *role)
                 && (one.schema.is_none() || one.schema == control.schema)
         };
         let found = state.moves.iter().enumerate().find(|(_, one)| fits(one));
@@ -247,17 +248,17 @@ impl Turn<'_> {
         let state = machine.states.get(from).ok_or_else(|| illegal("it was final"))?;
         let allowed = match cause {
             Cause::Act => state.moves.iter().any(|one| {
-                one.next == to
+                *one.next == *to
                     && self.deed.is_some_and(|deed| deed.message.control.performative == one.performative)
             }),
             Cause::Timer => {
                 let due = standing.deadline.is_some_and(|deadline| deadline <= self.at);
-                due && self.deed.is_none() && state.timer.as_ref().is_some_and(|timer| timer.next == to)
+                due && self.deed.is_none() && state.timer.as_ref().is_some_and(|timer| *timer.next == *to)
             }
-            Cause::When => state.when.iter().any(|when| when.next == to),
+            Cause::When => state.when.iter().any(|when| *when.next == *to),
         };
         ensure(allowed, LEGAL, || format!("{from}→{to} by {}", cause.as_str()))?;
-        let signed_by_all = state.moves.iter().any(|one| one.next == to && one.signatures_all);
+        let signed_by_all = state.moves.iter().any(|one| *one.next == *to && one.signatures_all);
         let mut signed = standing.signed.values();
         let first = signed.next();
         let agree = standing.signed.len() > 1 && signed.all(|digest| Some(digest) == first);
@@ -344,7 +345,7 @@ fn check_market(
 }
 
 fn place(id: &InstanceId) -> Place {
-    (id.machine.clone(), id.agent)
+    (id.machine.to_string(), id.agent)
 }
 
 fn illegal(what: &str) -> Violation {

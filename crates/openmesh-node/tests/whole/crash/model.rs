@@ -163,17 +163,17 @@ impl Run {
         for effect in &transition.effects {
             match effect {
                 Effect::Moved { instance, from, to, .. } => {
-                    let key = (instance.machine.clone(), instance.agent);
+                    let key = (instance.machine.to_string(), instance.agent);
                     if let Some(state) = self.states.get(&key) {
-                        assert_eq!(state, from, "a move begins where the last one ended");
+                        assert_eq!(**state, **from, "a move begins where the last one ended");
                     }
-                    self.states.insert(key, to.clone());
+                    self.states.insert(key, to.to_string());
                 }
                 Effect::TimerSet { instance, at } => {
-                    self.timers.insert((instance.machine.clone(), instance.agent), *at);
+                    self.timers.insert((instance.machine.to_string(), instance.agent), *at);
                 }
                 Effect::TimerCleared { instance } => {
-                    self.timers.remove(&(instance.machine.clone(), instance.agent));
+                    self.timers.remove(&(instance.machine.to_string(), instance.agent));
                 }
                 _ => {}
             }
@@ -183,10 +183,10 @@ impl Run {
     fn compare(&self, conversation: &Conversation) {
         let round = (("round".to_owned(), None), &conversation.round);
         let slots = conversation.instances.iter();
-        let others = slots.map(|slot| ((slot.machine.clone(), Some(slot.agent)), &slot.instance));
+        let others = slots.map(|slot| ((slot.machine.to_string(), Some(slot.agent)), &slot.instance));
         for (key, instance) in std::iter::once(round).chain(others) {
             if let Some(state) = self.states.get(&key) {
-                assert_eq!(&instance.state, state, "{key:?} in {}", conversation.id);
+                assert_eq!(*instance.state, **state, "{key:?} in {}", conversation.id);
             }
             assert_eq!(
                 instance.deadline.as_ref(),
