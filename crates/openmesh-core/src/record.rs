@@ -5,6 +5,7 @@
 
 mod commitment;
 mod glance;
+mod older;
 mod outcome;
 mod recollection;
 mod render;
@@ -23,11 +24,12 @@ pub use sealing::{SealedBody, Sealing};
 pub(crate) use text::{Texts, to_text};
 
 use minicbor::{Decode, Encode};
+use older::StepForm;
 use openmesh_message::{AgentId, Digest, Envelope, LogName, LogSeq, Position, Timestamp, Transit};
 use std::sync::Arc;
 
 /// The version of the record format this crate writes; it refuses newer ones.
-pub const RECORD_VERSION: u16 = 4;
+pub const RECORD_VERSION: u16 = 5;
 const INBOX: &str = "inbox/";
 
 /// One entry of the physical log.
@@ -41,6 +43,7 @@ pub struct Record {
 
 /// The part of a record that stays for good.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(context_bound = "StepForm")]
 pub struct Header {
     /// [`RECORD_VERSION`].
     #[n(0)]
@@ -140,7 +143,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, RecordError> {
     if version > RECORD_VERSION {
         return Err(RecordError::Newer(version));
     }
-    minicbor::decode(bytes).map_err(malformed)
+    older::header(version, bytes).map_err(malformed)
 }
 
 impl Record {

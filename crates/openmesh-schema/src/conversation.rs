@@ -1,6 +1,7 @@
 //! A conversation as data: its state, the acts that reach it, the transitions they cause. No behaviour here.
 
 mod act;
+mod kept;
 mod notice;
 mod transition;
 
@@ -9,7 +10,8 @@ pub use notice::Notice;
 pub use transition::{Advance, Cause, Effect, Transition};
 
 use crate::definition::{Label, MAIN_MACHINE, Outcome, main_machine};
-use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp};
+use minicbor::{Decode, Encode};
+use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp, shared_text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -84,32 +86,44 @@ pub struct Instance {
 }
 
 /// Names an instance: a machine, and the agent if the machine exists once for each.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, Encode, Decode,
+)]
 pub struct InstanceId {
     /// The machine.
+    #[cbor(n(0), with = "shared_text")]
     pub machine: Label,
     /// The agent; absent for the machine that exists once.
+    #[cbor(n(1), with = "kept::some_agent")]
     pub agent: Option<AgentId>,
 }
 
 /// Who owes whom what by when.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, Encode, Decode)]
 pub struct Obligation {
     /// The role that owes.
+    #[cbor(n(0), with = "shared_text")]
     pub role: Label,
     /// The agent that owes.
+    #[cbor(n(1), with = "kept::agent")]
     pub agent: AgentId,
     /// The agent it is owed to.
+    #[cbor(n(2), with = "kept::agent")]
     pub to: AgentId,
     /// The instance it arose in.
+    #[n(3)]
     pub instance: InstanceId,
     /// The acts any of which ends it.
+    #[cbor(n(4), with = "kept::acts")]
     pub must: Arc<[Performative]>,
     /// Since when.
+    #[n(5)]
     pub since: Timestamp,
     /// By when.
+    #[n(6)]
     pub by: Timestamp,
     /// The rule of the definition, by its place.
+    #[n(7)]
     pub rule: u32,
 }
 

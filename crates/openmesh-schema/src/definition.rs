@@ -8,6 +8,7 @@ mod stored;
 pub(crate) use parse::{Published, parse};
 pub(crate) use stored::to_stored;
 
+use minicbor::{Decode, Encode};
 use openmesh_message::{DefinitionName, Performative, PinnedName, VersionedName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -86,18 +87,26 @@ pub struct Machine {
 }
 
 /// How a machine or a conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, Encode, Decode,
+)]
 #[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum Outcome {
     /// As intended.
+    #[n(0)]
     Success,
     /// Somebody said no.
+    #[n(1)]
     Refused,
     /// Time ran out.
+    #[n(2)]
     Timeout,
     /// Called off.
+    #[n(3)]
     Cancelled,
     /// It went wrong.
+    #[n(4)]
     Failure,
 }
 

@@ -8,7 +8,7 @@ use crate::feed::{Feed, Script};
 use crate::form::{assert_brief, assert_kept};
 use crate::targets::{Met, Seed};
 use openmesh_core::record::{
-    RECORD_VERSION, Record, commitment_of_version, decode_header, is_committed, to_json,
+    Outcome, RECORD_VERSION, Record, commitment_of_version, decode_header, is_committed, to_json,
 };
 use openmesh_core::{Input, Partition};
 
@@ -48,6 +48,12 @@ fn decode(header: &[u8], body: &[u8]) -> Option<Record> {
     };
     assert!(read.version <= RECORD_VERSION);
     assert_kept(&read);
+    let is_step = match &read.outcome {
+        Outcome::Accepted(accepted) => accepted.step.is_some(),
+        outcome => matches!(outcome, Outcome::Fired { .. }),
+    };
+    // Steps are written in one form alone.
+    read.version = if is_step { RECORD_VERSION } else { read.version };
     read.commitment = commitment_of_version(read.version, &SALT, body);
     let committed = minicbor::to_vec(&read).unwrap();
     assert!(is_committed(&committed, &SALT, body) && !is_committed(&committed, &[4; 16], body));

@@ -1,5 +1,6 @@
 //! What came of an input: the part of a header that says what changed.
 
+use super::older::{StepForm, written_step};
 use minicbor::{Decode, Encode};
 use openmesh_message::frame::Retention;
 use openmesh_message::{AgentId, Digest, Grant, Position, Timestamp, shared_text};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 /// What came of an input.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(context_bound = "StepForm")]
 pub enum Outcome {
     /// A message was taken in.
     #[n(0)]
@@ -244,6 +246,7 @@ pub struct Custody {
 
 /// What came of a message that was taken in.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(context_bound = "StepForm")]
 pub struct Accepted {
     /// How the sender is known.
     #[cbor(n(0), with = "authenticity")]
@@ -261,6 +264,7 @@ pub struct Accepted {
 
 /// A step of a conversation and what it made the node tell its members.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(context_bound = "StepForm")]
 pub struct Step {
     /// The conversation.
     #[n(0)]
@@ -269,10 +273,10 @@ pub struct Step {
     #[n(1)]
     pub protocol: Digest,
     /// What changed.
-    #[cbor(n(2), with = "through_serde")]
+    #[cbor(n(2), with = "written_step")]
     pub transition: Transition,
     /// What the node tells members about steps that no act of theirs made.
-    #[cbor(n(3), with = "through_serde")]
+    #[cbor(n(3), with = "written_step")]
     pub notices: Vec<Notice>,
 }
 
@@ -369,30 +373,5 @@ mod authenticity {
     pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Authenticity, DecodeError> {
         let text = decoder.str()?;
         text.parse().map_err(|_| DecodeError::message(format!("`{text}` is no authenticity")))
-    }
-}
-
-mod through_serde {
-    use minicbor::decode::Error as DecodeError;
-    use minicbor::encode::Write;
-    use minicbor::{Decoder, Encoder};
-    use serde::Serialize;
-    use serde::de::DeserializeOwned;
-
-    pub(super) fn encode<C, T: Serialize, W: Write>(
-        value: &T,
-        encoder: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        let bytes = minicbor_serde::to_vec(value)
-            .map_err(|error| minicbor::encode::Error::message(error.to_string()))?;
-        encoder.bytes(&bytes)?.ok()
-    }
-
-    pub(super) fn decode<C, T: DeserializeOwned>(
-        decoder: &mut Decoder<'_>,
-        _: &mut C,
-    ) -> Result<T, DecodeError> {
-        minicbor_serde::from_slice(decoder.bytes()?).map_err(|error| DecodeError::message(error.to_string()))
     }
 }

@@ -1,24 +1,31 @@
 //! What agents are told of steps that no act of theirs took: by a timer or a `when` rule.
 
-use super::{Cause, InstanceId};
+use super::{Cause, InstanceId, kept};
 use crate::definition::{Label, Outcome};
-use openmesh_message::{AgentId, ConversationId};
+use minicbor::{Decode, Encode};
+use openmesh_message::{AgentId, ConversationId, shared_text};
 use serde_json::{Map, Value};
 
 /// One such step and who is told of it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, Encode, Decode)]
 pub struct Notice {
     /// The instance that moved.
+    #[n(0)]
     pub instance: InstanceId,
     /// The state it left.
+    #[cbor(n(1), with = "shared_text")]
     pub from: Label,
     /// The state it entered.
+    #[cbor(n(2), with = "shared_text")]
     pub to: Label,
     /// Why.
+    #[n(3)]
     pub cause: Cause,
     /// How the conversation ended, if it did.
+    #[n(4)]
     pub outcome: Option<Outcome>,
     /// Who is told, sorted.
+    #[cbor(n(5), with = "kept::agents")]
     pub readers: Vec<AgentId>,
 }
 
