@@ -4,10 +4,12 @@
 
 mod compile;
 mod failure;
+mod plain;
 
 pub(crate) use compile::{ALLOWED_OPERATORS, as_double, gives_truth, parse};
 
 use cel::{Context, Env, IdedExpr, Value};
+use plain::Plain;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -16,6 +18,7 @@ pub(crate) static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::
 #[derive(Debug)]
 pub(crate) struct Expression {
     tree: IdedExpr,
+    plain: Option<Plain>,
     inputs: Vec<Input>,
     /// States that `round.state` is compared with.
     round_states: Vec<String>,
@@ -42,10 +45,14 @@ pub(crate) enum Input {
     },
 }
 
-/// Answers what an expression reads; `None` if it is not there.
+/// Answers what an expression reads.
 pub(crate) trait Scope {
-    /// The value of one input.
-    fn read(&self, input: &Input) -> Option<Value>;
+    /// The round's state.
+    fn round(&self) -> &str;
+    /// How many instances of a machine are in a state.
+    fn count(&self, machine: &str, state: &str) -> f64;
+    /// What stands at a path of the last payload of a schema; `None` if it is not there.
+    fn payload(&self, variable: &str, pointer: &str) -> Option<Value>;
 }
 
 impl Expression {
@@ -73,10 +80,17 @@ impl Expression {
 
     /// Evaluates it; `Err` says why it gives neither true nor false.
     pub(crate) fn holds(&self, scope: &dyn Scope) -> Result<bool, String> {
+        match &self.plain {
+            Some(plain) => Ok(plain.holds(scope)),
+            None => self.evaluate(scope),
+        }
+    }
+
+    fn evaluate(&self, scope: &dyn Scope) -> Result<bool, String> {
         let mut context = Context::with_env(Arc::clone(&STANDARD));
         let mut missing: Option<&Input> = None;
         for (index, input) in self.inputs.iter().enumerate() {
-            match scope.read(input) {
+            match input.read(scope) {
                 Some(value) => context.add_variable_from_value(variable_name(index), value),
                 None => missing = missing.or(Some(input)),
             }
@@ -91,6 +105,14 @@ impl Expression {
 }
 
 impl Input {
+    fn read(&self, scope: &dyn Scope) -> Option<Value> {
+        match self {
+            Self::RoundState => Some(scope.round().into()),
+            Self::Count { machine, state } => Some(Value::Float(scope.count(machine, state))),
+            Self::Path { variable, pointer } => scope.payload(variable, pointer),
+        }
+    }
+
     fn text(&self) -> String {
         match self {
             Self::RoundState => "`round.state`".to_owned(),

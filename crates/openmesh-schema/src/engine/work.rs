@@ -265,7 +265,7 @@ pub(super) fn deadline(
         Some(TimerStart::At(path)) => {
             let rules = protocol.rules().state(machine, state);
             let at = rules.and_then(|rules| rules.timer_at.as_ref());
-            let value = at.and_then(|at| view.payload(&at.variable, &at.pointer));
+            let value = at.and_then(|at| view.value(&at.variable, &at.pointer));
             let time = value.and_then(Value::as_str).and_then(|text| Timestamp::parse(text).ok());
             time.map(Some).ok_or_else(|| format!("`{path}` is no RFC 3339 time"))
         }

@@ -1,5 +1,6 @@
 //! Parses an expression, refuses what is not allowed, and replaces everything it reads by a flat variable.
 
+use super::plain::Plain;
 use super::{Expression, Input, variable_name};
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 use cel::IdedExpr;
@@ -56,7 +57,8 @@ pub(super) fn compile(text: &str) -> Result<Expression, String> {
     if !gives_truth(&tree) {
         return Err("must give true or false: compare something".to_owned());
     }
-    Ok(Expression { tree, inputs: rewrite.inputs, round_states: rewrite.round_states })
+    let Rewrite { inputs, round_states } = rewrite;
+    Ok(Expression { plain: Plain::of(&tree, &inputs), tree, inputs, round_states })
 }
 
 /// Parses within the limits on length and depth.

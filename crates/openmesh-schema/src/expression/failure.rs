@@ -25,13 +25,21 @@ fn kind(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Expression, Input, Scope, to_cel};
+    use super::super::{Expression, Scope, to_cel};
     use cel::Value;
 
     struct Map;
 
     impl Scope for Map {
-        fn read(&self, _: &Input) -> Option<Value> {
+        fn round(&self) -> &str {
+            "open"
+        }
+
+        fn count(&self, _: &str, _: &str) -> f64 {
+            0.0
+        }
+
+        fn payload(&self, _: &str, _: &str) -> Option<Value> {
             Some(to_cel(&serde_json::json!({"currency": "GBP", "amount": 1_000, "secret": "yes"})))
         }
     }
