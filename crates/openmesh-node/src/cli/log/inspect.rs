@@ -186,7 +186,7 @@ fn render_conversation(conversation: &Conversation, next_deadline: Option<i64>) 
 fn timers(conversation: &Conversation) -> Vec<Value> {
     let round = std::iter::once(("round", None, conversation.round.deadline));
     let slots = conversation.instances.iter();
-    let slots = slots.map(|slot| (slot.machine.as_str(), Some(slot.agent), slot.instance.deadline));
+    let slots = slots.map(|slot| (&*slot.machine, Some(slot.agent), slot.instance.deadline));
     let set = round.chain(slots).filter_map(|(machine, agent, at)| Some((machine, agent, at?)));
     set.map(|(machine, agent, at)| {
         json!({"conversation": conversation.id, "machine": machine, "agent": agent, "at": at.millis()})

@@ -116,8 +116,9 @@ fn expect(worker: AgentId, log: &LogReader, alone: &Partition, filters: &[LogFil
     let state = alone.state();
     let inbox = state.inboxes().find(|(agent, _)| **agent == worker).map(|(_, inbox)| inbox);
     let mail = inbox.into_iter().flat_map(Inbox::entries).map(|(number, _)| number);
-    let conversations =
-        state.conversations().map(|(id, conversation)| (id.to_string(), conversation.round.state.clone()));
+    let conversations = state
+        .conversations()
+        .map(|(id, conversation)| (id.to_string(), conversation.round.state.to_string()));
     let matchers: Vec<_> = filters.iter().map(Matcher::new).collect();
     let mut found = vec![BTreeSet::new(); matchers.len()];
     for record in records(log) {
