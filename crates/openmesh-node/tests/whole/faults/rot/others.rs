@@ -56,12 +56,17 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     known(&node.folder());
     let places = if super::one_of(PLACES) == 1 { PLACES_ALL } else { PLACES };
     let (mut trials, mut refused) = (0, 0);
-    for (name, fate) in FILES {
-        // A start that was refused has taken it away.
-        put_endpoint_back();
+    // As they were at the end: an index that is being made anew has none of its files for a while.
+    let files = FILES.iter().map(|(name, fate)| {
         let path = found(&node.folder(), name);
         let bytes = std::fs::read(&path).unwrap();
+        (name, fate, path, bytes)
+    });
+    for (name, fate, path, bytes) in files.collect::<Vec<_>>() {
+        // A start that was refused has taken it away.
+        put_endpoint_back();
         for place in 0..places {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             let mut rotten = bytes.clone();
             let at = (bytes.len() - 1) * place / places;
             rotten[at] ^= 1 << (place % 7);
@@ -85,6 +90,7 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
                     }
                 }
             }
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &bytes).unwrap();
         }
     }
