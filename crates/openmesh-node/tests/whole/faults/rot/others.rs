@@ -17,7 +17,7 @@ enum Fate {
     Read,
 }
 
-/// An index of so little is built anew in this time.
+/// An index of so little is built in this time.
 const INDEXED: Duration = Duration::from_secs(2);
 /// Every file of the folder but the log.
 const FILES: &[(&str, Fate)] = &[
@@ -49,6 +49,7 @@ async fn every_other_file_that_rots_is_refused_by_name_or_made_anew() {
     let whole = questions(&mesh).await;
     assert!(whole.iter().all(|count| *count > 0), "{whole:?}");
     std::fs::copy(node.folder().join("endpoint.json"), home.path().join("endpoint.json")).unwrap();
+    tokio::time::sleep(INDEXED).await;
     node.stop();
     let (kept_endpoint, endpoint) = (home.path().join("endpoint.json"), node.folder().join("endpoint.json"));
     let put_endpoint_back = || std::fs::copy(&kept_endpoint, &endpoint).unwrap();
