@@ -225,6 +225,15 @@ mod tests {
         Arc::new(sent.runs.pop_front().unwrap().1)
     }
 
+    /// Offers a run of what is bulk, so many times.
+    fn offer(matched: &Matched, outbox: &Outbox, run: &Arc<Run>, count: usize) {
+        for _ in 0..count {
+            let mut batch = Vec::new();
+            matched.offer_run((outbox, 1), Priority::Bulk, run, &mut batch);
+            outbox.send(batch).unwrap();
+        }
+    }
+
     /// What was handed over and what was reported as missed, as first and last numbers.
     fn handed(reader: &mut OutboxReader) -> Vec<(bool, u64, u64)> {
         let numbers = |outgoing| match outgoing {
@@ -243,16 +252,10 @@ mod tests {
     #[test]
     fn of_a_run_as_much_is_handed_over_as_there_is_room_for_and_the_rest_is_missed() {
         let (matched, (outbox, mut reader)) = (Matched::default(), Outbox::new());
-        let (run, lane) = (run(100, 1_000), Priority::Bulk);
+        let run = run(100, 1_000);
         let size = run.sizes().map(alike_bytes).next().unwrap();
         let fit = (1024 * 1024 / size) as u64;
-        let offer = |count| {
-            for _ in 0..count {
-                let mut batch = Vec::new();
-                matched.offer_run((&outbox, 1), lane, &run, &mut batch);
-                outbox.send(batch).unwrap();
-            }
-        };
+        let offer = |count| offer(&matched, &outbox, &run, count);
         offer(20);
         let handed_over = handed(&mut reader);
         let handed_over = handed_over.iter().fold(0, |until, (is_handed, first, last)| {
@@ -269,9 +272,7 @@ mod tests {
         let (matched, (outbox, mut reader)) = (Matched::default(), Outbox::new());
         let (run, lane) = (run(100, 1_000), Priority::Bulk);
         for _ in 0..50 {
-            let mut batch = Vec::new();
-            matched.offer_run((&outbox, 1), lane, &run, &mut batch);
-            outbox.send(batch).unwrap();
+            offer(&matched, &outbox, &run, 1);
             handed(&mut reader);
         }
         assert_eq!(matched.next_number(), 5_001);
@@ -284,13 +285,7 @@ mod tests {
         let load = Arc::new(Load::under(4 * 1024 * 1024, |_| None));
         let (matched, (outbox, mut reader)) = (Matched::default(), Outbox::under(&load));
         let (run, lane) = (run(100, 1_000), Priority::Bulk);
-        let offer = |count| {
-            for _ in 0..count {
-                let mut batch = Vec::new();
-                matched.offer_run((&outbox, 1), lane, &run, &mut batch);
-                outbox.send(batch).unwrap();
-            }
-        };
+        let offer = |count| offer(&matched, &outbox, &run, count);
         offer(3);
         reader.note_slow();
         assert_eq!(
