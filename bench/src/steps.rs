@@ -45,27 +45,30 @@ struct Work<S, I, O> {
 pub(crate) const STEPS: [&[Step]; 5] =
     [wire::STEPS, admitting::STEPS, ruling::STEPS, deciding::STEPS, keeping::STEPS];
 
-/// One step by itself, for callgrind: `cargo xtask counts` runs it.
+/// Some steps, one after the other, for callgrind: `cargo xtask counts` runs them.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The step; without one, the names of all are printed.
-    name: Option<String>,
+    /// The steps; without one, the names of all are printed.
+    names: Vec<String>,
     /// Where a step that writes keeps its files.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     scratch: std::path::PathBuf,
 }
 
-/// Runs one step, and prints how many messages were in the round that counts.
+/// Runs steps, and prints for each how many messages were in the round that counts.
 ///
 /// # Errors
 /// When there is no such step, or its input cannot be made.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let Some(name) = &options.name else {
+    if options.names.is_empty() {
         all().for_each(|step| println!("{}", step.name));
-        return Ok(());
-    };
+    }
+    options.names.iter().try_for_each(|name| count(name, &options.scratch))
+}
+
+fn count(name: &str, scratch: &Path) -> Result<()> {
     let step = all().find(|step| step.name == name).with_context(|| format!("there is no step {name}"))?;
-    let mut rounds = step.open(&options.scratch)?;
+    let mut rounds = step.open(scratch)?;
     for _ in 0..WARM_ROUNDS {
         rounds.round()?;
     }

@@ -1,4 +1,4 @@
-//! Running steps under callgrind, each in a process of its own, several at a time.
+//! Running steps under callgrind: those of one kind after each other in a process, several processes at a time.
 
 use super::callgrind::Profile;
 use crate::tools::valgrind::Valgrind;
@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The function within which callgrind counts (`bench/src/steps.rs`).
-const COUNTED: &str = "--toggle-collect=*counted_from_here*";
+/// Callgrind counts within this function (`bench/src/steps.rs`), and writes a profile whenever it is left. The two patterns
+/// differ because callgrind keeps only one such property for a pattern.
+const COUNTED: [&str; 2] =
+    ["--toggle-collect=*counted_from_here*", "--dump-after=*steps::counted_from_here*"];
 /// What is hashing: callgrind's processor has no instructions for it, so that it takes ten times as many as elsewhere.
 const HASHING: &str = "sha2";
+/// What callgrind writes to; a dot and the step's place follow.
+const PROFILE: &str = "callgrind.out";
 
 /// Instructions a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +56,13 @@ impl Counter {
 
     /// Counts these steps, with `top` functions of each.
     pub(super) fn count(&self, names: &[String], top: usize) -> Result<Vec<Counted>> {
-        let left = Mutex::new(names.iter().enumerate());
+        let kinds: Vec<&[String]> = names.chunk_by(|one, next| kind(one) == kind(next)).collect();
+        let left = Mutex::new(kinds.iter().enumerate());
         let next = || left.lock().ok()?.next();
         let work = || {
             let mut counted = Vec::new();
-            while let Some((place, name)) = next() {
-                counted.push((place, self.count_one(place, name, top).with_context(|| name.clone())?));
+            while let Some((place, names)) = next() {
+                counted.push((place, self.count_kind(place, names, top)?));
             }
             Ok(counted)
         };
@@ -69,39 +74,55 @@ impl Counter {
                 .map(|ended| ended.unwrap_or_else(|_| Err(anyhow::anyhow!("a worker ended early"))))
                 .collect()
         });
-        let mut counted = Vec::with_capacity(names.len());
+        let mut counted = Vec::with_capacity(kinds.len());
         for ended in ended {
             counted.extend(ended?);
         }
         counted.sort_by_key(|(place, _)| *place);
-        Ok(counted.into_iter().map(|(_, counted)| counted).collect())
+        Ok(counted.into_iter().flat_map(|(_, counted)| counted).collect())
     }
 
-    fn count_one(&self, place: usize, name: &str, top: usize) -> Result<Counted> {
+    fn count_kind(&self, place: usize, names: &[String], top: usize) -> Result<Vec<Counted>> {
         let folder = self.scratch.join(place.to_string());
         std::fs::create_dir_all(&folder)?;
-        let (messages, profile) = self.run(&folder, name)?;
-        ensure!(profile.total() > 0, "nothing was counted: is `counted_from_here` still called so?");
-        let sha256 = profile.within(HASHING);
-        let count = Count { instructions: (profile.total() - sha256) / messages, sha256: sha256 / messages };
-        let top = profile.most(top).into_iter().map(|(function, own)| (function, own / messages)).collect();
-        Ok(Counted { name: name.to_owned(), count, top })
+        let messages = self.run(&folder, names).with_context(|| names.join(", "))?;
+        ensure!(messages.len() == names.len(), "{} of {} steps were done", messages.len(), names.len());
+        let steps = (1..).zip(names.iter().zip(messages));
+        steps.map(|(number, (name, messages))| counted(&folder, number, name, messages, top)).collect()
     }
 
-    /// Runs a step; how many messages it was done for, and what callgrind wrote.
-    fn run(&self, folder: &Path, name: &str) -> Result<(u64, Profile)> {
-        let file = folder.join("callgrind.out");
+    /// Runs steps; how many messages each was done for.
+    fn run(&self, folder: &Path, names: &[String]) -> Result<Vec<u64>> {
         // What is around a process moves its memory, and so what its allocator does: there is nothing around it.
         let mut command = self.valgrind.command();
-        command.args(["-q", "--tool=callgrind", COUNTED]);
-        command.arg(format!("--callgrind-out-file={}", file.display()));
-        command.arg(&self.program).args(["step", name, "--scratch"]).arg(folder);
+        command.args(["-q", "--tool=callgrind"]).args(COUNTED);
+        command.arg(format!("--callgrind-out-file={}", folder.join(PROFILE).display()));
+        command.arg(&self.program).arg("step").args(names).arg("--scratch").arg(folder);
         let ended = command.current_dir(folder).output().context("cannot start valgrind")?;
         let complaint = String::from_utf8_lossy(&ended.stderr);
         ensure!(ended.status.success(), "{}", complaint.trim());
-        let messages = String::from_utf8_lossy(&ended.stdout).trim().parse()?;
-        Ok((messages, Profile::read(&std::fs::read_to_string(&file)?)))
+        let messages =
+            String::from_utf8_lossy(&ended.stdout).lines().map(str::parse).collect::<Result<_, _>>();
+        Ok(messages?)
     }
+}
+
+/// What a step does, without what it does it with: steps of one kind share most of their code, which callgrind has to
+/// translate once for each process.
+fn kind(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(kind, _)| kind)
+}
+
+/// Reads what callgrind wrote of one step.
+fn counted(folder: &Path, number: usize, name: &str, messages: u64, top: usize) -> Result<Counted> {
+    let file = folder.join(format!("{PROFILE}.{number}"));
+    let text = std::fs::read_to_string(&file).with_context(|| format!("{name}: {}", file.display()))?;
+    let profile = Profile::read(&text);
+    ensure!(profile.total() > 0, "{name}: nothing was counted: is `counted_from_here` still called so?");
+    let sha256 = profile.within(HASHING);
+    let count = Count { instructions: (profile.total() - sha256) / messages, sha256: sha256 / messages };
+    let top = profile.most(top).into_iter().map(|(function, own)| (function, own / messages)).collect();
+    Ok(Counted { name: name.to_owned(), count, top })
 }
 
 impl Drop for Counter {
