@@ -35,8 +35,8 @@ pub(crate) fn play(stage: &Stage) -> Result<Row> {
         "as P2, on the same node; each message is JSON, valid by a schema, and a step of a conversation under a protocol; signed in \
          batches of 256, or each for itself, before the clock starts"
             .to_owned(),
-        "verification alone: the time of one Ed25519 signature in this process, without anything else; one connection is admitted by one \
-         task"
+        "verification alone: the time of one Ed25519 signature in this process, without anything else, on one core; the \
+         node checks those of one connection on all of its own"
             .to_owned(),
     ];
     let node = Node::start(&stage.openmesh, &stage.folder("p3-openmesh")?, &[])?;

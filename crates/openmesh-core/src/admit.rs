@@ -89,23 +89,25 @@ struct Valid {
     ruling: Ruling,
 }
 
-/// A message as it came, and its digest.
-struct Offered {
+/// A message as it came, and what is found of it by itself.
+#[derive(Debug)]
+pub struct Offered {
     envelope: Envelope,
     /// Where a proof was made over it: without one nothing is kept of a message, and little asks for its digest.
     digest: Option<Digest>,
+    /// What came of its proof, where that was checked ahead.
+    proof: Option<Result<(), ProofError>>,
 }
 
 /// Admits a message that `agent` offers on its connection, or says why not.
 pub fn admit(
-    mut envelope: Envelope,
+    offered: impl Into<Offered>,
     agent: AgentId,
     view: &View,
     familiar: &mut Familiar,
     now: Timestamp,
 ) -> Result<Admitted, Box<Refused>> {
-    envelope.transit = trace_alone(envelope.transit);
-    let offered = Offered { digest: envelope.proof.is_some().then(|| envelope.digest()), envelope };
+    let offered = offered.into();
     let valid = read(&offered, view, familiar, now)
         .and_then(|read| verify(read, agent, view, familiar))
         .and_then(|verified| validate(verified, view, familiar));
@@ -175,7 +177,12 @@ fn verify<'a>(
             Ok(view.directory.authenticity(&source, proof.keyid()).unwrap_or(Authenticity::Signed))
         }
         Some(proof) => match view.directory.authenticity(&source, proof.keyid()) {
-            Some(authenticity) => familiar.roots.verify(proof, &read.offered.digest()).map(|()| authenticity),
+            Some(authenticity) => {
+                let checked = read.offered.proof;
+                checked
+                    .unwrap_or_else(|| familiar.roots.verify(proof, &read.offered.digest()))
+                    .map(|()| authenticity)
+            }
             None => Err(ProofError::ForeignKey),
         },
         None => Ok(Authenticity::Connection),
@@ -199,7 +206,28 @@ fn validate(verified: Verified<'_>, view: &View, familiar: &mut Familiar) -> Res
     Ok(Valid { control, authenticity, payload, ruling })
 }
 
+impl From<Envelope> for Offered {
+    fn from(mut envelope: Envelope) -> Self {
+        envelope.transit = trace_alone(envelope.transit);
+        Self { digest: envelope.proof.is_some().then(|| envelope.digest()), envelope, proof: None }
+    }
+}
+
 impl Offered {
+    /// One whose proof is checked ahead, with the key that it names: whether that key may speak for the sender is asked when
+    /// the message is admitted. It is what takes longest, and needs nothing but the message.
+    pub fn proven(envelope: Envelope) -> Self {
+        let mut offered = Self::from(envelope);
+        let digest = offered.digest();
+        offered.proof = offered.envelope.proof.as_ref().map(|proof| proof.verify(proof.keyid(), &digest));
+        offered
+    }
+
+    /// The message.
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
     fn digest(&self) -> Digest {
         self.digest.unwrap_or_else(|| self.envelope.digest())
     }
@@ -240,7 +268,7 @@ impl Admitted {
 impl Valid {
     fn admitted(self, offered: Offered, view: &View) -> Admitted {
         let Self { control, authenticity, payload, ruling: Ruling { decision, is_kept, .. } } = self;
-        let Offered { envelope, digest } = offered;
+        let Offered { envelope, digest, .. } = offered;
         let envelope = Arc::new(envelope);
         let digest_kept = digest.as_ref().filter(|_| is_kept);
         Admitted {

@@ -2,9 +2,9 @@
 
 use openmesh_adapter::trace::Tracer;
 use openmesh_adapter::{MeshHandle, now};
-use openmesh_core::admit::{Familiar, admit};
+use openmesh_core::admit::{Familiar, Offered, admit};
 use openmesh_core::{Input, Ticket, View};
-use openmesh_message::{AgentId, Envelope, Timestamp};
+use openmesh_message::{AgentId, Timestamp};
 use std::sync::Arc;
 use tracing::Span;
 
@@ -38,10 +38,11 @@ impl Admission {
     }
 
     /// Admits one message, or says why not.
-    pub(crate) fn admit(&self, ticket: Ticket, envelope: Envelope, familiar: &mut Familiar) -> Input {
+    pub(crate) fn admit(&self, ticket: Ticket, offered: Offered, familiar: &mut Familiar) -> Input {
         let tracer = self.tracer;
-        let span = tracer.map_or_else(Span::none, |tracer| tracer.admitting(ticket.connection, &envelope));
-        match span.in_scope(|| admit(envelope, self.agent, &self.view, familiar, self.now)) {
+        let span =
+            tracer.map_or_else(Span::none, |tracer| tracer.admitting(ticket.connection, offered.envelope()));
+        match span.in_scope(|| admit(offered, self.agent, &self.view, familiar, self.now)) {
             Ok(admitted) => Input::Message { ticket, admitted: Box::new(admitted) },
             Err(refused) => {
                 span.record("code", refused.rejection.code());

@@ -3,6 +3,7 @@
 
 mod connection;
 mod greeting;
+mod offers;
 mod writer;
 
 use crate::accept::{Acceptor, Opening, Peer, Stream};

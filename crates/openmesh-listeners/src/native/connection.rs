@@ -1,6 +1,7 @@
 //! One agent's connection: reads frames, admits messages, hands batches to the owner.
 
 use super::greeting::GreetingFault;
+use super::offers::Offers;
 use super::writer;
 use crate::accept::Crowded;
 use crate::admission::Admission;
@@ -23,8 +24,6 @@ use tokio::time::timeout;
 
 /// Sends and commands of one connection that may be unanswered at a time.
 pub(super) const IN_FLIGHT_MAX: u32 = 8_192;
-/// Messages of a batch that are admitted and handed in together.
-const ADMITTED_AT_ONCE: usize = 16;
 /// Commands that came together and are handed in together.
 const COMMANDS_AT_ONCE: usize = 16;
 /// After so many of them at first, others have their turn: the owner, which this task has woken, then begins.
@@ -268,17 +267,18 @@ impl Connection {
 
     async fn admit(&mut self, messages: Vec<(u64, Envelope)>, admission: &Admission) -> Result<(), Ended> {
         let mut expected = self.entrance.expect(messages.len());
-        let mut messages = messages.into_iter();
+        let mut offers = Offers::of(messages);
         let mut turns = Turns::begin();
-        while messages.len() > 0 {
-            let some = messages.by_ref().take(ADMITTED_AT_ONCE);
+        while !offers.is_empty() {
+            let some = offers.next().await.map_err(|_| Ended::Stopping)?;
             let inputs: Vec<_> = some
-                .map(|(tag, envelope)| admission.admit(self.ticket(tag), envelope, &mut self.familiar))
+                .into_iter()
+                .map(|(tag, offered)| admission.admit(self.ticket(tag), offered, &mut self.familiar))
                 .collect();
             let admitted = inputs.len();
             self.submit(inputs).await?;
             expected.came(admitted);
-            if messages.len() > 0 {
+            if !offers.is_empty() {
                 turns.give_way().await;
             }
         }

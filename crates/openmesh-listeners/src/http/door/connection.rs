@@ -137,7 +137,7 @@ impl Line {
         let ticket = |tag| Ticket { connection: self.id, tag };
         sent.into_messages()
             .into_iter()
-            .map(|(tag, envelope)| admission.admit(ticket(tag), envelope, familiar))
+            .map(|(tag, envelope)| admission.admit(ticket(tag), envelope.into(), familiar))
             .collect()
     }
 

@@ -70,3 +70,45 @@ async fn a_command_before_something_that_is_no_frame_is_done() {
     let agents = other.agents().await.unwrap();
     assert!(agents.iter().any(|agent| agent["name"] == "hasty"), "{agents:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_signed_each_for_itself_keep_their_order_and_each_has_its_own_verdict() {
+    let node = Node::start(&["--pin", "news/**"]);
+    let mut agent = RawAgent::connect(&node, "signer").await;
+    let to = Address::expand("topic:news/all", node.endpoint.domain).unwrap();
+    let is_forged = |tag: u64| tag.is_multiple_of(7);
+    let message = |tag: u64| {
+        let draft = Draft::new(tag.to_string(), openmesh_sdk::now(), &to, &Performative::Inform);
+        let mut envelope = draft.payload("text/plain", "said").sign(&agent.key).unwrap();
+        if is_forged(tag) {
+            envelope.payload = "something else".into();
+        }
+        (tag, envelope)
+    };
+    let messages: Vec<_> = (1..=MANY).map(message).collect();
+    agent.write(&ClientFrame::Send(messages)).await;
+    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+    while accepted.len() + refused.len() < MANY as usize {
+        match agent.read_frame().await {
+            ServerFrame::Receipts(run) => {
+                let receipts = run.open().unwrap().receipts;
+                accepted.extend(receipts.into_iter().map(|(tag, receipt)| (tag, receipt.receipt.position)));
+            }
+            ServerFrame::Outcomes(outcomes) => {
+                for (tag, outcome) in outcomes {
+                    match outcome {
+                        SendOutcome::Accepted(receipt) => accepted.push((tag, receipt.receipt.position)),
+                        SendOutcome::Rejected(problem) => refused.push((tag, problem.code)),
+                        other => panic!("{tag}: {other:?}"),
+                    }
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    refused.sort();
+    let forged: Vec<_> = (1..=MANY).filter(|tag| is_forged(*tag)).collect();
+    assert_eq!(refused, forged.iter().map(|tag| (*tag, "signature.invalid".into())).collect::<Vec<_>>());
+    accepted.sort_by_key(|(tag, _)| *tag);
+    assert!(accepted.is_sorted_by(|(_, before), (_, after)| before < after), "{accepted:?}");
+}
