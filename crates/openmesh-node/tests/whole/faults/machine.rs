@@ -33,6 +33,12 @@ pub(crate) struct MemoryDisk {
 /// A group of processes that may use only so much memory together (cgroups, version 1).
 pub(crate) struct MemoryLimit(PathBuf);
 
+/// A group of processes that have only a part of a core together (cgroups, version 1).
+pub(crate) struct CoreShare(PathBuf);
+
+/// In each of these so much of a core may be used: short ones, so that a process never stands still for long.
+const CORE_PERIOD_US: u32 = 5_000;
+
 /// What stands between a program and the clock, if it is there.
 pub(crate) fn faketime() -> Option<PathBuf> {
     FAKETIME.iter().map(PathBuf::from).find(|path| path.is_file())
@@ -170,6 +176,37 @@ impl MemoryLimit {
 }
 
 impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+impl CoreShare {
+    /// Makes one; an error says what this machine lacks.
+    pub(crate) fn new(name: &str, percent: u32) -> Result<Self, String> {
+        let group = Path::new("/sys/fs/cgroup/cpu").join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&group).map_err(|error| format!("no group of processes can be made: {error}"))?;
+        let share = Self(group);
+        let quota = CORE_PERIOD_US * percent / 100;
+        for (file, value) in [("cpu.cfs_period_us", CORE_PERIOD_US), ("cpu.cfs_quota_us", quota)] {
+            std::fs::write(share.0.join(file), value.to_string())
+                .map_err(|error| format!("no share can be set: {error}"))?;
+        }
+        Ok(share)
+    }
+
+    /// Holds a process to it from here on.
+    pub(crate) fn hold(&self, process: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+
+    /// Lets a process go again.
+    pub(crate) fn release(&self, process: u32) {
+        std::fs::write(Path::new("/sys/fs/cgroup/cpu/cgroup.procs"), process.to_string()).unwrap();
+    }
+}
+
+impl Drop for CoreShare {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.0);
     }

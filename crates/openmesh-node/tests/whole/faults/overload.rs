@@ -1,5 +1,6 @@
 //! More than a node can do: what it sheds, and in which order; slow readers; a hot topic and a thousand quiet ones; limits.
 
+mod cores;
 mod flood;
 mod flow;
 mod hot;

@@ -1,4 +1,4 @@
-//! Connections that send at a pace of their own, whatever becomes of what they sent, and count it.
+//! Connections that send a mix of classes, in turn or at a pace of their own whatever becomes of it, and count what does.
 
 use crate::node::Node;
 use crate::raw_agent::RawAgent;
@@ -11,13 +11,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Messages of a frame.
-pub(super) const FRAME: usize = 16;
-/// A frame is written anew when so many answers are missing; more the node does not take.
-const UNANSWERED_MAX: u64 = 6_000;
+pub(super) const FRAME: u64 = 16;
+/// Bytes of a message's payload.
+pub(super) const PAYLOAD_BYTES: usize = 512;
+/// No frame is written while so many answers are missing: what piles up is worked off before the node is as it was.
+const UNANSWERED_MAX: u64 = 1_000;
+/// In turn, no class sends so much more than the one that is answered slowest.
+const AHEAD_MAX: u64 = 40 * FRAME;
+/// Between two looks of who waits.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// What could not be sent in time is made up for, but no more than that of so long.
+const LATE_MAX: Duration = Duration::from_millis(500);
 
 /// What became of what was sent.
 #[derive(Debug, Default)]
@@ -32,14 +39,25 @@ pub(super) struct Counts {
     pub(super) odd: Mutex<Option<String>>,
 }
 
-/// How many messages a connection sends.
-#[derive(Debug)]
-pub(super) struct Pace {
-    /// A frame every so many microseconds; 0: the next when the last is answered.
-    pub(super) every_us: AtomicU64,
-    /// No more is sent meanwhile.
-    pub(super) rests: AtomicBool,
-    pub(super) stop: AtomicBool,
+/// Four classes of messages, of which as much is sent of each.
+#[derive(Debug, Default)]
+pub(super) struct Mix {
+    pub(super) counts: [Counts; 4],
+    /// The next tag of what is kept.
+    tags: AtomicU64,
+    mode: Mutex<Mode>,
+    stop: AtomicBool,
+}
+
+/// How connections send.
+#[derive(Clone, Copy, Debug, Default)]
+enum Mode {
+    #[default]
+    Rests,
+    /// Each connection when it is answered, and no class more than the others; what was sent and answered before, by class.
+    InTurn([(u64, u64); 4]),
+    /// Each connection a frame every so often.
+    Every(Duration),
 }
 
 /// What a connection sends.
@@ -47,23 +65,16 @@ pub(super) struct Pace {
 pub(super) enum Sends {
     /// The same frame, of what is not kept.
     Passing(Arc<Mesh>, String),
-    /// Signed messages, each with a tag of its own.
-    Kept(Arc<Mesh>, String, Arc<AtomicU64>),
+    /// Messages that are to be kept, each with a tag of its own; a frame's are signed together.
+    Kept(Arc<Mesh>, String),
 }
 
 /// One connection that sends.
 pub(super) struct Flow {
     pub(super) sends: Sends,
-    pub(super) counts: Arc<Counts>,
-    pub(super) pace: Arc<Pace>,
-    pub(super) payload_bytes: usize,
-}
-
-/// What the two halves of a connection share.
-#[derive(Default)]
-struct Unanswered {
-    count: AtomicU64,
-    fell: Notify,
+    /// Its class, by its place.
+    pub(super) place: usize,
+    pub(super) mix: Arc<Mix>,
 }
 
 impl Counts {
@@ -78,6 +89,11 @@ impl Counts {
 
     pub(super) fn busy(&self) -> u64 {
         self.busy.load(Ordering::Relaxed)
+    }
+
+    /// What the node has read and said something of.
+    pub(super) fn answered(&self) -> u64 {
+        self.good() + self.busy() + self.other.load(Ordering::Relaxed)
     }
 
     fn note(&self, tag: u64, outcome: &SendOutcome) {
@@ -101,25 +117,36 @@ impl Counts {
     }
 }
 
-impl Pace {
-    pub(super) fn resting() -> Arc<Self> {
-        Arc::new(Self {
-            every_us: AtomicU64::new(0),
-            rests: AtomicBool::new(true),
-            stop: AtomicBool::new(false),
-        })
+impl Mix {
+    /// The next frame of each connection when its last is answered, as much of each class.
+    pub(super) fn in_turn(&self) {
+        let before = self.counts.each_ref().map(|counts| (counts.sent(), counts.answered()));
+        *self.mode.lock().unwrap() = Mode::InTurn(before);
     }
 
-    /// The next frame when the last is answered.
-    pub(super) fn answered(&self) {
-        self.every_us.store(0, Ordering::Relaxed);
-        self.rests.store(false, Ordering::Relaxed);
-    }
-
-    /// A frame every so often.
+    /// A frame of each connection every so often.
     pub(super) fn every(&self, time: Duration) {
-        self.every_us.store(u64::try_from(time.as_micros()).unwrap().max(1), Ordering::Relaxed);
-        self.rests.store(false, Ordering::Relaxed);
+        *self.mode.lock().unwrap() = Mode::Every(time);
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// When the next frame of a class may be sent, after one that was due at a time.
+    fn next(&self, place: usize, unanswered: u64, due: Option<Instant>) -> Option<Instant> {
+        let now = Instant::now();
+        match *self.mode.lock().unwrap() {
+            Mode::Every(time) if unanswered <= UNANSWERED_MAX => {
+                Some(due.map_or(now, |due| (due + time).max(now - LATE_MAX)))
+            }
+            Mode::InTurn(before) if unanswered == 0 => {
+                let answered = |(counts, (_, before)): (&Counts, (_, u64))| counts.answered() - before;
+                let slowest = self.counts.iter().zip(before).map(answered).min().unwrap_or_default();
+                (self.counts[place].sent() - before[place].0 < slowest + AHEAD_MAX).then_some(now)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -129,17 +156,19 @@ impl Flow {
         let (stream, encoder, decoder) = RawAgent::connect_as(node, key).await.into_parts();
         tokio::spawn(async move {
             let (reading, mut writing) = stream.into_split();
-            let unanswered = Arc::new(Unanswered::default());
-            let (counts, pace, shared) =
-                (Arc::clone(&self.counts), Arc::clone(&self.pace), Arc::clone(&unanswered));
-            let reader = tokio::spawn(read(reading, decoder, counts, shared));
+            let unanswered = Arc::new(AtomicU64::new(0));
+            let reader = tokio::spawn(read(
+                reading,
+                decoder,
+                (Arc::clone(&self.mix), self.place),
+                Arc::clone(&unanswered),
+            ));
             // A half that is dropped ends the connection, and with it what is still to be answered.
             self.write(&mut writing, encoder, &unanswered).await;
             let until = Instant::now() + Duration::from_secs(60);
-            while unanswered.count.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+            while unanswered.load(Ordering::Relaxed) > 0 && Instant::now() < until {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            assert!(pace.stop.load(Ordering::Relaxed));
             reader.abort();
         })
     }
@@ -148,33 +177,22 @@ impl Flow {
         &self,
         writing: &mut tokio::net::tcp::OwnedWriteHalf,
         mut encoder: FrameEncoder,
-        unanswered: &Unanswered,
+        unanswered: &AtomicU64,
     ) {
-        let same = self.same_frame();
-        let mut due = Instant::now();
-        while !self.pace.stop.load(Ordering::Relaxed) {
-            if self.pace.rests.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                due = Instant::now();
+        let (same, mut bytes, mut due) = (self.same_frame(), Vec::new(), None);
+        while !self.mix.stop.load(Ordering::Relaxed) {
+            let next = self.mix.next(self.place, unanswered.load(Ordering::Relaxed), due);
+            let Some(next) = next else {
+                tokio::time::sleep(LOOK_EVERY).await;
                 continue;
-            }
-            let every = self.pace.every_us.load(Ordering::Relaxed);
-            let most = if every == 0 { 0 } else { UNANSWERED_MAX };
-            if unanswered.count.load(Ordering::Relaxed) > most {
-                let _ = tokio::time::timeout(Duration::from_millis(20), unanswered.fell.notified()).await;
-                continue;
-            }
-            if every > 0 {
-                due += Duration::from_micros(every);
-                // What it could not send in time it does not make up for without an end.
-                due = due.max(Instant::now() - Duration::from_millis(500));
-                tokio::time::sleep_until(due).await;
-            }
-            let mut bytes = Vec::new();
+            };
+            due = Some(next);
+            tokio::time::sleep_until(next).await;
+            bytes.clear();
             let fresh = if same.is_none() { Some(self.fresh_frame()) } else { None };
             encoder.encode_client(same.as_ref().or(fresh.as_ref()).unwrap(), &mut bytes).unwrap();
-            unanswered.count.fetch_add(FRAME as u64, Ordering::Relaxed);
-            self.counts.sent.fetch_add(FRAME as u64, Ordering::Relaxed);
+            unanswered.fetch_add(FRAME, Ordering::Relaxed);
+            self.mix.counts[self.place].sent.fetch_add(FRAME, Ordering::Relaxed);
             if writing.write_all(&bytes).await.is_err() {
                 return;
             }
@@ -183,35 +201,39 @@ impl Flow {
 
     /// What is not kept may be the same again and again.
     fn same_frame(&self) -> Option<ClientFrame> {
-        let Sends::Passing(mesh, topic) = &self.sends else { return None };
-        let envelopes = (0..FRAME).map(|_| unsigned(mesh, topic, self.payload_bytes));
-        Some(ClientFrame::Send((0..).zip(envelopes).collect()))
+        let Sends::Passing(..) = &self.sends else { return None };
+        Some(ClientFrame::Send((0..).zip(self.sends.messages(0)).collect()))
     }
 
     fn fresh_frame(&self) -> ClientFrame {
-        let Sends::Kept(mesh, topic, tags) = &self.sends else { return ClientFrame::Ping(0) };
-        let first = tags.fetch_add(FRAME as u64, Ordering::Relaxed);
-        let drafts = (first..first + FRAME as u64).map(|tag| {
-            let mut payload = tag.to_be_bytes().to_vec();
-            payload.resize(self.payload_bytes.max(8), 7);
-            mesh.draft(topic, &Performative::Inform).unwrap().payload("application/octet-stream", payload)
-        });
-        ClientFrame::Send((first..).zip(mesh.sign_batch(drafts.collect()).unwrap()).collect())
+        let first = self.mix.tags.fetch_add(FRAME, Ordering::Relaxed);
+        ClientFrame::Send((first..).zip(self.sends.messages(first)).collect())
     }
 }
 
-fn unsigned(mesh: &Mesh, topic: &str, payload_bytes: usize) -> Envelope {
-    let draft = mesh.draft(topic, &Performative::Inform).unwrap();
-    mesh.unsigned(draft.payload("application/octet-stream", vec![7; payload_bytes])).unwrap()
+impl Sends {
+    /// The messages of a frame, with tags in them.
+    pub(super) fn messages(&self, first: u64) -> Vec<Envelope> {
+        let (Self::Passing(mesh, topic) | Self::Kept(mesh, topic)) = self;
+        let drafts = (first..first + FRAME).map(|tag| {
+            let mut payload = tag.to_be_bytes().to_vec();
+            payload.resize(PAYLOAD_BYTES, 7);
+            mesh.draft(topic, &Performative::Inform).unwrap().payload("application/octet-stream", payload)
+        });
+        match self {
+            Self::Passing(..) => drafts.map(|draft| mesh.unsigned(draft).unwrap()).collect(),
+            Self::Kept(..) => mesh.sign_batch(drafts.collect()).unwrap(),
+        }
+    }
 }
 
 async fn read(
     mut reading: tokio::net::tcp::OwnedReadHalf,
     mut decoder: FrameDecoder,
-    counts: Arc<Counts>,
-    unanswered: Arc<Unanswered>,
+    (mix, place): (Arc<Mix>, usize),
+    unanswered: Arc<AtomicU64>,
 ) {
-    let mut body = Vec::new();
+    let (counts, mut body) = (&mix.counts[place], Vec::new());
     loop {
         let mut header = [0; 4];
         if reading.read_exact(&mut header).await.is_err() {
@@ -224,24 +246,21 @@ async fn read(
         let answered = match decoder.decode_server(&body).unwrap() {
             ServerFrame::Outcomes(outcomes) => {
                 outcomes.iter().for_each(|(tag, outcome)| counts.note(*tag, outcome));
-                outcomes.len()
+                outcomes.len() as u64
             }
             ServerFrame::Receipts(run) => {
                 let receipts = run.open().unwrap().receipts;
                 let tags: Vec<u64> = receipts.iter().map(|(tag, _)| *tag).collect();
                 counts.note_accepted(&tags);
-                tags.len()
+                tags.len() as u64
             }
             ServerFrame::Passed(_, messages) => {
                 counts.passed.fetch_add(messages, Ordering::Relaxed);
-                usize::try_from(messages).unwrap()
+                messages
             }
             ServerFrame::Goodbye(problem) => panic!("{problem}"),
             _ => 0,
         };
-        if answered > 0 {
-            unanswered.count.fetch_sub(answered as u64, Ordering::Relaxed);
-            unanswered.fell.notify_one();
-        }
+        unanswered.fetch_sub(answered, Ordering::Relaxed);
     }
 }
