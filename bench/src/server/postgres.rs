@@ -35,6 +35,8 @@ const SETTINGS: [&str; 10] = [
 pub(crate) struct Postgres {
     process: Process,
     address: SocketAddr,
+    /// Where its tables are.
+    cluster: PathBuf,
 }
 
 /// The user and group that its programs run as, where this program is root.
@@ -49,12 +51,7 @@ impl Postgres {
     pub(crate) fn start(folder: &Path) -> Result<(Self, String)> {
         let programs = programs().context("PostgreSQL is not installed")?;
         let user = user()?;
-        let cluster = folder.join("cluster");
-        std::fs::create_dir_all(&cluster)?;
-        if let Some(User { id, group }) = user {
-            std::os::unix::fs::chown(folder, Some(id), Some(group))?;
-            std::os::unix::fs::chown(&cluster, Some(id), Some(group))?;
-        }
+        let cluster = cluster(folder, user)?;
         let mut make = command(&programs.join("initdb"), user);
         make.arg("-D").arg(&cluster).args(["-A", "trust", "-U", USER, "--no-sync"]).stdout(Stdio::null());
         let made = make.output().context("cannot start initdb")?;
@@ -66,7 +63,7 @@ impl Postgres {
         let mut process = Process::start("postgres", &mut serve, folder.join("stderr"))?;
         process.wait_ready(|_| Ok(line::Line::connect(address).ok()))?;
         let version = crate::machine::version(&programs.join("postgres"), "--version")?;
-        Ok((Self { process, address }, version))
+        Ok((Self { process, address, cluster }, version))
     }
 }
 
@@ -74,7 +71,22 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // Its own children end with it only if it ends by itself, and for a client that stays connected it would wait.
         let _ = self.process.stop_by(Signal::INT);
+        let _ = std::fs::remove_dir_all(&self.cluster);
     }
+}
+
+/// A folder for its tables. Another user may not be able to enter the one that was given: it has one among the system's
+/// temporary files.
+fn cluster(folder: &Path, user: Option<User>) -> Result<PathBuf> {
+    let Some(User { id, group }) = user else {
+        let cluster = folder.join("cluster");
+        std::fs::create_dir_all(&cluster)?;
+        return Ok(cluster);
+    };
+    let cluster = std::env::temp_dir().join(format!("openmesh-bench-postgres-{}", std::process::id()));
+    std::fs::create_dir(&cluster).context("PostgreSQL's folder")?;
+    std::os::unix::fs::chown(&cluster, Some(id), Some(group))?;
+    Ok(cluster)
 }
 
 fn command(program: &Path, user: Option<User>) -> Command {
