@@ -18,6 +18,7 @@ mod turns;
 pub use beside::{Answers, Asked};
 pub use clock::now;
 pub use intake::{Arrival, Intake, Queues};
+pub use lingering::Lingering;
 pub use load::{CLASSES, Class, Load, Resident, Shedding};
 pub use matched::{Matched, counted};
 pub use mesh_handle::{Entrance, Event, Expected, Inputs, MeshGone, MeshHandle, channel};

@@ -2,7 +2,6 @@
 
 use crate::beside::{Answers, Asked, Beside};
 use crate::intake::Intake;
-use crate::lingering::Lingering;
 use crate::load::Load;
 use crate::outbox::{Outbox, message_bytes};
 use crate::quota::{Quotas, Rates, cost_of, cost_of_command};
@@ -123,7 +122,6 @@ pub struct MeshHandle {
     tracing: Tracing,
     beside: Beside,
     quotas: Arc<Quotas>,
-    lingering: Arc<Lingering>,
 }
 
 /// The ways in to the owner.
@@ -146,7 +144,6 @@ pub fn channel(view: View, load: Load, rates: Rates) -> (MeshHandle, Intake) {
         tracing: Tracing::default(),
         beside: Beside::default(),
         quotas: Arc::new(Quotas::new(rates)),
-        lingering: Arc::default(),
     };
     (handle, intake)
 }
@@ -171,12 +168,6 @@ impl MeshHandle {
     pub const fn quotas(&self) -> &Arc<Quotas> {
         &self.quotas
     }
-
-    /// Answers that may wait for something to go with.
-    pub const fn lingering(&self) -> &Arc<Lingering> {
-        &self.lingering
-    }
-
     /// The view that admission reads.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()

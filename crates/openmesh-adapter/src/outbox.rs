@@ -288,18 +288,24 @@ impl Outbox {
         if refused == 0 { Ok(()) } else { Err(Refusal::Full) }
     }
 
-    /// Hands over answers, and wakes nobody; `true` where their reader is to be told of them in time.
-    pub(crate) fn send_quietly(&self, answers: Batch) -> bool {
+    /// Hands over answers, and wakes nobody; `true` where their reader is to be told of them in time, if it is still quiet since
+    /// this number then.
+    pub(crate) fn send_quietly(&self, answers: Batch, number: u64) -> bool {
         let mut lanes = self.shared.lanes();
         // They have room as long as their sends were given it.
         answers.into_iter().for_each(|answer| _ = lanes.push(answer));
         drop(lanes);
-        self.shared.bell.hush()
+        self.shared.bell.hush(number)
+    }
+
+    /// Whether the reader has not been told of what waits since a number.
+    pub(crate) fn is_quiet(&self, number: u64) -> bool {
+        self.shared.bell.is_quiet(number)
     }
 
     /// Tells the reader of what was put there quietly.
     pub(crate) fn end_quiet(&self) {
-        self.shared.bell.end_quiet();
+        self.shared.bell.ring();
     }
 
     /// Has messages of a form that come from this connection take a shortcut.

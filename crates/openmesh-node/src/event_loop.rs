@@ -108,6 +108,7 @@ impl EventLoop {
             // However much comes in meanwhile: a full disk may have room again.
             self.writer.note_if_quiet();
             let quiet_in = self.writer.quiet_in();
+            let lingers_for = self.performer.write_lingering();
             tokio::select! {
                 biased;
                 commit = self.writer.next_commit(), if is_busy => match commit {
@@ -121,6 +122,7 @@ impl EventLoop {
                 goes_on = intake.arrive(from), if !stopping && !has_more => stopping |= !goes_on,
                 () = sleep(quiet_in.unwrap_or_default()), if quiet_in.is_some() => {}
                 () = sleep(HELD_BACK_MAX), if holds_back => {}
+                () = sleep(lingers_for.unwrap_or_default()), if lingers_for.is_some() => {}
             }
         }
     }

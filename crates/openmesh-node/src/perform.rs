@@ -7,7 +7,7 @@ mod reading;
 use crate::journey::{Performing, count_leased};
 pub(crate) use delivery::Progress;
 use delivery::{Channel, ReadFrom};
-use openmesh_adapter::{Answers, Batch, MeshHandle, Outbox, Outgoing, ShortcutsByTopic};
+use openmesh_adapter::{Answers, Batch, Lingering, MeshHandle, Outbox, Outgoing, ShortcutsByTopic};
 use openmesh_core::{ConnectionId, Effect, Shorten, Ticket, View};
 use openmesh_message::frame::{SendOutcome, StreamEvent};
 use openmesh_message::{KeyPair, Problem, Receipt, ReceiptRun};
@@ -19,6 +19,7 @@ use reading::Reading;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Performs plans towards the connections it was told of.
 pub(crate) struct Performer {
@@ -31,6 +32,7 @@ pub(crate) struct Performer {
     policy_file: PathBuf,
     shortcuts: ShortcutsByTopic,
     channels: BTreeMap<ConnectionId, Channel>,
+    lingering: Lingering,
 }
 
 /// What is kept, for those who read it.
@@ -67,6 +69,7 @@ impl Performer {
             policy_file,
             shortcuts: ShortcutsByTopic::default(),
             channels: BTreeMap::new(),
+            lingering: Lingering::default(),
         }
     }
 
@@ -163,12 +166,12 @@ impl Performer {
     }
 
     /// Hands over what was gathered; of what lingers, that which has nothing to go with waits for it.
-    fn send(&self, mut gathered: Gathered, lingering: Gathered) {
+    fn send(&mut self, mut gathered: Gathered, lingering: Gathered) {
         for (connection, answers) in lingering {
             if let Some(batch) = gathered.get_mut(&connection) {
                 batch.extend(answers);
             } else if let Some(channel) = self.channels.get(&connection) {
-                self.mesh.lingering().send(channel.outbox(), answers);
+                self.lingering.send(channel.outbox(), answers);
             }
         }
         for (connection, batch) in gathered {
@@ -176,6 +179,11 @@ impl Performer {
                 channel.send(batch);
             }
         }
+    }
+
+    /// Has answers written that have waited long enough for something to go with; how long others still may.
+    pub(crate) fn write_lingering(&mut self) -> Option<Duration> {
+        self.lingering.write_due()
     }
 
     /// Tells whom an effect would have told that nobody knows: the log never confirmed what it waited for.

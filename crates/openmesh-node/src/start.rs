@@ -121,8 +121,6 @@ pub(crate) async fn run(
         let _ = stopping.tell(Event::Stop).await;
     });
     listening.spawn(metering.keep_up(folder.log()));
-    let lingering = Arc::clone(mesh.lingering());
-    listening.spawn(async move { lingering.run().await });
     ready(&said);
     tracing::info!(domain = %identity.domain(), address = %said.listening, records = said.recovered, "ready");
     // On the runtime's own threads: whom it wakes, and who wakes it, is then seldom on another one.
