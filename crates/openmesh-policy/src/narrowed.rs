@@ -4,12 +4,11 @@ use crate::context::StaticContext;
 use crate::decision::Verdict;
 use crate::policy::Policy;
 use crate::rule::Rule;
-use std::cmp::Reverse;
 
 /// The rules that a request meets, or would meet if others asked.
 #[derive(Debug)]
 pub struct Narrowed<'p> {
-    /// The strictest first.
+    /// Those first that go before others.
     rules: Vec<&'p Rule>,
 }
 
@@ -17,18 +16,17 @@ impl Policy {
     /// Narrows the rules to those that somebody meets who asks for this. Who asks is not looked at, and no conversation is at
     /// hand: rules that read a role or a state are met by nobody.
     pub fn narrowed<'p>(&'p self, request: &StaticContext<'_>) -> Narrowed<'p> {
-        let rules = self.every_rule().iter();
-        let mut rules: Vec<_> =
-            rules.filter(|rule| !rule.is_stateful() && rule.may_match_static(request)).collect();
-        rules.sort_by_key(|rule| Reverse(rule.decision.verdict));
-        Narrowed { rules }
+        let rules = self.about(request.action);
+        Narrowed {
+            rules: rules.filter(|rule| !rule.is_stateful() && rule.may_match_static(request)).collect(),
+        }
     }
 }
 
 impl Narrowed<'_> {
     /// Whether an asker is allowed what it was narrowed to; `request` differs from that in nothing but its asker.
     pub fn allows(&self, request: &StaticContext<'_>) -> bool {
-        let strictest = self.rules.iter().find(|rule| rule.matches_asker(request));
-        strictest.is_some_and(|rule| rule.decision.verdict == Verdict::Allow)
+        let decisive = self.rules.iter().find(|rule| rule.matches_asker(request));
+        decisive.is_some_and(|rule| rule.decision.verdict == Verdict::Allow)
     }
 }

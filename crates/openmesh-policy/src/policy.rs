@@ -1,12 +1,14 @@
 //! A loaded policy and its decisions: the strictest matching rule wins, and no match is a denial.
 
 use crate::canonical::canonical_text;
-use crate::context::{Standing, StatefulContext, StaticContext};
+use crate::context::{Action, Standing, StatefulContext, StaticContext};
 use crate::decision::{DEFAULT_RULE, Decision, StaticDecision, Verdict};
 use crate::error::PolicyError;
 use crate::file::read_rules;
 use crate::rule::Rule;
 use openmesh_message::{Authority, Digest};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The policy of a domain whose registration needs the admin token, as a commented file.
@@ -18,10 +20,18 @@ pub const DEFAULT_OPEN: &str = include_str!("default/open.toml");
 /// The rules of a domain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    rules: Arc<[Rule]>,
+    /// By name.
+    rules: Arc<[Arc<Rule>]>,
+    ranked: Arc<Ranked>,
     canonical: Arc<str>,
     version: Digest,
 }
+
+/// The rules about each action in the order that they are asked in: the first that matches decides.
+///
+/// The strictest come first; of equally strict ones those that read no state, so that what is decided without one stands; of
+/// those the first by name.
+type Ranked = BTreeMap<Action, Vec<Arc<Rule>>>;
 
 /// One rule as it is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,24 +69,16 @@ impl Policy {
     ///
     /// What this decides, [`Policy::decide_stateful`] decides alike, whatever the state.
     pub fn decide_static(&self, request: &StaticContext<'_>) -> StaticDecision {
-        let matching = || self.rules.iter().filter(|rule| rule.matches_static(request));
-        let best = strictest(matching().filter(|rule| !rule.is_stateful()));
-        let open = matching().any(|rule| {
-            rule.is_stateful() && best.is_none_or(|best| rule.decision.verdict > best.decision.verdict)
-        });
-        if open {
-            return StaticDecision::NeedsState;
+        match self.about(request.action).find(|rule| rule.matches_static(request)) {
+            Some(rule) if rule.is_stateful() => StaticDecision::NeedsState,
+            decisive => StaticDecision::Decided(decision_of(decisive, request)),
         }
-        StaticDecision::Decided(decision_of(best, request))
     }
 
     /// Decides with everything known; right also without asking [`Policy::decide_static`] before.
     pub fn decide_stateful(&self, context: &StatefulContext<'_>) -> Decision {
-        // Static rules come first, so that among equally strict ones the static decision stands.
-        let statics = self.rules.iter().filter(|rule| !rule.is_stateful());
-        let statefuls = self.rules.iter().filter(|rule| rule.is_stateful());
-        let matching = statics.chain(statefuls).filter(|rule| rule.matches(context));
-        decision_of(strictest(matching), &context.request)
+        let request = &context.request;
+        decision_of(self.about(request.action).find(|rule| rule.matches(context)), request)
     }
 
     /// The digest of the canonical form: the same for every file that means the same.
@@ -99,17 +101,20 @@ impl Policy {
         })
     }
 
-    pub(crate) fn every_rule(&self) -> &[Rule] {
-        &self.rules
+    /// The rules about an action, those first that go before others.
+    pub(crate) fn about(&self, action: Action) -> impl Iterator<Item = &Rule> {
+        self.ranked.get(&action).into_iter().flatten().map(|rule| &**rule)
     }
 
     fn from_rules(mut rules: Vec<Rule>) -> Self {
         rules.sort_by(|one, other| one.decision.rule.cmp(&other.decision.rule));
         let canonical = canonical_text(&rules);
+        let rules: Arc<[_]> = rules.into_iter().map(Arc::new).collect();
         Self {
+            ranked: Arc::new(ranked(&rules)),
             version: Digest::of_parts("openmesh policy 1", &[canonical.as_bytes()]),
             canonical: canonical.into(),
-            rules: rules.into(),
+            rules,
         }
     }
 
@@ -127,9 +132,18 @@ impl PartialEq for Policy {
 
 impl Eq for Policy {}
 
-/// The first of the strictest.
-fn strictest<'a>(rules: impl Iterator<Item = &'a Rule>) -> Option<&'a Rule> {
-    rules.reduce(|best, rule| if rule.decision.verdict > best.decision.verdict { rule } else { best })
+/// Ranks rules that come by name.
+fn ranked(rules: &[Arc<Rule>]) -> Ranked {
+    let mut ranked = Ranked::new();
+    for rule in rules {
+        for action in &rule.action {
+            ranked.entry(*action).or_default().push(Arc::clone(rule));
+        }
+    }
+    for about in ranked.values_mut() {
+        about.sort_by_key(|rule| (Reverse(rule.decision.verdict), rule.is_stateful()));
+    }
+    ranked
 }
 
 fn decision_of(rule: Option<&Rule>, request: &StaticContext<'_>) -> Decision {

@@ -27,18 +27,16 @@ impl Rule {
         self.role.is_some() || self.state.is_some()
     }
 
-    /// Whether every condition but role and state is met.
+    /// Whether every condition but role and state is met, of a rule about the action.
     pub(crate) fn matches_static(&self, request: &StaticContext<'_>) -> bool {
-        self.action.contains(&request.action)
-            && self.who.iter().any(|who| who.matches(request))
+        self.who.iter().any(|who| who.matches(request))
             && self.takes_in(request)
             && self.leads_to(request)
     }
 
-    /// Whether every condition but role and state is met if the right one asks.
+    /// The same if the right one asks.
     pub(crate) fn may_match_static(&self, request: &StaticContext<'_>) -> bool {
-        self.action.contains(&request.action)
-            && self.takes_in(request)
+        self.takes_in(request)
             && met(&self.to, |to| request.destination.is_some_and(|destination| to.may_match(destination)))
     }
 
