@@ -29,9 +29,9 @@ const PLANTS: u64 = 100;
 /// An id is looked for, and remembered.
 fn dedup() -> Result<Box<dyn Rounds>> {
     let mut scene = Scene::new()?;
-    let mut one = scene.admitted(Kind::Kept)?.pop().context("a message")?;
+    let one = scene.admitted(Kind::Kept)?.pop().context("a message")?;
     for number in 0..REMEMBERED {
-        one.control.id = format!("r{number}").into();
+        let one = steps::renamed(&one, &format!("r{number}"));
         steps::remember(&mut scene.partition, &one, number, NOW);
     }
     let remember = |(scene, seq): &mut (Scene, u64), admitted: Vec<Admitted>| {

@@ -37,10 +37,10 @@ fn header() -> Result<Box<dyn Rounds>> {
         records.map(|record| Ok(decode_header(&record.header)?)).collect::<Result<Vec<Header>>>()
     };
     let encode = |_: &mut Scene, headers: Vec<Header>| {
-        let encoded: Vec<_> = headers.iter().map(minicbor::to_vec).collect();
+        let encoded: Vec<_> = headers.iter().map(steps::encode_header).collect();
         (encoded, headers)
     };
-    work(Scene::new()?, headers, encode, |(encoded, _)| encoded.iter().flatten().count())
+    work(Scene::new()?, headers, encode, |(encoded, _)| encoded.len())
 }
 
 /// A log, and where the next record stands in it.

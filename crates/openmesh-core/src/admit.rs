@@ -7,6 +7,7 @@ mod familiar;
 
 pub use familiar::Familiar;
 
+use crate::dedup::short_id;
 use crate::planted::{self, Planted};
 use crate::record::SealedBody;
 use crate::rejection::Rejection;
@@ -40,6 +41,8 @@ pub struct Admitted {
     pub control: ControlAttributes,
     /// Its digest, where a proof was made over it.
     digest: Option<Digest>,
+    /// What is remembered of its id, where a proof was made over it.
+    short_id: Option<u64>,
     /// How its sender is known.
     pub authenticity: Authenticity,
     /// The payload, where it is JSON.
@@ -259,9 +262,24 @@ impl Admitted {
             .filter(|form| form.is_bare() && is_bare && is_decided && is_asked_again)
     }
 
+    /// What is remembered of its id.
+    pub(crate) fn short_id(&self) -> u64 {
+        self.short_id.unwrap_or_else(|| short_id(&self.control.id))
+    }
+
     /// Its digest, if it has a proof; without one it is never kept.
     pub(crate) const fn proven_digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+}
+
+#[cfg(feature = "steps")]
+impl Admitted {
+    /// The same under another id.
+    pub(crate) fn renamed(mut self, id: &str) -> Self {
+        self.control.id = id.into();
+        self.short_id = Some(short_id(id));
+        self
     }
 }
 
@@ -274,6 +292,7 @@ impl Valid {
         Admitted {
             sealed: digest_kept.map(|digest| view.sealing.seal_message(&envelope, digest)),
             envelope,
+            short_id: digest.map(|_| short_id(&control.id)),
             control,
             digest,
             authenticity,

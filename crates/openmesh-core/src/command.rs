@@ -8,6 +8,7 @@ mod tokens;
 mod topics;
 
 use crate::admit::destination;
+use crate::dedup::{Lookup, short_id};
 use crate::input::Ticket;
 use crate::partition::{Partition, Waiting};
 use crate::plan::{Begin, Effect, Plan, Question, Taken};
@@ -243,8 +244,8 @@ impl Partition {
 
     fn get_receipt(&self, caller: Caller, message: &Digest, id: &str, plan: &mut Plan) -> Answer {
         let long_ago = Timestamp::from_millis(i64::MAX);
-        match self.state.dedup.look_up(&caller.agent, id, message, long_ago) {
-            crate::dedup::Lookup::Again(seq) => {
+        match self.state.dedup.look_up(&caller.agent, short_id(id), message, long_ago) {
+            Lookup::Again(seq) => {
                 let taken = Taken { seq, digest: *message };
                 plan.effects.push(Effect::FetchReceipt(caller.ticket, taken));
                 Ok(None)

@@ -52,35 +52,6 @@ impl Conversations {
         self.open
     }
 
-    /// Asks the protocol whether it allows the act; changes nothing.
-    pub(crate) fn check(
-        &self,
-        id: &ConversationId,
-        admitted: &Admitted,
-        view: &View,
-        now: Timestamp,
-    ) -> Result<Allowed, Rejection> {
-        let control = &admitted.control;
-        let protocol = named_protocol(admitted, view)?;
-        let act = act_of(admitted, view)?;
-        let advance = match self.by_id.get(id) {
-            None => protocol.open(id, &act, now)?,
-            Some(state) if Some(&*state.protocol) != control.protocol.as_ref() => {
-                let member = state.role_of(&control.source).is_some();
-                return Err(if member {
-                    Rejection::OtherProtocol(state.protocol.to_string())
-                } else {
-                    Rejection::NotFound
-                });
-            }
-            Some(state) => {
-                let step = protocol.step(state, &act, now);
-                step.or_else(|illegal| planted::excuse(illegal, state, now))?
-            }
-        };
-        Ok(Allowed { protocol: Arc::clone(protocol), advance })
-    }
-
     /// The step of a timer that is due.
     pub(crate) fn fire(&self, id: &ConversationId, catalog: &Catalog, now: Timestamp) -> Option<Allowed> {
         let state = self.by_id.get(id)?;
@@ -100,17 +71,45 @@ impl Conversations {
         let Some(protocol) = catalog.protocol(&step.protocol) else {
             return;
         };
-        if !self.by_id.contains_key(&step.conversation) {
+        let state = self.by_id.entry(step.conversation).or_insert_with(|| {
             self.open += 1;
-        }
-        let blank = || protocol.blank(&step.conversation);
-        let state = self.by_id.entry(step.conversation).or_insert_with(blank);
+            protocol.blank(&step.conversation)
+        });
         let was_ended = state.is_ended();
         protocol.apply(state, &step.transition, payload);
         if state.is_ended() && !was_ended {
             self.open = self.open.saturating_sub(1);
         }
     }
+}
+
+/// Asks the protocol whether it allows an act of a conversation, or the act that opens it.
+pub(crate) fn check(
+    conversation: Option<&Conversation>,
+    id: &ConversationId,
+    admitted: &Admitted,
+    view: &View,
+    now: Timestamp,
+) -> Result<Allowed, Rejection> {
+    let control = &admitted.control;
+    let protocol = named_protocol(admitted, view)?;
+    let act = act_of(admitted, view)?;
+    let advance = match conversation {
+        None => protocol.open(id, &act, now)?,
+        Some(state) if Some(&*state.protocol) != control.protocol.as_ref() => {
+            let member = state.role_of(&control.source).is_some();
+            return Err(if member {
+                Rejection::OtherProtocol(state.protocol.to_string())
+            } else {
+                Rejection::NotFound
+            });
+        }
+        Some(state) => {
+            let step = protocol.step(state, &act, now);
+            step.or_else(|illegal| planted::excuse(illegal, state, now))?
+        }
+    };
+    Ok(Allowed { protocol: Arc::clone(protocol), advance })
 }
 
 fn named_protocol<'a>(admitted: &Admitted, view: &'a View) -> Result<&'a Arc<Protocol>, Rejection> {

@@ -50,11 +50,12 @@ impl Dedup {
         Self { windows: BTreeMap::new(), key }
     }
 
-    pub(crate) fn look_up(&self, sender: &AgentId, id: &str, digest: &Digest, time: Timestamp) -> Lookup {
+    /// What is known of a sender's id, of which this is what is kept.
+    pub(crate) fn look_up(&self, sender: &AgentId, id: u64, digest: &Digest, time: Timestamp) -> Lookup {
         let Some(window) = self.windows.get(sender) else {
             return Lookup::Fresh;
         };
-        match window.find(short_id(id)) {
+        match window.find(id) {
             Some(seen) if seen.check == short(digest) => Lookup::Again(seen.seq),
             Some(_) => Lookup::Conflict,
             None if window.floor().is_some_and(|floor| time <= floor) => Lookup::BelowFloor,

@@ -18,9 +18,7 @@ use crate::deadlines::{Deadlines, Owner};
 use crate::dedup::Dedup;
 use crate::input::{ConnectionId, Input, Ticket};
 use crate::plan::{Effect, Plan, Sealed};
-use crate::record::{
-    Body, Header, Outcome, RECORD_VERSION, Recollection, Record, SealedBody, Sealing, encoded,
-};
+use crate::record::{Body, Header, Outcome, RECORD_VERSION, Recollection, Record, SealedBody, Sealing};
 use crate::request::Requests;
 use crate::route::Routes;
 use crate::route::census::Census;
@@ -36,9 +34,6 @@ use openmesh_policy::Policy;
 use openmesh_schema::Catalog;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// Most headers are smaller.
-const HEADER_BYTES_ABOUT: usize = 384;
 
 const CLAIM_CONTEXT: &str = "openmesh epoch claim v1";
 
@@ -396,10 +391,10 @@ impl Partition {
             policy_version: self.state.policy_version,
             commitment,
         };
-        let encoded = encoded(&header, HEADER_BYTES_ABOUT);
         let record = Record { header, body: draft.body };
+        let header = record.header.encoded();
         self.apply(&record, gist);
-        plan.records.push(Sealed { position, header: encoded, salt, body });
+        plan.records.push(Sealed { position, header, salt, body });
         record.header
     }
 

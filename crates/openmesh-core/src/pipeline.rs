@@ -3,7 +3,7 @@
 mod delivering;
 
 use crate::admit::{Admitted, Refused, send_context};
-use crate::conversation::{Allowed, Conversation, recipients};
+use crate::conversation::{Allowed, Conversation, check, recipients};
 use crate::dedup::Lookup;
 use crate::directory::topics::Topics;
 use crate::input::Ticket;
@@ -21,7 +21,6 @@ use openmesh_message::{
 use openmesh_policy::{Action, Decision, MachineState, StatefulContext, StaticDecision};
 use openmesh_policy::{Destination, Party, StaticContext};
 use openmesh_schema::MAIN_MACHINE;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where a message goes, and whether it is kept.
@@ -35,7 +34,8 @@ struct Route {
 struct Decided {
     route: Route,
     step: Option<Allowed>,
-    recipients: BTreeSet<AgentId>,
+    /// Each once, in order.
+    recipients: Vec<AgentId>,
     decision: Decision,
 }
 
@@ -73,7 +73,7 @@ impl Partition {
     pub(crate) fn look_up(&self, admitted: &Admitted) -> Lookup {
         let control = &admitted.control;
         admitted.proven_digest().map_or(Lookup::Fresh, |digest| {
-            self.state.dedup.look_up(&control.source, &control.id, digest, control.time)
+            self.state.dedup.look_up(&control.source, admitted.short_id(), digest, control.time)
         })
     }
 
@@ -81,9 +81,10 @@ impl Partition {
     fn decide(&self, admitted: &Admitted, now: Timestamp) -> Result<Decided, Rejection> {
         let route = self.route(admitted)?;
         self.check_reply(admitted, &route, now)?;
-        let decision = self.decide_policy(admitted)?;
+        let conversation = self.conversation_of(&admitted.control);
+        let decision = self.decide_policy(admitted, conversation)?;
         self.check_offer(admitted)?;
-        let step = self.converse(admitted, now)?;
+        let step = self.converse(admitted, conversation, now)?;
         let recipients = self.recipients(admitted, &route, step.as_ref())?;
         Ok(Decided { route, step, recipients, decision })
     }
@@ -131,11 +132,18 @@ impl Partition {
         }
     }
 
+    /// The conversation that a message is of, if it was opened.
+    pub(crate) fn conversation_of(&self, control: &ControlAttributes) -> Option<&Conversation> {
+        control.conversation.and_then(|id| self.state.conversations.get(&id))
+    }
+
     /// The static decision of admission holds if the policy is still the same and reads no state.
-    pub(crate) fn decide_policy(&self, admitted: &Admitted) -> Result<Decision, Rejection> {
+    pub(crate) fn decide_policy(
+        &self,
+        admitted: &Admitted,
+        conversation: Option<&Conversation>,
+    ) -> Result<Decision, Rejection> {
         let control = &admitted.control;
-        let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
-        let joins = conversation.is_some_and(|state| state.role_of(&control.source).is_none());
         let decision = match &admitted.decision {
             StaticDecision::Decided(decision)
                 if admitted.policy_version == self.view.policy.version()
@@ -145,15 +153,17 @@ impl Partition {
             }
             _ => self.rule_anew(control, send_context(control, admitted.authenticity, &self.view)),
         };
-        if decision.allows() && joins {
-            self.decide_join(admitted)?;
+        if !decision.allows() {
+            return Err(Rejection::Denied(decision));
         }
-        if decision.allows() { Ok(decision) } else { Err(Rejection::Denied(decision)) }
+        let joined = conversation.filter(|state| state.role_of(&control.source).is_none());
+        joined.map_or(Ok(()), |state| self.decide_join(admitted, state))?;
+        Ok(decision)
     }
 
     /// What the rules in force say of a message, with the state of its conversation.
     pub(crate) fn rule_anew(&self, control: &ControlAttributes, request: StaticContext<'_>) -> Decision {
-        let conversation = control.conversation.and_then(|id| self.state.conversations.get(&id));
+        let conversation = self.conversation_of(control);
         let role = conversation.and_then(|state| state.role_of(&control.source));
         let role = role.map(|role| &**role);
         let states = machine_states(conversation, &control.source);
@@ -161,16 +171,15 @@ impl Partition {
     }
 
     /// An agent that would take a role of a conversation by its act needs the right to join.
-    fn decide_join(&self, admitted: &Admitted) -> Result<(), Rejection> {
-        let mut request = send_context(&admitted.control, admitted.authenticity, &self.view);
-        request.action = Action::JoinRole;
-        let conversation = admitted.control.conversation.and_then(|id| self.state.conversations.get(&id));
-        let protocol = conversation.and_then(|state| self.view.catalog.protocol(&state.protocol.digest));
-        let (Some(protocol), Some(state)) = (protocol, conversation) else {
+    fn decide_join(&self, admitted: &Admitted, state: &Conversation) -> Result<(), Rejection> {
+        let sender = &admitted.control.source;
+        let Some(protocol) = self.view.catalog.protocol(&state.protocol.digest) else {
             return Ok(());
         };
-        let states = machine_states(conversation, &admitted.control.source);
-        for role in protocol.may_join(state, &admitted.control.source) {
+        let send = send_context(&admitted.control, admitted.authenticity, &self.view);
+        let request = StaticContext { action: Action::JoinRole, ..send };
+        let states = machine_states(Some(state), sender);
+        for role in protocol.may_join(state, sender) {
             let context = StatefulContext { request, role: Some(role), states: &states };
             let decision = self.view.policy.decide_stateful(&context);
             if !decision.allows() {
@@ -180,12 +189,16 @@ impl Partition {
         Ok(())
     }
 
-    fn converse(&self, admitted: &Admitted, now: Timestamp) -> Result<Option<Allowed>, Rejection> {
+    fn converse(
+        &self,
+        admitted: &Admitted,
+        conversation: Option<&Conversation>,
+        now: Timestamp,
+    ) -> Result<Option<Allowed>, Rejection> {
         let Some(id) = &admitted.control.conversation else {
             return Ok(None);
         };
-        let is_first = self.state.conversations.get(id).is_none();
-        if is_first && self.state.conversations.open() >= self.config.conversations_max {
+        if conversation.is_none() && self.state.conversations.open() >= self.config.conversations_max {
             return Err(Rejection::TooManyConversations);
         }
         let unknown = |(_, agent): &&(String, AgentId)| self.state.directory.agent(agent).is_none();
@@ -193,11 +206,14 @@ impl Partition {
             return Err(Rejection::UnknownAgent);
         }
         self.decide_invitations(admitted)?;
-        self.state.conversations.check(id, admitted, &self.view, now).map(Some)
+        check(conversation, id, admitted, &self.view, now).map(Some)
     }
 
     /// Whoever may not write to an agent may not have it read along either.
     fn decide_invitations(&self, admitted: &Admitted) -> Result<(), Rejection> {
+        if admitted.control.invites.is_empty() {
+            return Ok(());
+        }
         let request = send_context(&admitted.control, admitted.authenticity, &self.view);
         for (_, agent) in &admitted.control.invites {
             let party = Party { id: Some(*agent), name: self.state.directory.name(agent) };
@@ -211,14 +227,15 @@ impl Partition {
         admitted: &Admitted,
         route: &Route,
         step: Option<&Allowed>,
-    ) -> Result<BTreeSet<AgentId>, Rejection> {
-        let mut recipients: BTreeSet<_> = route.agent.into_iter().collect();
+    ) -> Result<Vec<AgentId>, Rejection> {
+        let mut recipients: Vec<_> = route.agent.into_iter().collect();
         if let Some(allowed) = step {
             recipients.extend(recipients_of(allowed, admitted, self));
             if planted::has(Planted::TellEveryone) {
                 recipients.extend(allowed.advance.after.bound.iter().map(|bound| bound.agent));
             }
         }
+        let recipients = each_once(recipients);
         if !route.kept {
             return Ok(recipients);
         }
@@ -253,7 +270,7 @@ impl Partition {
         let control = &admitted.control;
         let step = step.zip(control.conversation).map(|(allowed, id)| allowed.into_step(id));
         let (logs, puts) = self.number(&route, control.conversation, &recipients, step.as_ref());
-        let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
+        let woken = each_once(puts.iter().map(|put| put.agent).collect());
         let accepted = Accepted { authenticity: admitted.authenticity, rule: decision.rule, step, puts };
         let draft = Draft {
             logs,
@@ -279,7 +296,7 @@ impl Partition {
         &self,
         route: &Route,
         conversation: Option<ConversationId>,
-        recipients: &BTreeSet<AgentId>,
+        recipients: &[AgentId],
         step: Option<&Step>,
     ) -> (Vec<LogSeq>, Vec<Put>) {
         let mut numbering = Numbering::new(&self.state);
@@ -319,7 +336,7 @@ impl Partition {
             numbering.next(Logical::conversation(id));
             let mut puts = Vec::new();
             put_notices(&step.notices, &mut numbering, &mut puts);
-            let woken: BTreeSet<_> = puts.iter().map(|put| put.agent).collect();
+            let woken = each_once(puts.iter().map(|put| put.agent).collect());
             let outcome = Outcome::Fired { step, puts };
             let draft =
                 Draft { logs: numbering.finish(), sender: None, outcome, body: Body::Empty, sealed: None };
@@ -382,6 +399,12 @@ fn machine_states<'a>(conversation: Option<&'a Conversation>, agent: &AgentId) -
     let own = conversation.instances.iter().filter(|slot| slot.agent == *agent);
     let own = own.map(|slot| MachineState { machine: &slot.machine, state: &slot.instance.state });
     std::iter::once(round).chain(own).collect()
+}
+
+fn each_once(mut agents: Vec<AgentId>) -> Vec<AgentId> {
+    agents.sort_unstable();
+    agents.dedup();
+    agents
 }
 
 fn recipients_of(allowed: &Allowed, admitted: &Admitted, partition: &Partition) -> Vec<AgentId> {

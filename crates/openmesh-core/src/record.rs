@@ -19,7 +19,6 @@ pub use glance::Looked;
 pub use outcome::{Accepted, Checkpoint, Custody, Erasure, Outcome, Put, Settlement, Step};
 pub use recollection::Recollection;
 pub use render::{message as message_json, to_json};
-pub(crate) use sealing::encoded;
 pub use sealing::{SealedBody, Sealing};
 pub(crate) use text::{Texts, to_text};
 
@@ -177,11 +176,7 @@ impl Record {
 
     /// The step of a conversation, where the record is one.
     pub const fn step(&self) -> Option<&Step> {
-        match &self.header.outcome {
-            Outcome::Accepted(accepted) => accepted.step.as_ref(),
-            Outcome::Fired { step, .. } => Some(step),
-            _ => None,
-        }
+        self.header.step()
     }
 
     /// The pinned topic that its message went to.
@@ -217,6 +212,15 @@ impl Header {
         match &self.outcome {
             Outcome::Accepted(Accepted { puts, .. }) | Outcome::Fired { puts, .. } => puts,
             _ => &[],
+        }
+    }
+
+    /// The step of a conversation, where the record is one.
+    pub const fn step(&self) -> Option<&Step> {
+        match &self.outcome {
+            Outcome::Accepted(accepted) => accepted.step.as_ref(),
+            Outcome::Fired { step, .. } => Some(step),
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub(crate) const ENCODED_BYTES_ABOUT: usize = 384;
 
 /// A SHA-256 digest; its text form is base64url without padding (43 characters).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {

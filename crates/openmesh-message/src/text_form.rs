@@ -1,8 +1,14 @@
-//! Serde and CBOR forms for types whose one true form is their text.
+//! Serde and CBOR forms for types whose one true form is their text, and the order of those that are bytes.
 
-/// Implements serde and minicbor for a type through its `Display` and `FromStr`.
+use std::cmp::Ordering;
+
+/// Implements serde and minicbor for a type through its `Display` and `FromStr`; CBOR through what gives its text cheaper,
+/// where there is such.
 macro_rules! as_text {
     ($type:ty) => {
+        $crate::text_form::as_text!($type, ToString::to_string);
+    };
+    ($type:ty, $text:expr) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -22,7 +28,7 @@ macro_rules! as_text {
                 encoder: &mut minicbor::Encoder<W>,
                 _: &mut C,
             ) -> Result<(), minicbor::encode::Error<W::Error>> {
-                encoder.str(&self.to_string())?.ok()
+                encoder.str(AsRef::<str>::as_ref(&$text(self)))?.ok()
             }
         }
 
@@ -41,9 +47,34 @@ macro_rules! as_text {
     };
 }
 
-/// Implements serde (text) and minicbor (byte string) for a newtype over `[u8; 32]`.
+/// The order of keys and digests: that of their bytes, taken as two numbers, which are compared without a call.
+#[inline]
+pub(crate) fn order_of_bytes32(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
+    let halves = |bytes: &[u8; 32]| {
+        let (halves, _) = bytes.as_chunks::<16>();
+        let half = |place: usize| halves.get(place).copied().map_or(0, u128::from_be_bytes);
+        (half(0), half(1))
+    };
+    halves(one).cmp(&halves(other))
+}
+
+/// Implements serde (text), minicbor (byte string) and an order for a newtype over `[u8; 32]`.
 macro_rules! as_bytes32 {
     ($type:ty, $from:expr) => {
+        impl Ord for $type {
+            #[inline]
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                $crate::text_form::order_of_bytes32(&self.0, &other.0)
+            }
+        }
+
+        impl PartialOrd for $type {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

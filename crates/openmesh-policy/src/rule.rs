@@ -29,9 +29,7 @@ impl Rule {
 
     /// Whether every condition but role and state is met, of a rule about the action.
     pub(crate) fn matches_static(&self, request: &StaticContext<'_>) -> bool {
-        self.who.iter().any(|who| who.matches(request))
-            && self.takes_in(request)
-            && self.leads_to(request)
+        self.who.iter().any(|who| who.matches(request)) && self.takes_in(request) && self.leads_to(request)
     }
 
     /// The same if the right one asks.

@@ -1,7 +1,7 @@
 //! Looking into an inbox without taking anything, and calling back what its recipient has not taken.
 
 use super::{Answer, Caller};
-use crate::dedup::Lookup;
+use crate::dedup::{Lookup, short_id};
 use crate::inbox::{Entry, EntryState};
 use crate::partition::Partition;
 use crate::plan::{Effect, Plan, SeenItem};
@@ -72,7 +72,7 @@ impl Partition {
     /// Whether an entry is of the message named, as far as its id is still remembered.
     fn is_that(&self, caller: Caller, entry: &Entry, (digest, id): (&Digest, &str)) -> bool {
         let long_ago = Timestamp::from_millis(i64::MAX);
-        match self.state.dedup.look_up(&caller.agent, id, digest, long_ago) {
+        match self.state.dedup.look_up(&caller.agent, short_id(id), digest, long_ago) {
             Lookup::Again(seq) => seq == entry.seq,
             Lookup::Conflict => false,
             Lookup::Fresh | Lookup::BelowFloor => true,

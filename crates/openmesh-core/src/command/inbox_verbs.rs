@@ -127,6 +127,9 @@ impl Partition {
 
     /// Leases to agents that wait, while there is mail for them.
     pub(crate) fn serve_waiting(&mut self, agent: &AgentId, plan: &mut Plan) {
+        if !self.waiting.contains_key(agent) {
+            return;
+        }
         while let Some((place, waiting)) = self.next_served(agent) {
             if !self.lease_for(agent, waiting, plan) {
                 return;

@@ -37,7 +37,7 @@ fn an_id_forgotten_by_age_is_not_fresh_when_the_clock_goes_back() {
         let message = remembered(&sender, id, &Digest::ZERO, (1, time));
         dedup.remember(message, 10, time);
     }
-    let old = dedup.look_up(&sender, "old", &Digest::ZERO, now);
+    let old = dedup.look_up(&sender, short_id("old"), &Digest::ZERO, now);
     assert_eq!(old, Lookup::BelowFloor);
 }
 
@@ -53,7 +53,8 @@ fn an_evicted_id_is_below_the_floor_and_never_fresh_again() {
         let message = remembered(&sender, &id, &digest(n), (n, time));
         dedup.remember(message, 3, now);
     }
-    let look_up = |n: u64, digest| dedup.look_up(&sender, &n.to_string(), &digest, now.plus_ms(n as i64));
+    let look_up =
+        |n: u64, digest| dedup.look_up(&sender, short_id(&n.to_string()), &digest, now.plus_ms(n as i64));
     assert_eq!(look_up(5, digest(5)), Lookup::Again(5));
     assert_eq!(look_up(5, digest(6)), Lookup::Conflict);
     assert_eq!(look_up(2, digest(2)), Lookup::BelowFloor);
@@ -120,7 +121,7 @@ fn whatever_clocks_do_it_remembers_as_a_naive_memory_would() {
             let time = now.plus_ms(-(below(50) as i64) * (below(3000) as i64));
             let (id, digest) = (format!("id-{}", below(2_000)), Digest::of(&[below(3) as u8]));
             let seq = seq + u64::from(below(50) == 0) * (1 << 40);
-            let found = dedup.look_up(&sender, &id, &digest, time);
+            let found = dedup.look_up(&sender, short_id(&id), &digest, time);
             assert_eq!(found, naive.look_up(&id, &digest, time), "seed {seed}");
             if found == Lookup::Fresh {
                 naive.remember((&id, digest), (seq, time), ids_max, now);

@@ -54,7 +54,7 @@ impl Partition {
             return Ok(());
         };
         let reader = self.state.directory.resolve(agent);
-        let decision = self.decide_policy(admitted)?;
+        let decision = self.decide_policy(admitted, self.conversation_of(&admitted.control))?;
         if !decision.allows() {
             return Err(Rejection::Denied(decision));
         }

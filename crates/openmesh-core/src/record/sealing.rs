@@ -1,11 +1,14 @@
-//! Makes a body ready to be kept: its bytes, a salt that blinds them, and the commitment of a header to both.
+//! Makes a record ready to be kept: a header's bytes; a body's bytes, a salt that blinds them, and the commitment of a header
+//! to both.
 //!
 //! A message's body is sealed where the message is admitted, so that the owner of the partition has less to do.
 
 use super::commitment::{Parts, rest_at, to_message};
-use super::{Body, commitment};
-use minicbor::Encode;
+use super::{Body, Header, commitment};
+use minicbor::encode::Write;
+use minicbor::{Encode, Encoder};
 use openmesh_message::{Digest, Envelope, Position};
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +16,11 @@ use std::sync::Arc;
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
 /// Bodies that are neither messages nor texts are smaller.
 const SHORT_BODY_BYTES: usize = 64;
+
+/// Most headers take no more.
+const HEADER_BYTES_ABOUT: usize = 384;
+/// What a step of a conversation adds to one, seldom more.
+const STEP_BYTES_ABOUT: usize = 512;
 
 /// What salts are drawn from beside the seed and what they are for: so short that a hash takes one block.
 const MESSAGE_SALT: &str = "salt m";
@@ -97,10 +105,30 @@ fn bytes_about(body: &Body) -> usize {
     }
 }
 
+impl Header {
+    /// As the log keeps it.
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        encoded(self, HEADER_BYTES_ABOUT + self.step().map_or(0, |_| STEP_BYTES_ABOUT))
+    }
+}
+
 /// Encodes what takes about so many bytes, so that its room seldom grows.
-pub(crate) fn encoded(value: &impl Encode<()>, bytes_about: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(bytes_about);
+fn encoded(value: &impl Encode<()>, bytes_about: usize) -> Vec<u8> {
+    let mut encoder = Encoder::new(Growing(Vec::with_capacity(bytes_about)));
     // Writing to memory cannot fail.
-    let _ = minicbor::encode(value, &mut bytes);
-    bytes
+    let _ = encoder.encode(value);
+    encoder.into_writer().0
+}
+
+/// Memory that is written to without a call for each of the bytes.
+struct Growing(Vec<u8>);
+
+impl Write for Growing {
+    type Error = Infallible;
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }

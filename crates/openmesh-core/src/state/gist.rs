@@ -58,7 +58,7 @@ impl Gist {
         };
         Self {
             sender: control.source,
-            id: short_id(&control.id),
+            id: admitted.short_id(),
             check: short(&admitted.digest()),
             time: control.time,
             expiry: control.expiry,

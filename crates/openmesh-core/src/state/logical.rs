@@ -4,6 +4,9 @@ use openmesh_message::{AgentId, ConversationId, LogName, LogSeq, TopicPath};
 
 const INBOX: &str = "inbox/";
 const INBOX_EVENTS: &str = "inboxevents/";
+const CONVERSATION: &str = "conversation/";
+/// No name of an agent's or a conversation's log is longer.
+const NAME_BYTES_MAX: usize = 72;
 
 /// A logical log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ impl Logical {
     }
 
     pub(crate) fn conversation(id: &ConversationId) -> Self {
-        Self::Named(LogName(format!("conversation/{id}").into()))
+        Self::Named(name(CONVERSATION, |name| id.push_onto(name)))
     }
 
     pub(crate) fn domain() -> Self {
@@ -36,8 +39,8 @@ impl Logical {
     pub(crate) fn at(self, seq: u64) -> LogSeq {
         let log = match self {
             Self::Named(name) => name,
-            Self::Inbox(agent) => LogName(format!("{INBOX}{agent}").into()),
-            Self::InboxEvents(agent) => LogName(format!("{INBOX_EVENTS}{agent}").into()),
+            Self::Inbox(agent) => name(INBOX, |name| agent.push_onto(name)),
+            Self::InboxEvents(agent) => name(INBOX_EVENTS, |name| agent.push_onto(name)),
         };
         LogSeq { log, seq }
     }
@@ -56,4 +59,11 @@ impl Logical {
             (None, None) => Self::Named(name),
         }
     }
+}
+
+fn name(kind: &str, push_rest: impl FnOnce(&mut String)) -> LogName {
+    let mut name = String::with_capacity(NAME_BYTES_MAX);
+    name.push_str(kind);
+    push_rest(&mut name);
+    LogName(name.into())
 }

@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// An agent's (or node's) public key; its text form is `did:key:z6Mk…`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AgentId([u8; 32]);
 
 /// Why a text or a key is no agent id.
@@ -48,6 +48,12 @@ impl AgentId {
         &self.0
     }
 
+    /// Adds its text form to a text.
+    pub fn push_onto(&self, text: &mut String) {
+        text.push_str(PREFIX);
+        text.push_str(base58::of_key(MULTICODEC_ED25519, &self.0).as_str());
+    }
+
     /// The last eight characters, for tables and diagrams.
     pub fn short(&self) -> String {
         let text = self.to_string();
@@ -58,7 +64,7 @@ impl AgentId {
 impl fmt::Display for AgentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        f.write_str(&base58::of_key(MULTICODEC_ED25519, &self.0))
+        f.write_str(base58::of_key(MULTICODEC_ED25519, &self.0).as_str())
     }
 }
 
@@ -116,6 +122,24 @@ mod tests {
         let id: AgentId = KNOWN.parse().unwrap();
         assert_eq!(id.to_string(), KNOWN);
         assert_eq!(id.short(), "X3mDooWp");
+        let mut text = "by ".to_owned();
+        id.push_onto(&mut text);
+        assert_eq!(text, format!("by {KNOWN}"));
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_their_bytes() {
+        let mut keys = Vec::new();
+        for place in 0..32 {
+            for byte in [1, 0x7f, 0x80, 0xff] {
+                let mut key = [0x40; 32];
+                key[place] = byte;
+                keys.push(key);
+            }
+        }
+        for (one, other) in keys.iter().flat_map(|one| keys.iter().map(move |other| (one, other))) {
+            assert_eq!(AgentId::from_kept(*one).cmp(&AgentId::from_kept(*other)), one.cmp(other));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::str::FromStr;
 const TEXT_CHARS: usize = 53;
 
 /// SHA-256 of a domain's inception record; its text form is multibase base32, lower case: `b…`, 53 characters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DomainId([u8; 32]);
 
 impl DomainId {
