@@ -47,15 +47,14 @@ macro_rules! as_text {
     };
 }
 
-/// The order of keys and digests: that of their bytes, taken as two numbers, which are compared without a call.
+/// The order of keys and digests: that of their bytes, taken as numbers, which are compared without a call.
 #[inline]
 pub(crate) fn order_of_bytes32(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
-    let halves = |bytes: &[u8; 32]| {
-        let (halves, _) = bytes.as_chunks::<16>();
-        let half = |place: usize| halves.get(place).copied().map_or(0, u128::from_be_bytes);
-        (half(0), half(1))
-    };
-    halves(one).cmp(&halves(other))
+    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let mut pairs = ones.iter().zip(others);
+    let differing = pairs.find(|(one, other)| one != other);
+    differing
+        .map_or(Ordering::Equal, |(one, other)| u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other)))
 }
 
 /// Implements serde (text), minicbor (byte string) and an order for a newtype over `[u8; 32]`.
