@@ -5,9 +5,9 @@ use super::{Rounds, Step, work};
 use anyhow::{Context, Result};
 use openmesh_core::View;
 use openmesh_core::admit::{Familiar, admit};
-use openmesh_message::{AgentId, Digest, Envelope, KnownTree, Proof, json};
+use openmesh_message::json::Document;
+use openmesh_message::{AgentId, Digest, Envelope, KnownTree, Proof};
 use openmesh_schema::Schema;
-use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) const STEPS: &[Step] = &[
@@ -89,36 +89,36 @@ fn proved(scene: &mut Scene) -> Result<Vec<Proved>> {
     proved.collect::<Option<_>>().context("a proof")
 }
 
-/// A payload becomes a value.
+/// A payload becomes a document.
 fn parse() -> Result<Box<dyn Rounds>> {
     work(
         Scene::new()?,
         |scene| scene.envelopes(Kind::Typed),
         |_, envelopes| {
-            let values: Vec<_> =
-                envelopes.iter().map(|envelope| json::parse_strict(&envelope.payload)).collect();
-            (values, envelopes)
+            let documents: Vec<_> =
+                envelopes.iter().map(|envelope| Document::read(&envelope.payload)).collect();
+            (documents, envelopes)
         },
-        |(values, _)| values.iter().flatten().count(),
+        |(documents, _)| documents.iter().flatten().count(),
     )
 }
 
-/// A value is checked against its schema.
+/// A document is checked against its schema.
 fn schema() -> Result<Box<dyn Rounds>> {
     let mut scene = Scene::new()?;
     let admitted = scene.admitted(Kind::Typed)?;
     let pinned = admitted.first().and_then(|one| one.control.schema.clone()).context("a schema")?;
     let schema = Arc::clone(scene.view().catalog.schema(&pinned.digest).context("a published schema")?);
-    let values = |(scene, _): &mut (Scene, Arc<Schema>)| {
+    let documents = |(scene, _): &mut (Scene, Arc<Schema>)| {
         let admitted = scene.admitted(Kind::Typed)?;
-        let values: Option<Vec<Arc<Value>>> = admitted.into_iter().map(|one| one.payload).collect();
-        values.context("a payload")
+        let documents: Option<Vec<_>> = admitted.into_iter().map(|one| one.payload).collect();
+        documents.context("a payload")
     };
-    let validate = |(_, schema): &mut (Scene, Arc<Schema>), values: Vec<Arc<Value>>| {
-        let valid = values.iter().filter(|value| schema.validate(value).is_ok()).count();
-        (valid, values)
+    let validate = |(_, schema): &mut (Scene, Arc<Schema>), documents: Vec<Arc<Document>>| {
+        let valid = documents.iter().filter(|document| schema.validate(document).is_ok()).count();
+        (valid, documents)
     };
-    work((scene, schema), values, validate, |(valid, _)| *valid)
+    work((scene, schema), documents, validate, |(valid, _)| *valid)
 }
 
 /// A connection on which messages are admitted.

@@ -14,17 +14,17 @@ use crate::rejection::Rejection;
 use crate::view::View;
 use familiar::Ruling;
 use openmesh_message::frame::Lone;
+use openmesh_message::json::Document;
 use openmesh_message::limits::{
     MESSAGE_ID_BYTES_MAX, NOT_BEFORE_MS_MAX, PAYLOAD_BYTES_MAX, TIME_AHEAD_MS_MAX, TIME_WINDOW_MS,
     TRACEPARENT_BYTES_MAX, TRACESTATE_BYTES_MAX,
 };
 use openmesh_message::{
     AgentId, AgentRef, ControlAttributes, ControlError, Digest, Envelope, Form, ProofError, Target,
-    Timestamp, Transit, json,
+    Timestamp, Transit,
 };
 use openmesh_policy::{Action, Authenticity, Destination, Origin, Party, StaticContext, StaticDecision};
 use openmesh_schema::Schema;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The media type whose payload is checked without a schema, too.
@@ -46,7 +46,7 @@ pub struct Admitted {
     /// How its sender is known.
     pub authenticity: Authenticity,
     /// The payload, where it is JSON.
-    pub payload: Option<Arc<Value>>,
+    pub payload: Option<Arc<Document>>,
     /// What the static rules say; whatever they deny is not here.
     pub decision: StaticDecision,
     /// The policy they belong to.
@@ -88,7 +88,7 @@ struct Verified<'a> {
 struct Valid {
     control: ControlAttributes,
     authenticity: Authenticity,
-    payload: Option<Arc<Value>>,
+    payload: Option<Arc<Document>>,
     ruling: Ruling,
 }
 
@@ -307,15 +307,15 @@ fn check_payload(
     envelope: &Envelope,
     control: &ControlAttributes,
     schema: Option<&Schema>,
-) -> Result<Option<Arc<Value>>, Rejection> {
+) -> Result<Option<Arc<Document>>, Rejection> {
     let is_json = control.content_type.as_deref() == Some(JSON);
     let Some(pinned) = &control.schema else {
-        return if is_json { Ok(Some(Arc::new(json::parse_strict(&envelope.payload)?))) } else { Ok(None) };
+        return if is_json { Ok(Some(Arc::new(Document::read(&envelope.payload)?))) } else { Ok(None) };
     };
     let schema = schema.ok_or_else(|| Rejection::UnknownSchema(pinned.to_string()))?;
-    let value = json::parse_strict(&envelope.payload)?;
-    schema.validate(&value).map_err(Rejection::InvalidPayload)?;
-    Ok(Some(Arc::new(value)))
+    let document = Document::read(&envelope.payload)?;
+    schema.validate(&document).map_err(Rejection::InvalidPayload)?;
+    Ok(Some(Arc::new(document)))
 }
 
 /// The question that policy answers for a send.

@@ -5,11 +5,11 @@ use crate::planted;
 use crate::record::Step;
 use crate::rejection::Rejection;
 use crate::view::View;
+use openmesh_message::json::Document;
 use openmesh_message::{AgentId, ConversationId, Target, Timestamp};
 use openmesh_policy::Authenticity;
 use openmesh_schema::{Act, ActTarget, Advance, Catalog, ConversationState, Protocol};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl Conversations {
     }
 
     /// Applies a step that was decided before.
-    pub(crate) fn apply(&mut self, step: &Step, payload: Option<&Value>, catalog: &Catalog) {
+    pub(crate) fn apply(&mut self, step: &Step, payload: Option<&Document>, catalog: &Catalog) {
         let Some(protocol) = catalog.protocol(&step.protocol) else {
             return;
         };

@@ -18,12 +18,10 @@ use crate::partition::upkeep::LogUpkeep;
 use crate::planted::{self, Planted};
 use crate::record::{Body, Outcome, Record};
 use openmesh_message::frame::InboxCounts;
-use openmesh_message::{
-    AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position, json,
-};
+use openmesh_message::json::Document;
+use openmesh_message::{AgentId, ControlAttributes, ConversationId, Digest, Envelope, LogName, Position};
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,7 +66,7 @@ pub(crate) enum StoredDefinition {
 pub(crate) struct Facts {
     pub(crate) control: ControlAttributes,
     pub(crate) digest: Digest,
-    pub(crate) payload: Option<Arc<Value>>,
+    pub(crate) payload: Option<Arc<Document>>,
 }
 
 /// Limits that `apply` keeps.
@@ -101,7 +99,7 @@ impl Facts {
     /// Reads what a kept message says; it was valid when it was taken in.
     pub(crate) fn of(envelope: &Envelope) -> Option<Self> {
         let control = ControlAttributes::parse(&envelope.attributes).ok()?;
-        let payload = json::parse_strict(&envelope.payload).ok().map(Arc::new);
+        let payload = Document::read(&envelope.payload).ok().map(Arc::new);
         Some(Self { control, digest: envelope.digest(), payload })
     }
 }

@@ -17,8 +17,8 @@ use crate::conversation::{
 use crate::definition::{Binds, Label, MAIN_MACHINE, Role, State};
 use crate::limits::AGENTS_MAX;
 use crate::protocol::Protocol;
+use openmesh_message::json::Document;
 use openmesh_message::{AgentId, ConversationId, Timestamp};
-use serde_json::Value;
 use std::sync::Arc;
 use work::Work;
 
@@ -92,7 +92,7 @@ impl Protocol {
     }
 
     /// Does what a transition says; `payload` is the act's (absent for timers and erased bodies).
-    pub fn apply(&self, state: &mut ConversationState, transition: &Transition, payload: Option<&Value>) {
+    pub fn apply(&self, state: &mut ConversationState, transition: &Transition, payload: Option<&Document>) {
         for effect in &transition.effects {
             apply::apply(self, state, effect, payload, transition.at);
         }

@@ -1,6 +1,7 @@
 //! A published schema: JSON Schema 2020-12, compiled under a budget, never reaching out of its document.
 
 mod budget;
+mod instance;
 mod known_path;
 mod recursion;
 mod reference;
@@ -9,8 +10,10 @@ pub(crate) use known_path::{Known, find};
 
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::limits::{SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
+use instance::Instance;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
+use openmesh_message::json::Document;
 use openmesh_message::{Digest, PinnedName, VersionedName};
 use serde_json::Value;
 use std::fmt;
@@ -22,7 +25,7 @@ pub struct Schema {
     pinned: PinnedName,
     stored: Vec<u8>,
     document: Value,
-    validator: Validator,
+    validator: Validator<Instance>,
 }
 
 /// One way in which a payload is not valid.
@@ -72,11 +75,13 @@ impl Schema {
     }
 
     /// Checks a payload; the first few violations if it is not valid.
-    pub fn validate(&self, instance: &Value) -> Result<(), Vec<Violation>> {
-        if self.validator.is_valid(instance) {
+    pub fn validate(&self, instance: &Document) -> Result<(), Vec<Violation>> {
+        if self.validator.is_valid(instance.root()) {
             return Ok(());
         }
-        let errors = self.validator.iter_errors(instance).take(VIOLATIONS_MAX);
+        // What is wrong is told in the order of names.
+        let sorted = Document::of(&instance.to_value());
+        let errors = self.validator.iter_errors(sorted.root()).take(VIOLATIONS_MAX);
         let violations = errors.map(|error| Violation {
             pointer: error.instance_path().to_string(),
             keyword: error.kind().keyword().to_owned(),
@@ -107,8 +112,8 @@ fn check_dialect(document: &Value) -> Result<(), DefinitionError> {
     }
 }
 
-fn build(document: &Value) -> Result<Validator, DefinitionError> {
-    jsonschema::options()
+fn build(document: &Value) -> Result<Validator<Instance>, DefinitionError> {
+    jsonschema::options_for::<Instance>()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(
             PatternOptions::regex()

@@ -9,6 +9,7 @@ use crate::violation::{Violation, ensure};
 use inboxes::Inboxes;
 use openmesh_core::record::{Accepted, Body, Outcome, Put, Record};
 use openmesh_core::{Config, State};
+use openmesh_message::json::Document;
 use openmesh_message::limits::TIME_WINDOW_MS;
 use openmesh_message::{
     AgentId, AgentRef, ControlAttributes, Digest, Envelope, Position, Target, Timestamp, json,
@@ -248,7 +249,7 @@ impl Model {
             let schema = self.catalog.schema(&pinned.digest);
             let valid = schema
                 .zip(payload.as_ref())
-                .is_some_and(|(schema, payload)| schema.validate(payload).is_ok());
+                .is_some_and(|(schema, payload)| schema.validate(&Document::of(payload)).is_ok());
             ensure(valid, "every kept payload is valid under its schema", || at.to_string())?;
         }
         let to = match &control.to.target {

@@ -5,7 +5,7 @@ use crate::cast::{NOW, agent, authority, rfp, schema};
 use crate::feed::{Feed, Script};
 use crate::form::assert_brief;
 use crate::targets::{Met, Seed};
-use openmesh_message::json::parse_strict;
+use openmesh_message::json::Document;
 use openmesh_message::{ConversationId, Digest, Performative, PinnedName};
 use openmesh_schema::{Act, ActTarget, Catalog, IllegalKind, Protocol};
 use serde_json::{Value, json};
@@ -25,15 +25,15 @@ pub fn target(input: &[u8]) -> Met {
         }
     };
     let pin = schema("market/rfp@^1");
-    let valid = |payload: &Value| {
+    let valid = |payload: &Document| {
         Catalog::builtin().schema(&pin.digest).is_some_and(|schema| schema.validate(payload).is_ok())
     };
-    let payload = parse_strict(feed.rest()).ok().filter(valid).unwrap_or_else(rfp);
+    let payload = Document::read(feed.rest()).ok().filter(valid).unwrap_or_else(|| Document::of(&rfp()));
     evaluate(&protocol, &pin, &payload);
     Met::Taken
 }
 
-fn evaluate(protocol: &Protocol, pin: &PinnedName, payload: &Value) {
+fn evaluate(protocol: &Protocol, pin: &PinnedName, payload: &Document) {
     let ask = |performative, index: u8, payload| Act {
         sender: agent(index),
         performative,

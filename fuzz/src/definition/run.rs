@@ -3,11 +3,10 @@
 use crate::cast::{AGENTS, NOW, agent, contract, proposal, rfp};
 use crate::feed::{Feed, Script};
 use crate::targets::Met;
-use openmesh_message::json::parse_strict;
+use openmesh_message::json::Document;
 use openmesh_message::{AgentId, ConversationId, Digest, Performative, PinnedName, Timestamp};
 use openmesh_schema::limits::{AGENTS_MAX, DUTIES_MAX};
 use openmesh_schema::{Act, ActTarget, Advance, Catalog, ConversationState, Protocol, Transition};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 const STEPS_MAX: usize = 48;
@@ -35,7 +34,7 @@ struct Prepared {
     sender: AgentId,
     performative: Performative,
     schema: Option<PinnedName>,
-    payload: Option<Value>,
+    payload: Option<Document>,
     written: Vec<u8>,
     parents: Vec<Digest>,
     to: ActTarget,
@@ -114,7 +113,8 @@ impl Run<'_> {
         }
         let digest = Digest::of_parts("act", &[&self.now.millis().to_be_bytes(), &[choices]]);
         let custodial = choices & CUSTODIAL != 0;
-        let written = payload.as_ref().map(Value::to_string).unwrap_or_default().into_bytes();
+        let written =
+            payload.as_ref().map(|payload| payload.to_value().to_string()).unwrap_or_default().into_bytes();
         Some(Prepared {
             sender,
             performative,
@@ -211,13 +211,13 @@ impl Prepared {
     }
 }
 
-fn payload(feed: &mut Feed<'_>) -> Option<Value> {
+fn payload(feed: &mut Feed<'_>) -> Option<Document> {
     match feed.choice(5) {
         0 => None,
-        1 => Some(rfp()),
-        2 => Some(proposal(feed.byte())),
-        3 => Some(contract(feed.byte())),
-        _ => parse_strict(feed.part()).ok(),
+        1 => Some(Document::of(&rfp())),
+        2 => Some(Document::of(&proposal(feed.byte()))),
+        3 => Some(Document::of(&contract(feed.byte()))),
+        _ => Document::read(feed.part()).ok(),
     }
 }
 

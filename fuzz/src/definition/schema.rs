@@ -5,7 +5,7 @@ use crate::cast::{authority, rfp};
 use crate::form::assert_brief;
 use crate::targets::{Met, Seed};
 use openmesh_message::VersionedName;
-use openmesh_message::json::parse_strict;
+use openmesh_message::json::Document;
 use openmesh_schema::limits::{VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
 use openmesh_schema::{Catalog, Schema};
 
@@ -23,13 +23,13 @@ pub fn target(input: &[u8]) -> Met {
     };
     let again = Catalog::empty().check_schema(&name, schema.stored()).unwrap();
     assert_eq!((again.pinned(), again.stored()), (schema.pinned(), schema.stored()));
-    if let Ok(payload) = parse_strict(payload) {
+    if let Ok(payload) = Document::read(payload) {
         validate(&schema, &again, &payload);
     }
     Met::Taken
 }
 
-fn validate(schema: &Schema, again: &Schema, payload: &serde_json::Value) {
+fn validate(schema: &Schema, again: &Schema, payload: &Document) {
     let verdict = schema.validate(payload);
     assert_eq!(again.validate(payload), verdict);
     let Err(violations) = verdict else {

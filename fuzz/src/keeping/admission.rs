@@ -7,7 +7,8 @@ use crate::form::{assert_brief, reads};
 use crate::targets::{Met, Seed};
 use openmesh_core::admit::{Familiar, admit};
 use openmesh_core::{Admitted, Refused, Rejection, View};
-use openmesh_message::{ControlAttributes, Draft, Envelope, Performative, Transit, json};
+use openmesh_message::json::Document;
+use openmesh_message::{ControlAttributes, Draft, Envelope, Performative, Transit};
 use openmesh_policy::Authenticity;
 use std::sync::LazyLock;
 
@@ -60,7 +61,7 @@ fn check_admitted(envelope: &Envelope, admitted: &Admitted, index: u8) {
         None => assert_eq!(admitted.authenticity, Authenticity::Connection),
     }
     if let Some(payload) = &admitted.payload {
-        assert_eq!(json::parse_strict(&envelope.payload).as_ref(), Ok(&**payload));
+        assert_eq!(Document::read(&envelope.payload).as_ref(), Ok(&**payload));
     }
 }
 

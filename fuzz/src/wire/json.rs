@@ -3,15 +3,15 @@
 use crate::cast::{contract, rfp};
 use crate::form::assert_brief;
 use crate::targets::{Met, Seed};
-use openmesh_message::json::{JsonError, parse_strict};
+use openmesh_message::json::{Document, JsonError, Kind, Part, parse_strict};
 use openmesh_message::limits::{JSON_DEPTH_MAX, JSON_KEYS_MAX, JSON_NUMBER_MAX};
 use serde_json::Value;
 
 /// A JSON payload.
 pub fn target(input: &[u8]) -> Met {
     let lenient = serde_json::from_slice::<Value>(input);
-    let value = match parse_strict(input) {
-        Ok(value) => value,
+    let document = match Document::read(input) {
+        Ok(document) => document,
         Err(error) => {
             assert_brief(&error);
             let is_no_json = matches!(error, JsonError::NotUtf8(_) | JsonError::Malformed(_));
@@ -19,13 +19,32 @@ pub fn target(input: &[u8]) -> Met {
             return Met::Refused;
         }
     };
+    let value = document.to_value();
     assert_eq!(lenient.ok().as_ref(), Some(&value));
+    assert_alike(document.root(), &value);
     let (depth, keys) = measure(&value);
     assert!(depth <= JSON_DEPTH_MAX && keys <= JSON_KEYS_MAX);
     let canonical = serde_json_canonicalizer::to_vec(&value).unwrap();
     let again = parse_strict(&canonical).unwrap();
     assert_eq!(serde_json_canonicalizer::to_vec(&again).unwrap(), canonical);
     Met::Taken
+}
+
+/// Nothing stands twice in a document, and everything is found in it.
+fn assert_alike(part: Part<'_>, value: &Value) {
+    match (part.kind(), value) {
+        (Kind::Object(object), Value::Object(members)) => {
+            assert_eq!((object.len(), object.members().count()), (members.len(), members.len()));
+            for (name, value) in members {
+                assert_alike(object.get(name).unwrap(), value);
+            }
+        }
+        (Kind::Array(elements), Value::Array(items)) => {
+            assert_eq!(elements.len(), items.len());
+            elements.zip(items).for_each(|(part, value)| assert_alike(part, value));
+        }
+        _ => assert_eq!(part, *value),
+    }
 }
 
 /// Depth and keys; every number is in range.

@@ -6,8 +6,8 @@ use crate::dedup::{short, short_id};
 use crate::inbox::{bytes_in_reply, bytes_in_reply_at_most};
 use crate::record::{Header, Outcome, Parts, Record};
 use minicbor::Decoder;
-use openmesh_message::{AgentId, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit, json};
-use serde_json::Value;
+use openmesh_message::json::Document;
+use openmesh_message::{AgentId, Digest, Envelope, Priority, Target, Timestamp, TopicPath, Transit};
 use std::sync::Arc;
 
 /// What applying a message needs to know of it.
@@ -25,7 +25,7 @@ pub(crate) struct Gist {
     pub(crate) is_act: bool,
     pub(crate) topic: Option<TopicPath>,
     /// Of an act.
-    pub(crate) payload: Option<Arc<Value>>,
+    pub(crate) payload: Option<Arc<Document>>,
     sizes: Sizes,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Texts<'a> {
         &self,
         header: &Header,
         digest: &Digest,
-        payload: Option<Arc<Value>>,
+        payload: Option<Arc<Document>>,
         sizes: Sizes,
     ) -> Option<Gist> {
         let time = |text: Option<&str>| text.map(str::parse::<Timestamp>).transpose().ok();
@@ -165,9 +165,9 @@ impl<'a> Texts<'a> {
 }
 
 /// The payload of a message that is a step of a conversation: nothing else is read again.
-fn payload_of(header: &Header, payload: &[u8]) -> Option<Arc<Value>> {
+fn payload_of(header: &Header, payload: &[u8]) -> Option<Arc<Document>> {
     let is_step = matches!(&header.outcome, Outcome::Accepted(accepted) if accepted.step.is_some());
-    if is_step { json::parse_strict(payload).ok().map(Arc::new) } else { None }
+    if is_step { Document::read(payload).ok().map(Arc::new) } else { None }
 }
 
 fn trace_bytes(transit: &Transit) -> usize {

@@ -6,9 +6,9 @@ use super::failure::Failure;
 use super::output::say;
 use super::talk::read_bytes;
 use anyhow::{Context as _, Result};
+use openmesh_message::json::Document;
 use openmesh_message::{
     Attributes, Authority, ControlAttributes, Defaults, DomainId, Envelope, NameRange, Proof, cloudevents,
-    json,
 };
 use openmesh_schema::Catalog;
 use openmesh_sdk::{AgentId, Mesh, new_message_id, now};
@@ -74,8 +74,8 @@ fn check_payload(envelope: &Envelope, control: &ControlAttributes) -> Result<()>
         return Ok(());
     };
     let refused = |why: String| Failure::usage(format!("a node would refuse the payload: {why}"));
-    let value = json::parse_strict(&envelope.payload).map_err(|why| refused(why.to_string()))?;
-    schema.validate(&value).map_err(|violations| {
+    let payload = Document::read(&envelope.payload).map_err(|why| refused(why.to_string()))?;
+    schema.validate(&payload).map_err(|violations| {
         let first =
             violations.first().map(|violation| format!("{}: {}", violation.pointer, violation.message));
         refused(first.unwrap_or_default())

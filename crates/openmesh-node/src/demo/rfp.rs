@@ -7,6 +7,7 @@ pub(crate) use ocds::{Found, read_file};
 use super::dice::Dice;
 use super::price::Price;
 use openmesh_message::Timestamp;
+use openmesh_message::json::Document;
 use openmesh_schema::Catalog;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -86,7 +87,7 @@ impl Rfp {
         let name = SCHEMA.parse().map_err(|error| format!("{error}"))?;
         let schema = catalog.schema_named(&name).ok_or("the schema of requests is not built in")?;
         let any_time = Timestamp::from_millis(0);
-        let valid = schema.validate(&self.payload(any_time, any_time));
+        let valid = schema.validate(&Document::of(&self.payload(any_time, any_time)));
         valid.map_err(|violations| {
             let first = violations.first().map(|found| format!("{}: {}", found.pointer, found.message));
             first.unwrap_or_default()

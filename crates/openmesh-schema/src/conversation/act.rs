@@ -1,8 +1,8 @@
 //! An act as the engine sees it, what may be done next, and why an act is refused.
 
 use crate::definition::Label;
+use openmesh_message::json::Document;
 use openmesh_message::{AgentId, Digest, Performative, PinnedName};
-use serde_json::Value;
 use std::fmt;
 
 /// A verified, schema-valid message that takes a step in a conversation.
@@ -15,7 +15,7 @@ pub struct Act<'a> {
     /// The payload's schema.
     pub schema: Option<&'a PinnedName>,
     /// The payload, already valid under its schema.
-    pub payload: Option<&'a Value>,
+    pub payload: Option<&'a Document>,
     /// The payload's bytes: signatures are compared by their digest.
     pub payload_bytes: &'a [u8],
     /// Digest of the message.

@@ -3,15 +3,15 @@
 use crate::conversation::{Bound, ConversationState, Effect, Instance, InstanceId, Slot};
 use crate::definition::Label;
 use crate::protocol::Protocol;
+use openmesh_message::json::{Document, Part};
 use openmesh_message::{AgentId, Timestamp};
-use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) fn apply(
     protocol: &Protocol,
     state: &mut ConversationState,
     effect: &Effect,
-    payload: Option<&Value>,
+    payload: Option<&Document>,
     at: Timestamp,
 ) {
     match effect {
@@ -74,16 +74,16 @@ fn make_if_absent(protocol: &Protocol, state: &mut ConversationState, id: &Insta
     state.instances.insert(place, slot);
 }
 
-fn correlate(protocol: &Protocol, state: &mut ConversationState, variable: &str, payload: Option<&Value>) {
+fn correlate(protocol: &Protocol, state: &mut ConversationState, variable: &str, payload: Option<&Document>) {
     if state.correlation.is_some() {
         return;
     }
     let pointer = protocol.rules().correlated(variable);
     let value = pointer.and_then(|pointer| payload?.pointer(pointer));
-    state.correlation = value.cloned();
+    state.correlation = value.map(Part::to_value);
 }
 
-fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, payload: Option<&Value>) {
+fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, payload: Option<&Document>) {
     let Effect::Acted { counted, sender, offer, signed, remember, .. } = effect else {
         return;
     };
@@ -105,7 +105,7 @@ fn note_act(protocol: &Protocol, instance: &mut Instance, effect: &Effect, paylo
     if let (Some((variable, pointers)), Some(payload)) = (remembered, payload) {
         let found = pointers.iter().filter_map(|pointer| {
             let value = payload.pointer(pointer)?;
-            Some((Label::clone(pointer), value.clone()))
+            Some((Label::clone(pointer), value.to_value()))
         });
         instance.last.insert(Label::clone(variable), Arc::new(found.collect()));
     }

@@ -156,7 +156,7 @@ fn check_correlation(protocol: &Protocol, view: &View<'_>) -> Checked {
     let broken = |detail: String| Err(Refusal::new(IllegalKind::CorrelationBroken, detail));
     match (payload.pointer(pointer), &view.state.correlation) {
         (None, _) => broken(format!("`{pointer}` is missing")),
-        (Some(found), Some(expected)) if found != expected => {
+        (Some(found), Some(expected)) if found != *expected => {
             broken(format!("`{pointer}` must be {expected}, as in this conversation so far"))
         }
         _ => Ok(()),

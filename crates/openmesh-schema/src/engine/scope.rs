@@ -3,24 +3,26 @@
 use crate::conversation::{ConversationState, Instance};
 use crate::definition::Label;
 use crate::expression::{Scope, to_cel};
+use openmesh_message::json::{Document, Part};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// An instance's view: the act under check first, then its own last payloads, then the round's.
 pub(super) struct View<'a> {
     pub(super) state: &'a ConversationState,
     pub(super) instance: Option<&'a Instance>,
     /// The schema variable and payload of the act under check.
-    pub(super) act: Option<(&'a Label, &'a Value)>,
+    pub(super) act: Option<(&'a Label, &'a Document)>,
 }
 
 impl<'a> View<'a> {
     /// The value at a path of the last payload read under `variable`.
-    pub(super) fn value(&self, variable: &str, pointer: &str) -> Option<&'a Value> {
+    pub(super) fn value(&self, variable: &str, pointer: &str) -> Option<Cow<'a, Value>> {
         if let Some((_, payload)) = self.act.filter(|(name, _)| ***name == *variable) {
-            return payload.pointer(pointer);
+            return payload.pointer(pointer).map(Part::to_value).map(Cow::Owned);
         }
         let own = self.instance.and_then(|instance| instance.last.get(variable));
-        own.or_else(|| self.state.round.last.get(variable))?.get(pointer)
+        own.or_else(|| self.state.round.last.get(variable))?.get(pointer).map(Cow::Borrowed)
     }
 }
 
@@ -36,6 +38,6 @@ impl Scope for View<'_> {
     }
 
     fn payload(&self, variable: &str, pointer: &str) -> Option<cel::Value> {
-        self.value(variable, pointer).map(to_cel)
+        self.value(variable, pointer).map(|value| to_cel(&value))
     }
 }

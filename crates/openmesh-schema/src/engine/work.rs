@@ -10,8 +10,8 @@ use crate::conversation::{
 use crate::definition::{Definition, Label, MAIN_MACHINE, ObligationRule, TimerStart};
 use crate::limits::DUTIES_MAX;
 use crate::protocol::Protocol;
+use openmesh_message::json::Document;
 use openmesh_message::{AgentId, Digest, Timestamp};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Most steps do no more things.
@@ -22,7 +22,7 @@ pub(super) struct Work<'p> {
     pub(super) state: ConversationState,
     effects: Vec<Effect>,
     now: Timestamp,
-    payload: Option<&'p Value>,
+    payload: Option<&'p Document>,
 }
 
 impl<'p> Work<'p> {
@@ -30,7 +30,7 @@ impl<'p> Work<'p> {
         protocol: &'p Protocol,
         state: ConversationState,
         now: Timestamp,
-        payload: Option<&'p Value>,
+        payload: Option<&'p Document>,
     ) -> Self {
         Self { protocol, state, effects: Vec::with_capacity(EFFECTS_ABOUT), now, payload }
     }
@@ -266,7 +266,7 @@ pub(super) fn deadline(
             let rules = protocol.rules().state(machine, state);
             let at = rules.and_then(|rules| rules.timer_at.as_ref());
             let value = at.and_then(|at| view.value(&at.variable, &at.pointer));
-            let time = value.and_then(Value::as_str).and_then(|text| Timestamp::parse(text).ok());
+            let time = value.and_then(|value| Timestamp::parse(value.as_str()?).ok());
             time.map(Some).ok_or_else(|| format!("`{path}` is no RFC 3339 time"))
         }
     }

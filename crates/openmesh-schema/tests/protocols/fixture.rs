@@ -1,5 +1,6 @@
 //! Agents, payloads and a small driver shared by the tests of this binary.
 
+use openmesh_message::json::Document;
 use openmesh_message::{
     AgentId, Authority, ConversationId, Digest, KeyPair, NameRange, Performative, PinnedName, Timestamp,
     VersionedName,
@@ -64,7 +65,7 @@ pub(crate) struct Draft {
     pub(crate) sender: AgentId,
     pub(crate) performative: Performative,
     pub(crate) schema: Option<PinnedName>,
-    pub(crate) payload: Option<Value>,
+    pub(crate) payload: Option<Document>,
     pub(crate) payload_bytes: Vec<u8>,
     pub(crate) parents: Vec<Digest>,
     pub(crate) to: ActTarget,
@@ -90,8 +91,15 @@ impl Draft {
     pub(crate) fn with(mut self, range: &str, payload: Value) -> Self {
         self.schema = Some(pin(range));
         self.payload_bytes = payload.to_string().into_bytes();
-        self.payload = Some(payload);
+        self.payload = Some(Document::of(&payload));
         self
+    }
+
+    /// Changes what the payload says; the bytes that are signed stay.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Value)) {
+        let mut payload = self.payload.as_ref().unwrap().to_value();
+        change(&mut payload);
+        self.payload = Some(Document::of(&payload));
     }
 
     pub(crate) fn naming(mut self, parent: Digest) -> Self {

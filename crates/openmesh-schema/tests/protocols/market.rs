@@ -2,6 +2,7 @@
 
 use crate::fixture::{Draft, HOUR_MS, NOW, Run, agent, contract, conversation, pin, proposal, protocol, rfp};
 use openmesh_message::Digest;
+use openmesh_message::json::Document;
 use openmesh_schema::{ActTarget, Catalog, ConversationState, IllegalKind, Outcome, Transition};
 use serde_json::json;
 
@@ -77,10 +78,10 @@ fn payloads_are_held_to_the_call() {
     let mut run = open();
     assert_eq!(run.refused(&propose(SELLER, 1000.5)), IllegalKind::RequirementUnmet);
     let mut foreign = propose(SELLER, 900.0);
-    foreign.payload.as_mut().unwrap()["value"]["currency"] = "EUR".into();
+    foreign.change(|payload| payload["value"]["currency"] = "EUR".into());
     assert_eq!(run.refused(&foreign), IllegalKind::RequirementUnmet);
     let mut stray = propose(SELLER, 900.0);
-    stray.payload.as_mut().unwrap()["rfp"] = "another".into();
+    stray.change(|payload| payload["rfp"] = "another".into());
     assert_eq!(run.refused(&stray), IllegalKind::CorrelationBroken);
     run.act(&propose(SELLER, 1000.0)).unwrap();
     let wrong = Draft::new(agent(OTHER), "propose", to(BUYER)).with("market/contract@^2", contract(1.0));
@@ -102,8 +103,8 @@ fn a_contract_is_for_the_price_agreed_whatever_rode_along_with_the_accept() {
 fn signatures_count_when_all_are_of_one_digest_by_keys_of_ones_own() {
     let mut run = agreed();
     let mut reworded = sign(SELLER, BUYER, 900.0);
-    reworded.payload.as_mut().unwrap()["clauses"] = json!(["Deliver late."]);
-    reworded.payload_bytes = reworded.payload.as_ref().unwrap().to_string().into_bytes();
+    reworded.change(|payload| payload["clauses"] = json!(["Deliver late."]));
+    reworded.payload_bytes = reworded.payload.as_ref().unwrap().to_value().to_string().into_bytes();
     assert_eq!(run.act(&sign(BUYER, SELLER, 900.0)).unwrap().moves().count(), 0);
     assert_eq!(run.act(&reworded).unwrap().moves().count(), 0);
     let mut custodial = sign(SELLER, BUYER, 900.0);
@@ -162,7 +163,7 @@ fn timers_follow_the_payload_and_restart_at_every_entry() {
 #[test]
 fn a_call_whose_end_is_no_time_is_refused() {
     let mut bad = cfp();
-    bad.payload.as_mut().unwrap()["tenderPeriod"]["endDate"] = "soon".into();
+    bad.change(|payload| payload["tenderPeriod"]["endDate"] = "soon".into());
     let refusal = Run::open(&protocol("market/negotiation@v1.0.0"), &bad).err().unwrap();
     assert_eq!(refusal.kind, IllegalKind::TimerUnusable);
     assert_eq!(refusal.allowed_next.len(), 1);
@@ -257,7 +258,7 @@ fn acts_and_notices_reach_those_they_concern() {
     let schema = pin("mesh/notice@^1");
     let catalog = Catalog::builtin();
     let payload = notices[0].payload(&conversation());
-    catalog.schema(&schema.digest).unwrap().validate(&payload).unwrap();
+    catalog.schema(&schema.digest).unwrap().validate(&Document::of(&payload)).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{list, print, read_file, refused};
 use crate::cli::context::Context;
 use anyhow::Result;
 use openmesh_message::VersionedName;
+use openmesh_message::json::Document;
 use openmesh_schema::Catalog;
 use serde_json::json;
 use std::path::PathBuf;
@@ -85,7 +86,7 @@ fn check(args: &CheckArgs, context: &Context) -> Result<()> {
     let checked = Catalog::builtin().check_schema(&name, read_file(&args.file)?.as_bytes());
     let schema = checked.map_err(|error| refused(&args.file, &error))?;
     if let Some(file) = &args.payload {
-        let payload = openmesh_message::json::parse_strict(read_file(file)?.as_bytes());
+        let payload = Document::read(read_file(file)?.as_bytes());
         let payload = payload
             .map_err(|why| crate::cli::failure::Failure::usage(format!("{}: {why}", file.display())))?;
         if let Err(violations) = schema.validate(&payload) {
