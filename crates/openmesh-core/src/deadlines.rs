@@ -18,20 +18,25 @@ pub(crate) enum Owner {
 /// Deadlines, the earliest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deadlines {
-    by_owner: BTreeMap<Owner, Timestamp>,
+    conversations: BTreeMap<ConversationId, Timestamp>,
+    inboxes: BTreeMap<AgentId, Timestamp>,
+    waiters: BTreeMap<AgentId, Timestamp>,
+    streams: Option<Timestamp>,
     by_time: BTreeSet<(Timestamp, Owner)>,
 }
 
 impl Deadlines {
     /// Sets or clears an owner's deadline.
     pub(crate) fn set(&mut self, owner: Owner, deadline: Option<Timestamp>) {
-        if self.by_owner.get(&owner).copied() == deadline {
+        let before = match &owner {
+            Owner::Conversation(id) => replace(&mut self.conversations, id, deadline),
+            Owner::Inbox(agent) => replace(&mut self.inboxes, agent, deadline),
+            Owner::Waiter(agent) => replace(&mut self.waiters, agent, deadline),
+            Owner::Streams => std::mem::replace(&mut self.streams, deadline),
+        };
+        if before == deadline {
             return;
         }
-        let before = match deadline {
-            Some(time) => self.by_owner.insert(owner, time),
-            None => self.by_owner.remove(&owner),
-        };
         if let Some(time) = before {
             self.by_time.remove(&(time, owner));
         }
@@ -48,5 +53,19 @@ impl Deadlines {
     /// Someone whose deadline has come.
     pub(crate) fn due(&self, now: Timestamp) -> Option<Owner> {
         self.by_time.first().filter(|(time, _)| *time <= now).map(|(_, owner)| *owner)
+    }
+}
+
+/// Sets or clears what one of a kind has; gives what it had.
+fn replace<K: Ord + Copy>(
+    deadlines: &mut BTreeMap<K, Timestamp>,
+    of: &K,
+    deadline: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let before = deadlines.get(of).copied();
+    match deadline {
+        _ if before == deadline => before,
+        Some(time) => deadlines.insert(*of, time),
+        None => deadlines.remove(of),
     }
 }

@@ -7,12 +7,16 @@
 //! 4. If keeping fails, drop the partition and restore it from what was kept: `restore(snapshot)`, then
 //!    `recover(record)` for each record after it. Recovery applies outcomes and never decides.
 
+mod numbering;
 pub mod planted;
 #[cfg(feature = "steps")]
 pub mod steps;
 mod streaming;
 pub(crate) mod upkeep;
 
+pub(crate) use numbering::Numbering;
+
+use self::numbering::InboxNames;
 use self::planted::Planted;
 use crate::deadlines::{Deadlines, Owner};
 use crate::dedup::Dedup;
@@ -97,6 +101,7 @@ pub struct Partition {
     pub(crate) streams: Streams,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: BTreeMap<AgentId, VecDeque<Waiting>>,
+    pub(crate) inbox_names: InboxNames,
     epoch: u32,
 }
 
@@ -203,6 +208,7 @@ impl Partition {
             streams: Streams::default(),
             deadlines: Deadlines::default(),
             waiting: BTreeMap::new(),
+            inbox_names: InboxNames::default(),
         };
         partition.set_every_deadline();
         partition
@@ -465,29 +471,4 @@ pub(crate) struct Draft {
     pub(crate) body: Body,
     /// The body ready to be kept, where that was done before.
     pub(crate) sealed: Option<SealedBody>,
-}
-
-/// Gives numbers in logical logs to one record, which may stand in one log more than once.
-pub(crate) struct Numbering<'a> {
-    state: &'a State,
-    given: Vec<(Logical, u64)>,
-}
-
-impl<'a> Numbering<'a> {
-    pub(crate) const fn new(state: &'a State) -> Self {
-        Self { state, given: Vec::new() }
-    }
-
-    /// The next number of a log.
-    pub(crate) fn next(&mut self, log: Logical) -> u64 {
-        let given = self.given.iter().rev().find(|(given, _)| *given == log);
-        let seq = given.map_or_else(|| self.state.next_number(&log), |(_, given)| given + 1);
-        let seq = seq - u64::from(planted::has(Planted::RepeatNumber) && seq > 3);
-        self.given.push((log, seq));
-        seq
-    }
-
-    pub(crate) fn finish(self) -> Vec<LogSeq> {
-        self.given.into_iter().map(|(log, seq)| log.at(seq)).collect()
-    }
 }

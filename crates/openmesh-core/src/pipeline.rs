@@ -63,7 +63,7 @@ impl Partition {
             self.fire_due(id, plan);
         }
         match self.decide(&admitted, plan.at) {
-            Ok(decided) if decided.route.kept => self.keep(ticket, *admitted, decided, plan),
+            Ok(decided) if decided.route.kept => self.keep(ticket, admitted, decided, plan),
             Ok(decided) => self.pass_on(ticket, &admitted, &decided, plan),
             Err(rejection) => self.refuse_admitted(ticket, &admitted, rejection, plan),
         }
@@ -263,9 +263,9 @@ impl Partition {
         Ok(())
     }
 
-    fn keep(&mut self, ticket: Ticket, mut admitted: Admitted, decided: Decided, plan: &mut Plan) {
+    fn keep(&mut self, ticket: Ticket, mut admitted: Box<Admitted>, decided: Decided, plan: &mut Plan) {
         let sealed = admitted.sealed.take();
-        let admitted = &admitted;
+        let admitted = &*admitted;
         let Decided { route, step, recipients, decision } = decided;
         let control = &admitted.control;
         let step = step.zip(control.conversation).map(|(allowed, id)| allowed.into_step(id));
@@ -293,7 +293,7 @@ impl Partition {
 
     /// Numbers a message in its logical logs, its destination's first, and its entries in inboxes.
     fn number(
-        &self,
+        &mut self,
         route: &Route,
         conversation: Option<ConversationId>,
         recipients: &[AgentId],
@@ -318,7 +318,7 @@ impl Partition {
         if let Some(step) = step {
             put_notices(&step.notices, &mut numbering, &mut puts);
         }
-        (numbering.finish(), puts)
+        (numbering.finish(&mut self.inbox_names), puts)
     }
 
     fn note_request(&mut self, admitted: &Admitted, route: &Route, now: Timestamp) {
@@ -338,8 +338,13 @@ impl Partition {
             put_notices(&step.notices, &mut numbering, &mut puts);
             let woken = each_once(puts.iter().map(|put| put.agent).collect());
             let outcome = Outcome::Fired { step, puts };
-            let draft =
-                Draft { logs: numbering.finish(), sender: None, outcome, body: Body::Empty, sealed: None };
+            let draft = Draft {
+                logs: numbering.finish(&mut self.inbox_names),
+                sender: None,
+                outcome,
+                body: Body::Empty,
+                sealed: None,
+            };
             self.commit(draft, None, plan);
             for agent in woken {
                 self.serve_waiting(&agent, plan);

@@ -85,7 +85,7 @@ impl Protocol {
             .min();
         let id = state.id_at(due?.1)?;
         let timer = self.state_of(state, &id)?.timer.as_ref()?;
-        let mut work = Work::begin(self, state.clone(), now, None);
+        let mut work = Work::begin(self, Box::new(state.clone()), now, None);
         work.enter(&id, &timer.next, Cause::Timer);
         work.settle();
         Some(work.finish())
@@ -137,7 +137,7 @@ impl Protocol {
             ActTarget::Agent(agent) => Some(agent),
             ActTarget::Topic | ActTarget::Conversation => None,
         };
-        let mut work = Work::begin(self, blank, now, act.payload);
+        let mut work = Work::begin(self, Box::new(blank), now, act.payload);
         work.push(Effect::Opened { addressee });
         work.bind(act.sender, initiator);
         for (role, agent) in act.invites {
@@ -170,14 +170,14 @@ impl Protocol {
         if let Some(role) = state.role_of(&act.sender) {
             return self.decide_as(state, role, act, now);
         }
-        let mut refusal = self.cannot_join(state, &act.sender);
+        let mut refusal = None;
         for role in self.may_join(state, &act.sender) {
             match self.decide_as(state, role, act, now) {
-                Ok(transition) => return Ok(transition),
-                Err(why) => refusal = why,
+                Ok(advance) => return Ok(advance),
+                Err(why) => refusal = Some(why),
             }
         }
-        Err(refusal)
+        Err(refusal.unwrap_or_else(|| self.cannot_join(state, &act.sender)))
     }
 
     fn decide_as(
@@ -194,7 +194,7 @@ impl Protocol {
         }
         let candidate = matching::find_move(self, state, role, act)?;
         checks::check(self, state, act, &candidate, now)?;
-        let mut work = Work::begin(self, state.clone(), now, act.payload);
+        let mut work = Work::begin(self, Box::new(state.clone()), now, act.payload);
         if joins {
             work.bind(act.sender, role);
         }
@@ -251,7 +251,7 @@ impl Protocol {
     ) -> Vec<AllowedAct> {
         let mut state = std::borrow::Cow::Borrowed(state);
         while let Some(advance) = self.fire(&state, now) {
-            state = std::borrow::Cow::Owned(advance.after);
+            state = std::borrow::Cow::Owned(*advance.after);
         }
         next::allowed(self, &state, agent)
     }

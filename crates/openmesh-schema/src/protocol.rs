@@ -1,6 +1,7 @@
 //! A published protocol: a definition that passed every check, compiled. How it moves is `engine.rs`.
 
 mod graph;
+mod named;
 mod observation;
 mod rules;
 mod structure;

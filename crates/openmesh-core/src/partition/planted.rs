@@ -79,7 +79,7 @@ pub(crate) fn excuse(
 ) -> Result<Advance, IllegalAct> {
     if has(Planted::AcceptIllegal) {
         let transition = Transition { at: now, effects: Vec::new() };
-        return Ok(Advance { transition, after: state.clone() });
+        return Ok(Advance { transition, after: Box::new(state.clone()) });
     }
     Err(illegal)
 }

@@ -37,12 +37,16 @@ impl Logical {
 
     /// A record's number in it.
     pub(crate) fn at(self, seq: u64) -> LogSeq {
-        let log = match self {
+        LogSeq { log: self.name(), seq }
+    }
+
+    /// Its name in records.
+    pub(crate) fn name(self) -> LogName {
+        match self {
             Self::Named(name) => name,
             Self::Inbox(agent) => name(INBOX, |name| agent.push_onto(name)),
             Self::InboxEvents(agent) => name(INBOX_EVENTS, |name| agent.push_onto(name)),
-        };
-        LogSeq { log, seq }
+        }
     }
 
     /// Whether a number is one in a log of an inbox.

@@ -139,7 +139,7 @@ pub struct Advance {
     /// The step.
     pub transition: Transition,
     /// The state that applying it leads to.
-    pub after: ConversationState,
+    pub after: Box<ConversationState>,
 }
 
 impl Cause {

@@ -7,7 +7,7 @@ use super::scope::View;
 use crate::conversation::{
     Act, Advance, Cause, ConversationState, Effect, InstanceId, Obligation, Slot, Transition,
 };
-use crate::definition::{Definition, Label, MAIN_MACHINE, ObligationRule, TimerStart};
+use crate::definition::{Definition, Label, MAIN_MACHINE, ObligationRule, Outcome, TimerStart};
 use crate::limits::DUTIES_MAX;
 use crate::protocol::Protocol;
 use openmesh_message::json::Document;
@@ -19,7 +19,7 @@ const EFFECTS_ABOUT: usize = 6;
 
 pub(super) struct Work<'p> {
     protocol: &'p Protocol,
-    pub(super) state: ConversationState,
+    pub(super) state: Box<ConversationState>,
     effects: Vec<Effect>,
     now: Timestamp,
     payload: Option<&'p Document>,
@@ -28,7 +28,7 @@ pub(super) struct Work<'p> {
 impl<'p> Work<'p> {
     pub(super) fn begin(
         protocol: &'p Protocol,
-        state: ConversationState,
+        state: Box<ConversationState>,
         now: Timestamp,
         payload: Option<&'p Document>,
     ) -> Self {
@@ -122,11 +122,10 @@ impl<'p> Work<'p> {
         // Each pass that changes something takes an instance one edge along its cycle-free `when` graph.
         while self.pass() {}
         self.end_duties_of_finals();
-        let main = self.protocol.definition().machines.get(MAIN_MACHINE);
-        let outcome = main.and_then(|machine| machine.finals.get(&self.state.round.state));
-        let over = |slot: &Slot| self.is_final(&slot.machine, &slot.instance.state);
+        let outcome = self.end_of(MAIN_MACHINE, &self.state.round.state);
+        let over = |slot: &Slot| self.end_of(&slot.machine, &slot.instance.state).is_some();
         if let Some(outcome) = outcome.filter(|_| self.state.instances.iter().all(over)) {
-            self.push(Effect::Ended { outcome: *outcome });
+            self.push(Effect::Ended { outcome });
         }
     }
 
@@ -150,21 +149,15 @@ impl<'p> Work<'p> {
                 (&*slot.machine, &slot.instance)
             }
         };
-        let definition = self.protocol.definition().machines.get(machine)?;
-        let rules = &definition.states.get(&instance.state)?.when;
-        if rules.is_empty() {
-            return None;
-        }
-        let compiled = self.protocol.rules().state(machine, &instance.state)?;
+        let whens = &self.protocol.rules().state(machine, &instance.state)?.whens;
         let view = View { state: &self.state, instance: Some(instance), act: None };
-        let mut both = rules.iter().zip(&compiled.whens);
-        let (rule, _) = both.find(|(_, condition)| condition.holds(&view).unwrap_or(false))?;
-        Some((self.state.id_at(place)?, &rule.next))
+        let (_, next) = whens.iter().find(|(condition, _)| condition.holds(&view).unwrap_or(false))?;
+        Some((self.state.id_at(place)?, next))
     }
 
-    fn is_final(&self, machine: &str, state: &str) -> bool {
-        let machine = self.protocol.definition().machines.get(machine);
-        machine.is_some_and(|machine| machine.finals.contains_key(state))
+    /// How a machine ended, if this state of it is final.
+    fn end_of(&self, machine: &str, state: &str) -> Option<Outcome> {
+        self.protocol.rules().state(machine, state)?.ends
     }
 
     fn end_duties_by(&mut self, act: &Act<'_>, id: &InstanceId) {
@@ -182,7 +175,7 @@ impl<'p> Work<'p> {
             .iter()
             .map(|duty| {
                 let state = self.state.state_of(&duty.instance);
-                state.is_some_and(|state| self.is_final(&duty.instance.machine, state))
+                state.is_some_and(|state| self.end_of(&duty.instance.machine, state).is_some())
             })
             .collect();
         let mut finals = finals.into_iter();
@@ -257,13 +250,11 @@ pub(super) fn deadline(
     view: &View<'_>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, String> {
-    let found = protocol.definition().machines.get(machine);
-    let timer = found.and_then(|machine| machine.states.get(state)?.timer.as_ref());
-    match timer.map(|timer| &timer.starts) {
+    let rules = protocol.rules().state(machine, state);
+    match rules.and_then(|rules| rules.timer.as_ref()).map(|timer| &timer.starts) {
         None => Ok(None),
         Some(TimerStart::After { duration_ms, .. }) => Ok(Some(now.plus_ms(*duration_ms))),
         Some(TimerStart::At(path)) => {
-            let rules = protocol.rules().state(machine, state);
             let at = rules.and_then(|rules| rules.timer_at.as_ref());
             let value = at.and_then(|at| view.value(&at.variable, &at.pointer));
             let time = value.and_then(|value| Timestamp::parse(value.as_str()?).ok());

@@ -1,7 +1,8 @@
 //! The expressions and payload paths of a definition, compiled and checked against schemas and states.
 
+use super::named::Named;
 use crate::catalog::Catalog;
-use crate::definition::{Definition, Label, MAIN_MACHINE, TimerStart};
+use crate::definition::{Definition, Label, MAIN_MACHINE, Machine, Outcome, State, Timer, TimerStart};
 use crate::definition_error::{DefinitionError, DefinitionErrorKind as Kind};
 use crate::expression::{Expression, Input};
 use crate::schema;
@@ -13,7 +14,7 @@ type Checked = Result<(), DefinitionError>;
 /// Everything of a definition that is evaluated.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    machines: BTreeMap<Label, MachineRules>,
+    machines: Named<MachineRules>,
     require: BTreeMap<Label, Expression>,
     correlate: BTreeMap<Label, String>,
     variables: BTreeMap<PinnedName, Label>,
@@ -23,17 +24,21 @@ pub(crate) struct Rules {
 /// What is evaluated in one machine, and who moves in it.
 #[derive(Debug, Default)]
 struct MachineRules {
-    states: BTreeMap<Label, StateRules>,
+    states: Named<StateRules>,
     movers: Vec<Label>,
 }
 
-/// What is evaluated in one state.
+/// What is evaluated in one state, and what else of it a step asks for.
 #[derive(Debug, Default)]
 pub(crate) struct StateRules {
+    /// How the machine ended that is in it.
+    pub(crate) ends: Option<Outcome>,
     /// The moves' guards, by place.
     pub(crate) guards: Vec<Option<Expression>>,
-    /// The `when` rules' conditions, by place.
-    pub(crate) whens: Vec<Expression>,
+    /// The `when` rules: conditions, and the states that they lead to.
+    pub(crate) whens: Vec<(Expression, Label)>,
+    /// The timer that starts in it.
+    pub(crate) timer: Option<Timer>,
     /// Where the timer's time stands.
     pub(crate) timer_at: Option<PayloadPath>,
 }
@@ -61,6 +66,7 @@ impl Rules {
         Ok(checker.rules)
     }
 
+    /// What is evaluated in a state of a machine, final ones too.
     pub(crate) fn state(&self, machine: &str, state: &str) -> Option<&StateRules> {
         self.machines.get(machine)?.states.get(state)
     }
@@ -121,32 +127,49 @@ impl Checker<'_> {
     }
 
     fn compile_states(&mut self) -> Checked {
-        for (machine_name, machine) in &self.definition.machines {
-            let movers = machine.movers().into_iter().cloned().collect();
-            let mut compiled = MachineRules { movers, ..MachineRules::default() };
-            for (state_name, state) in &machine.states {
-                let path = format!("machines.{machine_name}.states.{state_name}");
-                let mut rules = StateRules::default();
-                for (index, one) in state.moves.iter().enumerate() {
-                    let path = format!("{path}.moves[{index}].guard");
-                    let guard = one.guard.as_deref();
-                    let guard = guard.map(|text| self.expression(&path, text, &[machine_name]));
-                    rules.guards.push(guard.transpose()?);
-                }
-                for (index, rule) in state.when.iter().enumerate() {
-                    let path = format!("{path}.when[{index}].if");
-                    let condition = self.expression(&path, &rule.condition, &[machine_name])?;
-                    rules.whens.push(condition);
-                }
-                if let Some(TimerStart::At(text)) = state.timer.as_ref().map(|timer| &timer.starts) {
-                    let at = self.timer_path(&format!("{path}.timer.at"), text, machine_name)?;
-                    rules.timer_at = Some(at);
-                }
-                compiled.states.insert(Label::clone(state_name), rules);
-            }
-            self.rules.machines.insert(Label::clone(machine_name), compiled);
+        let definition = self.definition;
+        let mut machines = Vec::with_capacity(definition.machines.len());
+        for (name, machine) in &definition.machines {
+            machines.push((Label::clone(name), self.machine_rules(name, machine)?));
         }
+        self.rules.machines = machines.into_iter().collect();
         Ok(())
+    }
+
+    fn machine_rules(&mut self, name: &Label, machine: &Machine) -> Result<MachineRules, DefinitionError> {
+        let mut states = Vec::with_capacity(machine.states.len() + machine.finals.len());
+        for (state_name, state) in &machine.states {
+            let path = format!("machines.{name}.states.{state_name}");
+            states.push((Label::clone(state_name), self.state_rules(&path, name, state)?));
+        }
+        let ended = |outcome: &Outcome| StateRules { ends: Some(*outcome), ..StateRules::default() };
+        states.extend(machine.finals.iter().map(|(name, outcome)| (Label::clone(name), ended(outcome))));
+        let movers = machine.movers().into_iter().cloned().collect();
+        Ok(MachineRules { states: states.into_iter().collect(), movers })
+    }
+
+    fn state_rules(
+        &mut self,
+        path: &str,
+        machine: &str,
+        state: &State,
+    ) -> Result<StateRules, DefinitionError> {
+        let mut rules = StateRules { timer: state.timer.clone(), ..StateRules::default() };
+        for (index, one) in state.moves.iter().enumerate() {
+            let path = format!("{path}.moves[{index}].guard");
+            let guard = one.guard.as_deref();
+            let guard = guard.map(|text| self.expression(&path, text, &[machine]));
+            rules.guards.push(guard.transpose()?);
+        }
+        for (index, rule) in state.when.iter().enumerate() {
+            let path = format!("{path}.when[{index}].if");
+            let condition = self.expression(&path, &rule.condition, &[machine])?;
+            rules.whens.push((condition, Label::clone(&rule.next)));
+        }
+        if let Some(TimerStart::At(text)) = state.timer.as_ref().map(|timer| &timer.starts) {
+            rules.timer_at = Some(self.timer_path(&format!("{path}.timer.at"), text, machine)?);
+        }
+        Ok(rules)
     }
 
     fn compile_require(&mut self) -> Checked {

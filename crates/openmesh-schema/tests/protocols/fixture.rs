@@ -144,7 +144,7 @@ impl Run {
         let opened = protocol.open(&conversation(), &draft.act(), NOW)?;
         let mut state = protocol.blank(&conversation());
         protocol.apply(&mut state, &opened.transition, draft.payload.as_ref());
-        assert_eq!(state, opened.after, "applied as it was decided");
+        assert_eq!(state, *opened.after, "applied as it was decided");
         let protocol = Arc::clone(protocol);
         Ok(Self { protocol, state, now: NOW })
     }
@@ -152,7 +152,7 @@ impl Run {
     pub(crate) fn act(&mut self, draft: &Draft) -> Result<Transition, IllegalAct> {
         let decided = self.protocol.step(&self.state, &draft.act(), self.now)?;
         self.protocol.apply(&mut self.state, &decided.transition, draft.payload.as_ref());
-        assert_eq!(self.state, decided.after, "applied as it was decided");
+        assert_eq!(self.state, *decided.after, "applied as it was decided");
         Ok(decided.transition)
     }
 
@@ -162,7 +162,7 @@ impl Run {
         let mut fired = Vec::new();
         while let Some(decided) = self.protocol.fire(&self.state, self.now) {
             self.protocol.apply(&mut self.state, &decided.transition, None);
-            assert_eq!(self.state, decided.after, "applied as it was decided");
+            assert_eq!(self.state, *decided.after, "applied as it was decided");
             fired.push(decided.transition);
         }
         fired

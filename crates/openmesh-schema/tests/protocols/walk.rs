@@ -89,7 +89,7 @@ impl Walk {
         let mut open = Vec::new();
         for opening in openings {
             let opened = self.protocol.open(&conversation(), &opening.act(), NOW).unwrap();
-            open.extend(self.add(opened.after));
+            open.extend(self.add(*opened.after));
         }
         while let Some(config) = open.pop() {
             let edges = self.expand(&config);
@@ -125,7 +125,7 @@ impl Walk {
                 (Ok(decided), Some(expected)) => {
                     let mut next = state.clone();
                     self.protocol.apply(&mut next, &decided.transition, draft.payload.as_ref());
-                    assert_eq!(next, decided.after, "applied as it was decided");
+                    assert_eq!(next, *decided.after, "applied as it was decided");
                     assert_eq!(self.config(&next), expected, "{naive_act:?} in {config:?}");
                     allowed.insert(allowed_key(&self.protocol, &state, draft));
                     let label =
@@ -173,7 +173,7 @@ impl Walk {
         instance_mut(&mut state, id).deadline = Some(NOW);
         let decided = self.protocol.fire(&state, NOW).unwrap();
         self.protocol.apply(&mut state, &decided.transition, None);
-        assert_eq!(state, decided.after, "applied as it was decided");
+        assert_eq!(state, *decided.after, "applied as it was decided");
         (decided.transition, state)
     }
 
@@ -238,7 +238,7 @@ impl Walk {
             EdgeCause::Timer(id) => self.fire(state, id).1,
             EdgeCause::Act(index) => {
                 let prepared = &self.drafts[*index];
-                self.protocol.step(state, &prepared.act(state), NOW).unwrap().after
+                *self.protocol.step(state, &prepared.act(state), NOW).unwrap().after
             }
         };
         freeze(&mut next);
