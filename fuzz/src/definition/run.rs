@@ -153,7 +153,7 @@ impl Run<'_> {
         match decided {
             Ok((mut state, Advance { transition, after })) => {
                 self.protocol.apply(&mut state, &transition, act.payload);
-                assert_eq!(state, after, "applied as it was decided");
+                assert_eq!(state, *after, "applied as it was decided");
                 check(self.protocol, &state, &transition);
                 let readers = self.protocol.readers(&state, &act.sender, &act.to);
                 assert!(readers.contains(&act.sender));
