@@ -30,14 +30,15 @@ pub(crate) struct MemoryDisk {
     is_mounted: bool,
 }
 
-/// A group of processes that may use only so much memory together (cgroups, version 1).
-pub(crate) struct MemoryLimit(PathBuf);
-
-/// A group of processes that have only a part of a core together (cgroups, version 1).
-pub(crate) struct CoreShare(PathBuf);
+/// A group of processes that may use only so much of something together (cgroups, version 1).
+pub(crate) struct ControlGroup {
+    group: PathBuf,
+    /// Where processes are that nothing is kept from.
+    outside: PathBuf,
+}
 
 /// In each of these so much of a core may be used: short ones, so that a process never stands still for long.
-const CORE_PERIOD_US: u32 = 5_000;
+const CORE_PERIOD_US: u64 = 5_000;
 
 /// What stands between a program and the clock, if it is there.
 pub(crate) fn faketime() -> Option<PathBuf> {
@@ -158,57 +159,44 @@ impl Drop for MemoryDisk {
     }
 }
 
-impl MemoryLimit {
-    /// Makes one; an error says what this machine lacks.
-    pub(crate) fn new(name: &str, mebibytes: u64) -> Result<Self, String> {
-        let group = Path::new("/sys/fs/cgroup/memory").join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir(&group).map_err(|error| format!("no group of processes can be made: {error}"))?;
-        let limit = Self(group);
-        std::fs::write(limit.0.join("memory.limit_in_bytes"), (mebibytes << 20).to_string())
-            .map_err(|error| format!("no limit can be set: {error}"))?;
-        Ok(limit)
+impl ControlGroup {
+    /// One with so much memory; an error says what this machine lacks.
+    pub(crate) fn with_memory(name: &str, mebibytes: u64) -> Result<Self, String> {
+        Self::new("memory", name, &[("memory.limit_in_bytes", mebibytes << 20)])
     }
 
-    /// Holds a process to it from here on.
-    pub(crate) fn hold(&self, process: u32) {
-        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
-    }
-}
-
-impl Drop for MemoryLimit {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
-impl CoreShare {
-    /// Makes one; an error says what this machine lacks.
-    pub(crate) fn new(name: &str, percent: u32) -> Result<Self, String> {
-        let group = Path::new("/sys/fs/cgroup/cpu").join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir(&group).map_err(|error| format!("no group of processes can be made: {error}"))?;
-        let share = Self(group);
+    /// One with a part of one core; an error says what this machine lacks.
+    pub(crate) fn with_part_of_a_core(name: &str, percent: u64) -> Result<Self, String> {
         let quota = CORE_PERIOD_US * percent / 100;
-        for (file, value) in [("cpu.cfs_period_us", CORE_PERIOD_US), ("cpu.cfs_quota_us", quota)] {
-            std::fs::write(share.0.join(file), value.to_string())
-                .map_err(|error| format!("no share can be set: {error}"))?;
+        Self::new("cpu", name, &[("cpu.cfs_period_us", CORE_PERIOD_US), ("cpu.cfs_quota_us", quota)])
+    }
+
+    fn new(controller: &str, name: &str, limits: &[(&str, u64)]) -> Result<Self, String> {
+        let outside = Path::new("/sys/fs/cgroup").join(controller);
+        let group = outside.join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&group).map_err(|error| format!("no group of processes can be made: {error}"))?;
+        let made = Self { group, outside };
+        for (file, value) in limits {
+            std::fs::write(made.group.join(file), value.to_string())
+                .map_err(|error| format!("no limit can be set: {error}"))?;
         }
-        Ok(share)
+        Ok(made)
     }
 
     /// Holds a process to it from here on.
     pub(crate) fn hold(&self, process: u32) {
-        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+        std::fs::write(self.group.join("cgroup.procs"), process.to_string()).unwrap();
     }
 
-    /// Lets a process go again.
+    /// Lets a process go again; one that has ended is in no group.
     pub(crate) fn release(&self, process: u32) {
-        std::fs::write(Path::new("/sys/fs/cgroup/cpu/cgroup.procs"), process.to_string()).unwrap();
+        let _ = std::fs::write(self.outside.join("cgroup.procs"), process.to_string());
     }
 }
 
-impl Drop for CoreShare {
+impl Drop for ControlGroup {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
+        let _ = std::fs::remove_dir(&self.group);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::check_after;
 use super::load::Load;
-use super::machine::{MemoryLimit, faketime, not_run};
+use super::machine::{ControlGroup, faketime, not_run};
 use crate::crash::check;
 use crate::crash::model::Model;
 use crate::node::{Node, Way};
@@ -85,7 +85,7 @@ async fn a_clock_that_jumps_ten_years_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_short_of_memory_loses_nothing_that_it_accepted() {
-    let made = |mebibytes| MemoryLimit::new(&format!("openmesh-test-{mebibytes}"), mebibytes);
+    let made = |mebibytes| ControlGroup::with_memory(&format!("openmesh-test-{mebibytes}"), mebibytes);
     let (enough, short) = match made(MEMORY_MIB).and_then(|enough| Ok((enough, made(GROWTH_MIB)?))) {
         Ok(limits) => limits,
         Err(why) => return not_run("memory limit", &why),

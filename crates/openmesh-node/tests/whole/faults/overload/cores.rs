@@ -1,12 +1,12 @@
 //! Which cores a process runs on, so that what floods a node takes no time from it, and can do more than the node.
 
-use crate::faults::machine::CoreShare;
+use crate::faults::machine::ControlGroup;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::time::Duration;
 
 /// So much of its core the node may use: what offers it twice what it can do has whole ones.
-const NODE_PERCENT: u32 = 40;
+const NODE_PERCENT: u64 = 40;
 
 /// The node on a part of one core and this program on the others, until this is dropped.
 pub(super) struct Cores {
@@ -14,7 +14,7 @@ pub(super) struct Cores {
     /// This program's, how many.
     own: u32,
     node: u32,
-    share: CoreShare,
+    share: ControlGroup,
 }
 
 impl Cores {
@@ -28,7 +28,7 @@ impl Cores {
         if others.count() == 0 {
             return Err("there is one core".to_owned());
         }
-        let share = CoreShare::new("openmesh-flooded", NODE_PERCENT)?;
+        let share = ControlGroup::with_part_of_a_core("openmesh-flooded", NODE_PERCENT)?;
         share.hold(node);
         move_to(&node.to_string(), &of_node);
         move_to("self", &others);
