@@ -110,9 +110,9 @@ impl Builder {
         let mut order: Vec<u32> = object.members().map(|(_, value)| number(value.place() - 1)).collect();
         let name = |place: &u32| self.document.text_at(*place as usize);
         order.sort_unstable_by(|one, other| name(one).cmp(name(other)));
-        let is_twice = order.iter().zip(order.iter().skip(1)).any(|(one, other)| name(one) == name(other));
+        let is_once = order.is_sorted_by(|one, other| name(one) < name(other));
         self.document.order.extend(order);
-        (!is_twice).then_some(())
+        is_once.then_some(())
     }
 
     fn add_value(&mut self, value: &Value) {
